@@ -1,4 +1,4 @@
-"""A plain HTTP client on the mock, and the document's own word on every answer."""
+"""An HTTP client for the mock, and validation of its responses by the spec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wanflow.mock import MockServer
 
-Judge = Callable[[str, httpx.Response], Any] if TYPE_CHECKING else object
+Validate = Callable[[str, httpx.Response], Any] if TYPE_CHECKING else object
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def catalog() -> Catalog:
 
 @pytest.fixture
 def http(mock: MockServer, api_key: str) -> Iterator[httpx.Client]:
-    """A client with a key of its own."""
+    """An HTTP client with its own key."""
     headers = {"Authorization": f"Bearer {api_key}"}
     with httpx.Client(
         base_url=mock.base_url, headers=headers, trust_env=False, verify=False
@@ -36,25 +36,25 @@ def http(mock: MockServer, api_key: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def judge(catalog: Catalog) -> Judge:
-    """Return the body of an answer that is as the document has it for its operation."""
+def validate(catalog: Catalog) -> Validate:
+    """Return a function that validates a response by the spec and returns its body."""
     document = catalog.document
     nodes = {one.operation_id: one.node for one in catalog.operations}
 
-    def judged(operation_id: str, response: httpx.Response) -> Any:
+    def validated(operation_id: str, response: httpx.Response) -> Any:
         documented = nodes[operation_id]["responses"]
         assert str(response.status_code) in documented, response.text
         assert response.headers["content-type"] == "application/json"
-        answer = resolve_ref(document, documented[str(response.status_code)])
-        schema = answer["content"]["application/json"]["schema"]
+        documented_response = resolve_ref(document, documented[str(response.status_code)])
+        schema = documented_response["content"]["application/json"]["schema"]
         root = {"components": document["components"], "allOf": [schema]}
         body = response.json()
         jsonschema_rs.validator_for(root, validate_formats=True).validate(body)
         return body
 
-    return judged
+    return validated
 
 
 def sample(catalog: Catalog, name: str) -> dict[str, Any]:
-    """A valid request of a model."""
+    """Return a valid request of a model."""
     return dict(catalog.models[name].example)

@@ -1,4 +1,4 @@
-"""`/_mock`: what the mock tells of itself, and scenarios that others play again."""
+"""`/_mock`: the journal, tasks, metrics and account, and scenario files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def entries(http, mock) -> list[dict]:
 
 
 class TestJournal:
-    """GET /_mock/journal: what was asked and answered, with the reason of each refusal."""
+    """GET /_mock/journal: requests and responses, with the reason of each rejection."""
 
-    def test_each_exchange_is_noted(self, http, mock) -> None:
-        """Method, path, operation, status, task and body are there, in order."""
+    def test_each_exchange_is_recorded(self, http, mock) -> None:
+        """Entries have method, path, operation, status, task and body, in order."""
         task = submit(http).json()["id"]
         http.get(f"/v1/tasks/{task}")
         first, second = entries(http, mock)
@@ -43,15 +43,15 @@ class TestJournal:
         assert first["error"] == second["error"] == ""
         assert first["number"] < second["number"]
 
-    def test_a_refusal_has_its_verdict(self, http, mock) -> None:
-        """The rule and the parameter that failed are noted."""
+    def test_a_rejection_has_its_reason(self, http, mock) -> None:
+        """The violated rule and the parameter are recorded."""
         submit(http, prompt=3)
         (entry,) = entries(http, mock)
         assert (entry["status"], entry["parameter"]) == (400, "prompt")
         assert entry["error"].startswith("prompt must be a string")
 
-    def test_a_near_miss_is_told(self, http, mock) -> None:
-        """A model that is almost one of them, and a path that is almost one, are recognised."""
+    def test_a_near_miss_is_recognised(self, http, mock) -> None:
+        """The entry of a misspelled model or path suggests the right one."""
         submit(http, model=MODEL.name.upper())
         (entry,) = entries(http, mock)
         assert entry["status"] == 404
@@ -62,19 +62,19 @@ class TestJournal:
         assert all_entries[-1]["near_miss"].startswith("POST ")
         assert all_entries[-1]["near_miss"].endswith(MODEL.path)
 
-    def test_a_fault_is_noted(self, http, mock) -> None:
-        """An exchange that went wrong on purpose says how."""
+    def test_a_fault_is_recorded(self, http, mock) -> None:
+        """An exchange with an injected fault names it."""
         with pytest.raises(httpx.TransportError):
             http.post(MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Fault": "reset"})
         (entry,) = entries(http, mock)
         assert (entry["faults"], entry["status"]) == ("reset", 0)
 
-    def test_a_key_sees_its_own(self, http, mock, api_key) -> None:
-        """With a key the journal is that account's; no key is ever in it."""
+    def test_a_key_sees_its_own_entries(self, http, mock, api_key) -> None:
+        """With a key the journal has only that account's entries; it never contains a key."""
         submit(http)
-        stranger = {"Authorization": f"Bearer {api_key}-other"}
-        theirs = http.get(f"{mock.url}/_mock/journal", headers=stranger)
-        assert theirs.json()["entries"] == []
+        other_account = {"Authorization": f"Bearer {api_key}-other"}
+        found = http.get(f"{mock.url}/_mock/journal", headers=other_account)
+        assert found.json()["entries"] == []
         assert api_key not in http.get(f"{mock.url}/_mock/journal").text
 
     def test_it_is_bounded(self) -> None:
@@ -88,7 +88,7 @@ class TestJournal:
             assert server.journal.counts["", 404] == 12
 
     def test_it_can_be_cleared(self) -> None:
-        """DELETE forgets the entries."""
+        """DELETE removes the entries."""
         with MockServer() as server:
             httpx.get(f"{server.url}/nothing", trust_env=False)
             httpx.delete(f"{server.url}/_mock/journal", trust_env=False)
@@ -96,10 +96,10 @@ class TestJournal:
 
 
 class TestTasks:
-    """GET /_mock/tasks: the newest first, with what the task query doesn't tell."""
+    """GET /_mock/tasks: the newest first, with more than a task query shows."""
 
-    def test_tasks_are_listed_without_being_looked_at(self, http, mock) -> None:
-        """The list moves no task on."""
+    def test_listing_tasks_does_not_count_as_a_poll(self, http, mock) -> None:
+        """The list changes no task."""
         ids = [submit(http, prompt=text).json()["id"] for text in ("one", "two")]
         for _ in range(3):
             tasks = http.get(f"{mock.url}/_mock/tasks").json()["tasks"]
@@ -126,40 +126,40 @@ class TestMetrics:
         submit(http)
         submit(http, prompt=3)
         assert (count(200), count(400)) == (before[0] + 1, before[1] + 1)
-        answer = http.get(f"{mock.url}/_mock/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        response = http.get(f"{mock.url}/_mock/metrics")
+        assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
         line = re.compile(
             r'(# (HELP|TYPE) \S+ .+|[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\} [0-9.e+-]+)'
         )
-        assert all(line.fullmatch(one) for one in answer.text.splitlines())
+        assert all(line.fullmatch(one) for one in response.text.splitlines())
 
 
 class TestPaths:
-    """The paths themselves."""
+    """The paths of the admin API."""
 
-    def test_changes_are_made_in_json_only(self, mock) -> None:
-        """A form of another origin can't change anything: its content type is refused."""
+    def test_changes_need_json(self, mock) -> None:
+        """A form of another origin can't change anything: its content type is rejected."""
         for content_type in ("text/plain", "application/x-www-form-urlencoded"):
-            answer = httpx.post(
+            response = httpx.post(
                 f"{mock.url}/_mock/clock/advance",
                 content=b'{"seconds": 1}',
                 headers={"Content-Type": content_type},
                 trust_env=False,
             )
-            assert answer.status_code == 400
+            assert response.status_code == 400
 
     def test_other_methods_are_405(self, mock) -> None:
-        """Each path says what it allows."""
-        answer = httpx.put(f"{mock.url}/_mock/faults", trust_env=False)
-        assert answer.status_code == 405
-        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}
+        """The response has the allowed methods."""
+        response = httpx.put(f"{mock.url}/_mock/faults", trust_env=False)
+        assert response.status_code == 405
+        assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}
 
-    def test_nothing_else_is_there(self, mock) -> None:
-        """An unknown path is a 404."""
+    def test_an_unknown_path_is_a_404(self, mock) -> None:
+        """Only known paths exist."""
         assert httpx.get(f"{mock.url}/_mock/nothing", trust_env=False).status_code == 404
 
-    def test_the_account_wants_a_key(self, mock) -> None:
-        """There is no account of nobody."""
+    def test_the_account_needs_a_key(self, mock) -> None:
+        """Without a key the response is 401."""
         assert httpx.get(f"{mock.url}/_mock/account", trust_env=False).status_code == 401
 
 
@@ -171,8 +171,8 @@ class TestScenario:
         path.write_text(scenario if isinstance(scenario, str) else json.dumps(scenario))
         return str(path)
 
-    def test_it_is_played(self, tmp_path) -> None:
-        """Pace, faults and terms are in force from the first request on."""
+    def test_it_is_applied(self, tmp_path) -> None:
+        """Progression, faults and limits apply from the first request on."""
         path = self.write(
             tmp_path,
             {
@@ -204,14 +204,14 @@ class TestScenario:
         ],
         ids=range(10),
     )
-    def test_one_that_makes_no_sense_is_told(self, tmp_path, scenario) -> None:
-        """The mock doesn't start, and says what is wrong with which file."""
+    def test_an_invalid_file_is_rejected(self, tmp_path, scenario) -> None:
+        """The mock doesn't start, and the error names the file."""
         path = self.write(tmp_path, scenario)
         with pytest.raises(ValueError, match=r"scenario\.json can't be used"):
             MockServer(scenario=path)
 
     @pytest.mark.parametrize(
-        ("scenario", "told"),
+        ("scenario", "message"),
         [
             ([], "the file must be a JSON object"),
             ({"progression": 5}, "progression must be a string, not 5"),
@@ -221,25 +221,25 @@ class TestScenario:
             ({"limits": []}, "limits must be a JSON object"),
         ],
     )
-    def test_a_part_of_a_wrong_kind_is_told_by_name(self, tmp_path, scenario, told) -> None:
-        """In words of the file, not of the program."""
-        with pytest.raises(ValueError, match=f"can't be used: {re.escape(told)}$"):
+    def test_a_part_of_a_wrong_type_is_named(self, tmp_path, scenario, message) -> None:
+        """The message uses the names of the file."""
+        with pytest.raises(ValueError, match=f"can't be used: {re.escape(message)}$"):
             MockServer(scenario=self.write(tmp_path, scenario))
 
-    def test_a_missing_file_is_told(self, tmp_path) -> None:
-        """A file that isn't there is an error like any other."""
+    def test_a_missing_file_is_rejected(self, tmp_path) -> None:
+        """A missing file is a ValueError, too."""
         with pytest.raises(ValueError, match="can't be used"):
             MockServer(scenario=tmp_path / "nowhere.json")
 
 
-def test_head_is_answered_wherever_get_is(mock) -> None:
-    """The same status and length without a body; other methods are told which there are."""
+def test_head_is_allowed_wherever_get_is(mock) -> None:
+    """HEAD has the same status without a body; other methods are 405."""
     with httpx.Client(trust_env=False, base_url=mock.url) as http:
         for path in ("/_mock/", "/_mock/health", "/_mock/clock", "/_mock/tasks", "/_mock/metrics"):
             head, got = http.head(path), http.get(path)
             assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")
             assert int(head.headers["content-length"]) > 0
-            refused = http.put(path)
-            assert refused.status_code == 405
-            assert {"GET", "HEAD"} <= set(refused.headers["allow"].split(", "))
+            rejected = http.put(path)
+            assert rejected.status_code == 405
+            assert {"GET", "HEAD"} <= set(rejected.headers["allow"].split(", "))
         assert http.head("/_mock/clock/advance").status_code == 405

@@ -1,4 +1,4 @@
-"""The mock's own HTTP server, by plain sockets: order, ends, bounds, and who has to wait."""
+"""The mock's HTTP server, tested with sockets: order, closing, limits and waiting."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def post(length: int | str, *more: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-def statuses(answer: bytes) -> list[int]:
-    return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+def statuses(response: bytes) -> list[int]:
+    return [int(part[:3]) for part in response.split(b"HTTP/1.1 ")[1:]]
 
 
 @pytest.fixture
-def line(mock):
-    with socket.create_connection((mock.host, mock.port), timeout=10) as connection:
-        yield connection
+def connection(mock):
+    with socket.create_connection((mock.host, mock.port), timeout=10) as opened:
+        yield opened
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -66,96 +66,96 @@ def read_until(connection: socket.socket, mark: bytes) -> bytes:
 
 
 class TestOrder:
-    """Answers come in the order of their requests, whatever some of them wait for."""
+    """Responses come in the order of their requests, even if some are delayed."""
 
-    def test_a_slow_answer_holds_back_those_after_it(self, line) -> None:
-        """A request that waits is answered before those sent behind it."""
-        line.sendall(SLOW + HEALTH + LAST)
-        assert statuses(read_all(line)) == [404, 200, 200]
+    def test_a_slow_response_delays_those_after_it(self, connection) -> None:
+        """A delayed response comes before those of later requests."""
+        connection.sendall(SLOW + HEALTH + LAST)
+        assert statuses(read_all(connection)) == [404, 200, 200]
 
-    def test_many_requests_at_once_are_all_answered(self, line) -> None:
-        """More than are read ahead, behind one that waits: none is lost."""
-        line.sendall(SLOW + HEALTH * 3000 + LAST)
-        assert statuses(read_all(line)) == [404] + [200] * 3001
+    def test_many_pipelined_requests_all_get_responses(self, connection) -> None:
+        """After a delayed one, more requests than are read ahead: none is lost."""
+        connection.sendall(SLOW + HEALTH * 3000 + LAST)
+        assert statuses(read_all(connection)) == [404] + [200] * 3001
 
-    def test_other_connections_are_not_held_back(self, mock, line) -> None:
-        """Who waits, waits alone."""
-        line.sendall(SLOW)
+    def test_other_connections_are_not_delayed(self, mock, connection) -> None:
+        """A delayed response affects only its own connection."""
+        connection.sendall(SLOW)
         with socket.create_connection((mock.host, mock.port), timeout=10) as other:
             begun = time.monotonic()
             other.sendall(LAST)
             assert statuses(read_all(other)) == [200]
             assert time.monotonic() - begun < 0.25
 
-    def test_a_client_that_takes_nothing_does_not_fill_the_memory(self, mock, line) -> None:
-        """Once its buffers are full its requests are read no more, and go on when it reads."""
-        line.setblocking(False)
+    def test_a_client_that_does_not_read_does_not_fill_the_memory(self, mock, connection) -> None:
+        """Once the buffers are full, its requests are read only after it has read responses."""
+        connection.setblocking(False)
         sent, document = 0, HEALTH.replace(b"health", b"openapi.json")
         with suppress(BlockingIOError):
             while sent < 1 << 26:
-                sent += line.send(document * 100)
-        line.setblocking(True)
+                sent += connection.send(document * 100)
+        connection.setblocking(True)
         assert sent < 1 << 25
-        read_until(line, b'"openapi"')
+        read_until(connection, b'"openapi"')
 
 
 class TestEnd:
-    """How a connection ends, and what doesn't end it."""
+    """What closes a connection, and what doesn't."""
 
-    def test_half_closed_it_is_answered(self, line) -> None:
-        """A client that has said everything still hears the answer, waited for or not."""
-        line.sendall(SLOW + HEALTH)
-        line.shutdown(socket.SHUT_WR)
-        assert statuses(read_all(line)) == [404, 200]
+    def test_a_half_closed_connection_gets_its_responses(self, connection) -> None:
+        """A client that has closed its sending side still gets all responses."""
+        connection.sendall(SLOW + HEALTH)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_all(connection)) == [404, 200]
 
-    def test_http_1_0_is_answered_and_closed(self, line) -> None:
-        """The old protocol gets one answer per connection."""
-        line.sendall(b"GET /_mock/health HTTP/1.0\r\nHost: localhost\r\n\r\n")
-        answer = read_all(line)
-        assert statuses(answer) == [200]
-        assert b"connection: close" in answer
+    def test_http_1_0_gets_one_response(self, connection) -> None:
+        """An HTTP/1.0 connection is closed after its response."""
+        connection.sendall(b"GET /_mock/health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        response = read_all(connection)
+        assert statuses(response) == [200]
+        assert b"connection: close" in response
 
-    def test_an_offer_to_upgrade_is_passed_over(self, line) -> None:
-        """A request that offers HTTP/2 is answered in HTTP/1.1, and so is the next."""
+    def test_an_upgrade_header_is_ignored(self, connection) -> None:
+        """The response to a request with an upgrade to HTTP/2 is HTTP/1.1, and so is the next."""
         offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n"
-        line.sendall(HEALTH.removesuffix(b"\r\n") + offer + LAST)
-        assert statuses(read_all(line)) == [200, 200]
+        connection.sendall(HEALTH.removesuffix(b"\r\n") + offer + LAST)
+        assert statuses(read_all(connection)) == [200, 200]
 
-    def test_many_offers_at_once_are_passed_over(self, line) -> None:
-        """Thousands in one piece are thousands of answers."""
+    def test_many_pipelined_upgrade_headers_are_ignored(self, connection) -> None:
+        """Each of thousands of pipelined requests gets its response."""
         offer = HEALTH.removesuffix(b"\r\n") + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-        line.sendall(offer * 3000 + LAST)
-        assert statuses(read_all(line)) == [200] * 3001
+        connection.sendall(offer * 3000 + LAST)
+        assert statuses(read_all(connection)) == [200] * 3001
 
     @pytest.mark.parametrize("chunked", [False, True])
     @pytest.mark.parametrize("apart", [False, True])
-    def test_an_offer_with_a_body_keeps_it(self, line, chunked, apart) -> None:
-        """A client that offers HTTP/2 with its first POST, as Java's does, has it read."""
+    def test_an_upgrade_with_a_body_is_read(self, connection, chunked, apart) -> None:
+        """The body of a POST with an upgrade header, as Java sends it, is read."""
         body = json.dumps(dict(MODEL.example)).encode()
         head = post(len(body), "Connection: Upgrade", "Upgrade: h2c", "Expect: 100-continue")
         if chunked:
             head = re.sub(rb"Content-Length: [0-9]+", b"Transfer-Encoding: chunked", head)
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-        line.sendall(head if apart else head + body)
-        go_on = read_until(line, b"\r\n\r\n") if apart else b""
-        line.sendall((body if apart else b"") + LAST)
-        told = statuses(go_on + read_all(line))
-        assert told == [100, 200, 200]
+        connection.sendall(head if apart else head + body)
+        go_on = read_until(connection, b"\r\n\r\n") if apart else b""
+        connection.sendall((body if apart else b"") + LAST)
+        received = statuses(go_on + read_all(connection))
+        assert received == [100, 200, 200]
 
-    def test_an_offer_with_the_last_body_ends_the_connection(self, line) -> None:
-        """What else its Connection header says still holds."""
-        line.sendall(post(2, "Connection: close, Upgrade", "Upgrade: h2c") + b"{}" + HEALTH)
-        assert statuses(read_all(line)) == [400]
+    def test_connection_close_beside_an_upgrade_is_respected(self, connection) -> None:
+        """The other values of its Connection header apply."""
+        connection.sendall(post(2, "Connection: close, Upgrade", "Upgrade: h2c") + b"{}" + HEALTH)
+        assert statuses(read_all(connection)) == [400]
 
-    def test_after_what_is_no_http_nothing_is_answered(self, line) -> None:
-        """One refusal in JSON, in its turn, and the end."""
-        line.sendall(SLOW + b"nonsense\r\n\r\n" + HEALTH)
-        answer = read_all(line)
-        assert statuses(answer) == [404, 400]
-        assert answer.endswith(b'"type":"invalid_request_error"}}')
+    def test_after_invalid_http_the_connection_is_closed(self, connection) -> None:
+        """There is one JSON error, in order, and no more responses."""
+        connection.sendall(SLOW + b"nonsense\r\n\r\n" + HEALTH)
+        response = read_all(connection)
+        assert statuses(response) == [404, 400]
+        assert response.endswith(b'"type":"invalid_request_error"}}')
 
-    def test_silent_connections_are_closed(self, mock) -> None:
-        """What the server finds idle twice it closes; who speaks in between stays."""
+    def test_idle_connections_are_closed(self, mock) -> None:
+        """A connection that is idle at two checks is closed; one in use is kept."""
         server = Server(mock.app, lambda: None)
         closed = []
         for idle in (True, False):
@@ -169,114 +169,118 @@ class TestEnd:
 
 
 class TestBounds:
-    """What is too large is refused before it is held."""
+    """What is too large is rejected before it is stored."""
 
     @pytest.mark.parametrize("length", [MAX_BODY_SIZE + 1, 10**15])
-    def test_a_body_announced_too_large_is_refused_at_once(self, line, length) -> None:
-        """Nobody has to send it first."""
-        line.sendall(post(length))
-        assert statuses(read_until(line, b"}}")) == [413]
+    def test_a_content_length_that_is_too_large_is_rejected_immediately(
+        self, connection, length
+    ) -> None:
+        """The response comes before the body is sent."""
+        connection.sendall(post(length))
+        assert statuses(read_until(connection, b"}}")) == [413]
 
-    def test_the_connection_outlives_a_body_that_is_too_large(self, line) -> None:
-        """The rest of it is passed over, and the next request is answered."""
-        line.sendall(post(MAX_BODY_SIZE + 1) + b" " * (MAX_BODY_SIZE + 1) + LAST)
-        assert statuses(read_all(line)) == [413, 200]
+    def test_the_connection_is_kept_after_a_body_that_is_too_large(self, connection) -> None:
+        """The rest of it is skipped, and the next request gets its response."""
+        connection.sendall(post(MAX_BODY_SIZE + 1) + b" " * (MAX_BODY_SIZE + 1) + LAST)
+        assert statuses(read_all(connection)) == [413, 200]
 
     @pytest.mark.parametrize("length", [MAX_HEAD_SIZE, 3 * MAX_HEAD_SIZE, 2 * MAX_BODY_SIZE])
-    def test_the_end_of_a_long_body_is_taken_for_no_head(self, line, length) -> None:
-        """A body that comes in large pieces is answered once, and the next request after it."""
-        line.sendall(post(length))
+    def test_the_end_of_a_long_body_is_not_read_as_a_head(self, connection, length) -> None:
+        """A body in large parts gets one response, and so does the next request."""
+        connection.sendall(post(length))
         time.sleep(0.05)
-        line.sendall(b"[" + b" " * (length - 2) + b"]" + LAST)
-        assert statuses(read_all(line)) == [413 if length > MAX_BODY_SIZE else 400, 200]
+        connection.sendall(b"[" + b" " * (length - 2) + b"]" + LAST)
+        assert statuses(read_all(connection)) == [413 if length > MAX_BODY_SIZE else 400, 200]
 
-    def test_a_body_in_chunks_is_bounded_too(self, line) -> None:
-        """Nothing is announced, and still no more is taken than is allowed."""
+    def test_a_chunked_body_is_limited(self, connection) -> None:
+        """Without a content length, the same limit applies."""
         chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
         head = post(0).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
-        line.sendall(head + chunk * 17 + b"0\r\n\r\n" + LAST)
-        assert statuses(read_all(line)) == [413, 200]
+        connection.sendall(head + chunk * 17 + b"0\r\n\r\n" + LAST)
+        assert statuses(read_all(connection)) == [413, 200]
 
-    def test_a_head_without_end_is_refused(self, line) -> None:
-        """Headers have a bound: 431, and the end."""
-        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+    def test_an_endless_head_is_rejected(self, connection) -> None:
+        """Beyond the limit for headers, the response is 431 and the connection is closed."""
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
         try:
             for _ in range(4):
-                line.sendall(b"a" * MAX_HEAD_SIZE)
+                connection.sendall(b"a" * MAX_HEAD_SIZE)
                 time.sleep(0.02)
         except OSError:
-            pass  # it has hung up
+            pass  # the server has closed the connection
         try:
-            answered = statuses(read_all(line))
+            received = statuses(read_all(connection))
         except ConnectionResetError:
-            answered = [431]  # the refusal was overtaken by the end
-        assert answered == [431]
+            received = [431]  # the reset came before the response
+        assert received == [431]
 
-    def test_a_client_that_asks_first_is_told_to_go_on(self, line) -> None:
-        """Expect: 100-continue is answered, and then the request; a huge body is not asked for."""
-        line.sendall(post(2, "Expect: 100-continue"))
-        assert read_until(line, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        line.sendall(b"{}")
-        assert statuses(read_until(line, b"}}")) == [400]
-        line.sendall(post(MAX_BODY_SIZE + 1, "Expect: 100-continue"))
-        assert statuses(read_until(line, b"}}")) == [413]
+    def test_expect_continue_gets_100(self, connection) -> None:
+        """Expect: 100-continue gets 100, or 413 if the body is too large."""
+        connection.sendall(post(2, "Expect: 100-continue"))
+        assert read_until(connection, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert statuses(read_until(connection, b"}}")) == [400]
+        connection.sendall(post(MAX_BODY_SIZE + 1, "Expect: 100-continue"))
+        assert statuses(read_until(connection, b"}}")) == [413]
 
-    def test_the_old_protocol_is_not_told_to_go_on(self, line) -> None:
-        """HTTP/1.0 knows no 100, so it gets one answer only."""
-        line.sendall(post(2, "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0") + b"{}")
-        assert statuses(read_all(line)) == [400]
+    def test_http_1_0_gets_no_100(self, connection) -> None:
+        """HTTP/1.0 has no 100, so there is one response."""
+        connection.sendall(
+            post(2, "Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0") + b"{}"
+        )
+        assert statuses(read_all(connection)) == [400]
 
 
 class TestHeads:
-    """What every answer says of itself."""
+    """The headers of each response."""
 
-    def test_the_date_is_now(self, line) -> None:
-        """An answer carries the present second."""
-        line.sendall(LAST)
-        head = read_all(line).partition(b"\r\n\r\n")[0]
+    def test_the_date_is_now(self, connection) -> None:
+        """The Date header is the current time."""
+        connection.sendall(LAST)
+        head = read_all(connection).partition(b"\r\n\r\n")[0]
         date = next(part for part in head.split(b"\r\n") if part.startswith(b"date: "))
         now = time.time()
         said = time.mktime(time.strptime(date.decode(), "date: %a, %d %b %Y %H:%M:%S GMT"))
         assert abs(said - time.mktime(time.gmtime(now))) < 5
 
-    def test_a_head_alone_has_no_body(self, line) -> None:
-        """HEAD is answered as GET would be, without the body."""
-        line.sendall(LAST.replace(b"GET", b"HEAD").replace(b"/_mock/health", b"/_mock/"))
-        head, _, body = read_all(line).partition(b"\r\n\r\n")
+    def test_a_head_request_gets_no_body(self, connection) -> None:
+        """The response to HEAD is that to GET, without the body."""
+        connection.sendall(LAST.replace(b"GET", b"HEAD").replace(b"/_mock/health", b"/_mock/"))
+        head, _, body = read_all(connection).partition(b"\r\n\r\n")
         assert b"content-length: 0" not in head
         assert body == b""
 
 
-class _Asked:
-    """An application that says what it was asked, after a look at another thread."""
+class _Echo:
+    """An application that responds with the request, after work in another thread."""
 
     async def respond(self, request) -> Response:
         done = await asyncio.get_running_loop().run_in_executor(None, threading.get_ident)
-        told = asyncio.current_task() is not None
-        return Response(200, f"{request.method} {request.path} {done > 0} {told}".encode())
+        in_task = asyncio.current_task() is not None
+        return Response(200, f"{request.method} {request.path} {done > 0} {in_task}".encode())
 
 
-def test_any_application_may_be_served() -> None:
-    """The server asks for no more than `respond`, which may wait for what it likes."""
-    server = Server(_Asked(), lambda: None)
+def test_any_application_can_be_served() -> None:
+    """The server needs only `respond`, which may await anything."""
+    server = Server(_Echo(), lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as bound:
         address = bound.getsockname()
         thread = threading.Thread(target=run, args=(server, bound))
         thread.start()
         assert server.ready(10)
-        with socket.create_connection(address, timeout=10) as line:
-            line.sendall(b"PUT http://x/a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            answer = read_all(line)
+        with socket.create_connection(address, timeout=10) as connection:
+            connection.sendall(b"PUT http://x/a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            response = read_all(connection)
         server.stop()
         thread.join(10)
-    assert answer.endswith(b"PUT /a True True")
+    assert response.endswith(b"PUT /a True True")
 
 
-class TestHeadstart:
-    """A coroutine begun outside a task goes on in one as if nothing had been."""
+class TestResumeCoroutine:
+    """A coroutine that was started outside a task continues in a task."""
 
-    def test_it_waits_as_often_as_it_likes(self) -> None:
-        """Results and errors of what it waits for reach it."""
+    def test_it_may_await_several_times(self) -> None:
+        """It gets the results and errors of what it awaits."""
 
         async def work() -> list[str]:
             seen = [str(await asyncio.sleep(0, "zero"))]
@@ -292,41 +296,41 @@ class TestHeadstart:
             begun = work()
             wanted = begun.send(None)
 
-            async def rest() -> list[str]:
+            async def continue_it() -> list[str]:
                 return await resume_coroutine(begun, wanted)
 
-            return await asyncio.create_task(rest())
+            return await asyncio.create_task(continue_it())
 
         assert asyncio.run(main()) == ["zero", "thread", "error"]
 
-    def test_a_cancellation_reaches_it(self) -> None:
-        """What it has to tidy up is tidied up."""
+    def test_it_can_be_cancelled(self) -> None:
+        """Its `finally` blocks run."""
         seen = []
 
         async def work() -> None:
             try:
                 await asyncio.sleep(100)
             finally:
-                seen.append("tidied")
+                seen.append("cleaned up")
 
         async def main() -> None:
             begun = work()
             wanted = begun.send(None)
 
-            async def rest() -> None:
+            async def continue_it() -> None:
                 await resume_coroutine(begun, wanted)
 
-            task = asyncio.create_task(rest())
+            task = asyncio.create_task(continue_it())
             await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
 
         asyncio.run(main())
-        assert seen == ["tidied"]
+        assert seen == ["cleaned up"]
 
 
-AT_ONCE = struct.pack("ii", 1, 0)
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 SLOW_FAULTS = (
     "latency=0.1", "latency=0.1,drip=0.01", "latency=0.1,reset", "drip=0.01", "reset-in-body",
     "reset-after-headers", "stall-in-body", "wrong-length=5", "empty", "lost-response", "stall",
@@ -334,8 +338,8 @@ SLOW_FAULTS = (
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_a_client_that_leaves_is_no_error(caplog, monkeypatch, loop) -> None:
-    """Whoever goes before the answer, or in the midst of it, leaves nothing in any log."""
+def test_a_disconnect_is_not_logged(caplog, monkeypatch, loop) -> None:
+    """A client that disconnects before or during the response causes no log record."""
     if loop == "asyncio":
         monkeypatch.setitem(sys.modules, "uvloop", None)
     else:
@@ -343,47 +347,47 @@ def test_a_client_that_leaves_is_no_error(caplog, monkeypatch, loop) -> None:
     with MockServer() as server:
         for fault in SLOW_FAULTS:
             for pause in (0.0, 0.03):
-                line = socket.create_connection((server.host, server.port), timeout=5)
-                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
-                line.sendall(SLOW.replace(b"latency=0.3", fault.encode()) + HEALTH * 9)
+                connection = socket.create_connection((server.host, server.port), timeout=5)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                connection.sendall(SLOW.replace(b"latency=0.3", fault.encode()) + HEALTH * 9)
                 time.sleep(pause)
-                line.close()
+                connection.close()
         time.sleep(0.4)
-        with socket.create_connection((server.host, server.port), timeout=5) as line:
-            line.sendall(LAST)
-            assert statuses(read_all(line)) == [200]
+        with socket.create_connection((server.host, server.port), timeout=5) as connection:
+            connection.sendall(LAST)
+            assert statuses(read_all(connection)) == [200]
     assert [record.getMessage() for record in caplog.records] == []
 
 
-def test_head_has_no_body_whatever_goes_wrong(mock, http) -> None:
-    """A refusal on its slow way is announced, and not sent."""
+def test_an_error_to_head_has_no_body(mock, http) -> None:
+    """An error response to HEAD has its headers and no body."""
     file = http.post(
         MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Progression": "immediately"}
     )
     link = http.get(f"/v1/tasks/{file.json()['id']}").json()["results"][0]
     path = link.removeprefix(mock.url).encode()
     fault = b"X-Mock-Fault: status=404,drip=0.001\r\n\r\n"
-    with socket.create_connection((mock.host, mock.port), timeout=5) as line:
-        line.sendall(b"HEAD " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + fault + LAST)
-        first, second, health = read_all(line).split(b"\r\n\r\n")
+    with socket.create_connection((mock.host, mock.port), timeout=5) as connection:
+        connection.sendall(b"HEAD " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + fault + LAST)
+        first, second, health = read_all(connection).split(b"\r\n\r\n")
     assert statuses(first) == [404]
     assert int(re.findall(rb"content-length: ([0-9]+)", first)[0]) > 0
     assert second.startswith(b"HTTP/1.1 200")
     assert health.startswith(b"{")
 
 
-def test_a_stalled_request_ends_with_its_server() -> None:
-    """Neither a stall nor a long pause keeps a server from ending, or leaves a thread."""
+def test_a_stalled_request_does_not_delay_the_stop() -> None:
+    """Neither a stall nor a long delay keeps the server from stopping, or leaves a thread."""
     before = threading.active_count()
     with MockServer() as server:
-        lines = []
+        connections = []
         for fault in ("stall", "latency=600"):
-            line = socket.create_connection((server.host, server.port), timeout=5)
-            line.sendall(SLOW.replace(b"latency=0.3", fault.encode()))
-            lines.append(line)
+            connection = socket.create_connection((server.host, server.port), timeout=5)
+            connection.sendall(SLOW.replace(b"latency=0.3", fault.encode()))
+            connections.append(connection)
         time.sleep(0.1)
         begun = time.monotonic()
     assert time.monotonic() - begun < 3
     assert threading.active_count() == before
-    for line in lines:
-        line.close()
+    for connection in connections:
+        connection.close()

@@ -1,4 +1,4 @@
-"""Each fault, shown by a plain socket client to do what it says."""
+"""Each fault, tested with a socket client."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MODEL = next(model for model in CATALOG.models.values() if model.kind == "image"
 QUERY = CATALOG.status_operation.operation_id
 
 
-class Seen(NamedTuple):
-    """What a client saw on its socket: the bytes, how the connection ended, and when."""
+class Received(NamedTuple):
+    """What a client received: the bytes, how the connection ended, and after how long."""
 
     raw: bytes
     end: str
@@ -45,45 +45,45 @@ class Seen(NamedTuple):
         return self.raw.partition(b"\r\n\r\n")[2]
 
     @property
-    def announced(self) -> int:
+    def content_length(self) -> int:
         return int(self.headers[b"content-length"])
 
 
-class Caller:
-    """Says one request on a socket of its own and watches what comes back."""
+class SocketClient:
+    """Sends each request on its own socket, and returns what it received."""
 
     def __init__(self, server: MockServer, key: str) -> None:
         self.server, self.key = server, key
 
     def __call__(
-        self, method: str, path: str, body: Any = None, patience: float = 5, **headers: str
-    ) -> Seen:
+        self, method: str, path: str, body: Any = None, timeout: float = 5, **headers: str
+    ) -> Received:
         content = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", "Host: mock", f"Authorization: Bearer {self.key}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         lines += ["Content-Type: application/json", f"Content-Length: {len(content)}", "", ""]
         began, raw = time.monotonic(), b""
         with socket.create_connection(
-            (self.server.host, self.server.port), timeout=patience
-        ) as wire:
-            wire.sendall("\r\n".join(lines).encode() + content)
+            (self.server.host, self.server.port), timeout=timeout
+        ) as connection:
+            connection.sendall("\r\n".join(lines).encode() + content)
             try:
-                while not _whole(raw):
-                    piece = wire.recv(65536)
+                while not _is_complete(raw):
+                    piece = connection.recv(65536)
                     if not piece:
-                        return Seen(raw, "closed", time.monotonic() - began)
+                        return Received(raw, "closed", time.monotonic() - began)
                     raw += piece
             except ConnectionResetError:
-                return Seen(raw, "reset", time.monotonic() - began)
+                return Received(raw, "reset", time.monotonic() - began)
             except TimeoutError:
-                return Seen(raw, "silence", time.monotonic() - began)
-        return Seen(raw, "whole", time.monotonic() - began)
+                return Received(raw, "timeout", time.monotonic() - began)
+        return Received(raw, "complete", time.monotonic() - began)
 
-    def post(self, prompt: str = "a cat", **headers: str) -> Seen:
+    def post(self, prompt: str = "a cat", **headers: str) -> Received:
         path = self.server.gateway.api.base + MODEL.path
         return self("POST", path, {**MODEL.example, "prompt": prompt}, **headers)
 
-    def get(self, task: str, **headers: str) -> Seen:
+    def get(self, task: str, **headers: str) -> Received:
         return self("GET", f"{self.server.gateway.api.base}/v1/tasks/{task}", **headers)
 
     def task(self, prompt: str = "a cat") -> str:
@@ -95,7 +95,7 @@ class Caller:
         return sum(task.account is account for task in self.server.gateway.tasks)
 
 
-def _whole(raw: bytes) -> bool:
+def _is_complete(raw: bytes) -> bool:
     head, found, body = raw.partition(b"\r\n\r\n")
     if not found or b"content-length" not in head:
         return False
@@ -103,8 +103,8 @@ def _whole(raw: bytes) -> bool:
 
 
 @pytest.fixture
-def call(mock: MockServer, api_key: str) -> Caller:
-    return Caller(mock, api_key)
+def call(mock: MockServer, api_key: str) -> SocketClient:
+    return SocketClient(mock, api_key)
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def rules(mock: MockServer, api_key: str):
     mock.faults.clear()
 
 
-class TestInstead:
-    """Faults that come in the place of an answer: the gateway does no work."""
+class TestInsteadOfResponse:
+    """Faults instead of a response: the request has no effect."""
 
     def test_reset(self, call) -> None:
         """The connection is reset before any byte, and nothing was submitted."""
@@ -130,20 +130,20 @@ class TestInstead:
         assert call.tasks() == 0
 
     def test_stall(self, call) -> None:
-        """Nothing comes and nothing ends, however long a client waits."""
-        seen = call.post(X_Mock_Fault="stall", patience=0.4)
-        assert (seen.raw, seen.end) == (b"", "silence")
+        """There is no response, and the connection stays open."""
+        seen = call.post(X_Mock_Fault="stall", timeout=0.4)
+        assert (seen.raw, seen.end) == (b"", "timeout")
         assert call.tasks() == 0
 
     @pytest.mark.parametrize("status", [201, 204, 302, 404, 418, 429, 500, 502, 504, 520, 599])
     def test_status(self, call, status) -> None:
-        """Any status is answered, documented or not."""
+        """The response has any given status, documented or not."""
         seen = call.post(X_Mock_Fault=f"status={status}")
         assert seen.status == status
         assert call.tasks() == 0
 
     def test_html(self, call) -> None:
-        """A page of HTML comes with 200."""
+        """The response is an HTML page with 200."""
         seen = call.post(X_Mock_Fault="html")
         assert seen.status == 200
         assert seen.headers[b"content-type"].startswith(b"text/html")
@@ -156,24 +156,24 @@ class TestInstead:
         assert call.get(task).status == 200
 
 
-class TestPause:
-    """Faults of time."""
+class TestDelay:
+    """Faults that delay a response."""
 
     def test_latency(self, call) -> None:
-        """The answer is as always, so many seconds later."""
+        """The response is as usual, but later by this number of seconds."""
         seen = call.post(X_Mock_Fault="latency=0.3")
-        assert (seen.status, seen.end) == (200, "whole")
+        assert (seen.status, seen.end) == (200, "complete")
         assert seen.seconds >= 0.3
 
     def test_jitter(self) -> None:
-        """The pause is by chance, up to the bound, and the same for the same seed."""
+        """The delay is random, up to the limit, and the same for the same seed."""
         pauses = [[rules.jitter(2.0) for _ in range(50)] for rules in (FaultRules(), FaultRules())]
         assert pauses[0] == pauses[1]
         assert len(set(pauses[0])) == 50
         assert all(0 <= pause <= 2 for pause in pauses[0])
 
-    def test_jitter_is_served(self, call) -> None:
-        """A jitter lets the answer through."""
+    def test_jitter_leaves_the_response_unchanged(self, call) -> None:
+        """After the jitter, the response is as usual."""
         assert call.post(X_Mock_Fault="jitter=0.01").status == 200
 
     def test_latency_comes_before_another_fault(self, call) -> None:
@@ -183,32 +183,32 @@ class TestPause:
         assert seen.seconds >= 0.2
 
 
-class TestAnswer:
-    """Faults of what is said; the connection is sound."""
+class TestResponse:
+    """Faults in the response; the connection is intact."""
 
     def test_truncated(self, call) -> None:
-        """The JSON ends in its middle, and Content-Length agrees with the cut."""
+        """The JSON is cut off, and Content-Length is that of the rest."""
         seen = call.post(X_Mock_Fault="truncated")
-        assert (seen.status, seen.end, seen.announced) == (200, "whole", len(seen.body))
+        assert (seen.status, seen.end, seen.content_length) == (200, "complete", len(seen.body))
         with pytest.raises(json.JSONDecodeError):
             json.loads(seen.body)
 
     def test_garbled(self, call) -> None:
-        """The body looks like JSON and isn't."""
+        """The body has the type JSON, and isn't."""
         seen = call.post(X_Mock_Fault="garbled")
         assert seen.headers[b"content-type"] == b"application/json"
         with pytest.raises(json.JSONDecodeError):
             json.loads(seen.body)
 
     def test_unknown_status(self, call) -> None:
-        """The status is a word that the document doesn't have."""
+        """The status is one that the spec doesn't have."""
         task = call.task()
         body = json.loads(call.get(task, X_Mock_Fault="unknown-status").body)
         assert body["status"] not in {"pending", "processing", "completed", "failed"}
 
     @pytest.mark.parametrize("field", ["id", "status", "task_info", "task_info.can_cancel"])
     def test_missing(self, call, field) -> None:
-        """A field isn't there; all others are."""
+        """One field is missing; all others are there."""
         body = json.loads(call.post(X_Mock_Fault=f"missing={field}").body)
         first, _, second = field.partition(".")
         assert (second not in body[first]) if second else (first not in body)
@@ -220,7 +220,7 @@ class TestAnswer:
         assert body["id"] is None
 
     def test_regress(self, call) -> None:
-        """A completed task is said to be processing, a processing one pending."""
+        """A completed task is reported as processing, a processing one as pending."""
         task = call.task()
         call.get(task)
         before = json.loads(call.get(task).body)
@@ -231,56 +231,56 @@ class TestAnswer:
         assert json.loads(call.get(task).body)["status"] == "completed"
 
 
-class TestWire:
-    """Faults on the way of an answer: the gateway has done its work."""
+class TestTransmission:
+    """Faults while a response is sent: the request has had its effect."""
 
     def test_lost_response(self, call) -> None:
-        """The task was submitted, and its client never hears of it."""
+        """The task was submitted, but the client gets no response."""
         seen = call.post(X_Mock_Fault="lost-response")
         assert (seen.raw, seen.end) == (b"", "reset")
         assert call.tasks() == 1
 
     def test_reset_after_headers(self, call) -> None:
-        """The headers come, the body doesn't."""
+        """The headers arrive, the body doesn't."""
         seen = call.post(X_Mock_Fault="reset-after-headers")
         assert (seen.status, seen.body, seen.end) == (200, b"", "reset")
-        assert seen.announced > 0
+        assert seen.content_length > 0
 
     def test_reset_in_body(self, call) -> None:
-        """Half of the body comes, then a reset."""
+        """Half of the body arrives, then a reset."""
         seen = call.post(X_Mock_Fault="reset-in-body")
         assert (seen.status, seen.end) == (200, "reset")
-        assert 0 < len(seen.body) < seen.announced
+        assert 0 < len(seen.body) < seen.content_length
 
     def test_stall_in_body(self, call) -> None:
-        """Half of the body comes, then nothing for ever."""
-        seen = call.post(X_Mock_Fault="stall-in-body", patience=0.4)
-        assert (seen.status, seen.end) == (200, "silence")
-        assert 0 < len(seen.body) < seen.announced
+        """Half of the body arrives, then nothing."""
+        seen = call.post(X_Mock_Fault="stall-in-body", timeout=0.4)
+        assert (seen.status, seen.end) == (200, "timeout")
+        assert 0 < len(seen.body) < seen.content_length
 
     def test_wrong_length_too_long(self, call) -> None:
-        """More bytes are announced than come."""
+        """Content-Length is larger than the body."""
         seen = call.post(X_Mock_Fault="wrong-length=10")
-        assert (seen.end, seen.announced) == ("closed", len(seen.body) + 10)
+        assert (seen.end, seen.content_length) == ("closed", len(seen.body) + 10)
 
     def test_wrong_length_too_short(self, call) -> None:
-        """Fewer bytes are announced than come."""
+        """Content-Length is smaller than the body."""
         seen = call.post(X_Mock_Fault="wrong-length=-10")
-        assert seen.announced == len(seen.body) - 10
+        assert seen.content_length == len(seen.body) - 10
 
     def test_drip(self, call) -> None:
-        """The body comes whole, in 20 pieces with a pause after each."""
+        """The whole body arrives in 20 parts with a pause after each."""
         seen = call.post(X_Mock_Fault="drip=0.02")
-        assert (seen.end, len(seen.body)) == ("whole", seen.announced)
+        assert (seen.end, len(seen.body)) == ("complete", seen.content_length)
         assert seen.seconds >= 0.02 * 15
         json.loads(seen.body)
 
 
-def test_every_fault_is_shown_above() -> None:
-    """No fault is without a test of its name."""
+def test_every_fault_has_a_test() -> None:
+    """Every fault has a test with its name."""
     shown = {
         name.removeprefix("test_").replace("_", "-")
-        for group in (TestInstead, TestPause, TestAnswer, TestWire)
+        for group in (TestInsteadOfResponse, TestDelay, TestResponse, TestTransmission)
         for name in vars(group)
     }
     missing = [name for name in FAULT_KINDS if not any(test.startswith(name) for test in shown)]
@@ -288,14 +288,14 @@ def test_every_fault_is_shown_above() -> None:
     assert not missing
 
 
-def test_a_magic_word_does_what_a_header_does(call) -> None:
-    """Where headers can't be set, a word in the prompt brings the fault."""
+def test_a_directive_has_the_effect_of_the_header(call) -> None:
+    """Where headers can't be set, a prompt directive causes the fault."""
     assert call.post("a cat [mock:fault=reset]").end == "reset"
     assert call.post("[mock:fault=latency=0.01,status=520] a cat").status == 520
 
 
-def test_a_magic_word_has_a_task_go_wrong_later(call) -> None:
-    """A word in the prompt can be about the task's queries, or its files."""
+def test_a_directive_can_affect_polls_and_downloads(call) -> None:
+    """A prompt directive can cause faults of the task's polls or files."""
     task = call.task("a cat [mock:status-fault=status=503]")
     assert call.get(task).status == 503
     task = call.task("a cat [mock:download-fault=reset-in-body] [mock:progression=immediately]")
@@ -305,50 +305,52 @@ def test_a_magic_word_has_a_task_go_wrong_later(call) -> None:
 
 
 class TestRules:
-    """Standing orders for faults, by the admin API."""
+    """Fault rules of the admin API."""
 
     def add(self, mock, key, **rule) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        answer = httpx.post(f"{mock.url}/_mock/faults", json=rule, headers=headers, trust_env=False)
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
+        response = httpx.post(
+            f"{mock.url}/_mock/faults", json=rule, headers=headers, trust_env=False
+        )
+        assert response.status_code == 201, response.text
+        return dict(response.json())
 
     def test_of_an_account(self, mock, rules, call, api_key) -> None:
-        """A rule made with a key is for that key's requests alone."""
+        """A rule added with a key applies to that key's requests only."""
         self.add(mock, api_key, fault="status=502")
         assert call.post().status == 502
-        assert Caller(mock, api_key + "-other").post().status == 200
+        assert SocketClient(mock, api_key + "-other").post().status == 200
 
     def test_of_an_operation(self, mock, rules, call, api_key) -> None:
-        """A rule may be about one operation."""
+        """A rule may apply to one operation."""
         self.add(mock, api_key, fault="status=502", operation=QUERY)
         task = call.task()
         assert call.get(task).status == 502
 
     def test_of_the_files(self, mock, rules, call, api_key) -> None:
-        """The files have a name of their own, and rules like the operations."""
+        """A rule may apply to files."""
         self.add(mock, api_key, fault="status=503", operation=FILES)
         task = call.task("[mock:progression=immediately]")
         assert call("GET", f"/media/{task}/0.png").status == 503
 
     def test_of_the_nth_call(self, mock, rules, call, api_key) -> None:
-        """From the nth call on, so many times: then all is well again."""
+        """A rule applies from the nth call on, `count` times."""
         self.add(mock, api_key, fault="status=500", operation=QUERY, nth=2, count=2)
         task = call.task()
         assert [call.get(task).status for _ in range(5)] == [200, 500, 500, 200, 200]
 
-    def test_by_chance(self, rules) -> None:
-        """A probability strikes about as often as it says, and never for 0."""
-        chance = FaultRules()
-        chance.add("reset", probability=0.3)
-        struck = sum(bool(chance.pick("x", None).all) for _ in range(1000))
-        assert 220 < struck < 380
+    def test_with_a_probability(self, rules) -> None:
+        """A rule with a probability applies about that often, and never with 0."""
+        random_rules = FaultRules()
+        random_rules.add("reset", probability=0.3)
+        applied = sum(bool(random_rules.pick("x", None).all) for _ in range(1000))
+        assert 220 < applied < 380
         never = FaultRules()
         never.add("reset", probability=0)
         assert not any(never.pick("x", None).all for _ in range(100))
 
-    def test_listed_and_taken_back(self, mock, rules, call, api_key) -> None:
-        """Rules can be seen, and put out of force one by one or all at once."""
+    def test_rules_are_listed_and_removed(self, mock, rules, call, api_key) -> None:
+        """Rules can be listed, and removed one by one or all together."""
         url = f"{mock.url}/_mock/faults"
         headers = {"Authorization": f"Bearer {api_key}"}
         first = self.add(mock, api_key, fault="status=500")
@@ -387,18 +389,18 @@ class TestRules:
         ],
         ids=range(16),
     )
-    def test_a_rule_that_makes_no_sense_is_a_400(self, mock, rules, rule) -> None:
-        """It is refused with a reason, and not put in force."""
-        answer = httpx.post(f"{mock.url}/_mock/faults", json=rule, trust_env=False)
-        assert answer.status_code == 400
-        assert answer.json()["error"]["message"]
+    def test_an_invalid_rule_is_a_400(self, mock, rules, rule) -> None:
+        """It is rejected with a reason, and not added."""
+        response = httpx.post(f"{mock.url}/_mock/faults", json=rule, trust_env=False)
+        assert response.status_code == 400
+        assert response.json()["error"]["message"]
         assert not list(rules)
 
 
 @pytest.mark.parametrize(
     "text", ["", "resett", "latency", "latency=x", "missing=", "drip=-1", "a" * 999]
 )
-def test_a_fault_that_is_none_is_told(call, text) -> None:
+def test_an_unknown_fault_is_an_error(call, text) -> None:
     """A misspelt fault is a 400, never ignored."""
     with pytest.raises(ValueError, match="fault"):
         parse_faults(text)
@@ -406,8 +408,8 @@ def test_a_fault_that_is_none_is_told(call, text) -> None:
         assert call.post(X_Mock_Fault=text).status == 400
 
 
-def test_the_server_lives_on(mock, call) -> None:
-    """After all that went wrong, the next request is answered."""
+def test_the_server_survives_all_faults(mock, call) -> None:
+    """After these faults, the next request gets its response."""
     for name in ("reset", "empty", "reset-in-body", "wrong-length=5", "lost-response"):
         call.post(X_Mock_Fault=name)
     assert call.post().status == 200

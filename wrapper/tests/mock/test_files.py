@@ -1,4 +1,4 @@
-"""The files that results link to, as HTTP serves them."""
+"""The result files, served over HTTP."""
 
 from __future__ import annotations
 
@@ -43,41 +43,41 @@ def png_size(content: bytes) -> tuple[int, int]:
     return width, height
 
 
-def test_a_picture_has_the_asked_size(http) -> None:
-    """A size in the request is the size of the file."""
+def test_an_image_has_the_requested_size(http) -> None:
+    """The size of the request is the size of the file."""
     sized = [model for model in IMAGES if "size" in model.parameters]
     assert sized
     for model in sized:
-        answer = httpx.get(links(http, model, size="1024x768")[0], trust_env=False)
-        assert answer.headers["content-type"] == "image/png"
-        assert png_size(answer.content) == (1024, 768)
+        response = httpx.get(links(http, model, size="1024x768")[0], trust_env=False)
+        assert response.headers["content-type"] == "image/png"
+        assert png_size(response.content) == (1024, 768)
 
 
 def test_every_model_makes_a_file(http) -> None:
-    """Without any wish beside its example's, a model makes a file of its kind."""
+    """The example request of a model makes a file of its kind."""
     for model in (*IMAGES, *VIDEOS):
         content = httpx.get(links(http, model)[0], trust_env=False, timeout=60).content
         starts = content[:8] == b"\x89PNG\r\n\x1a\n" if model in IMAGES else content[4:8] == b"ftyp"
         assert starts, model.name
 
 
-def test_a_clip_is_as_long_and_as_wide_as_asked(http) -> None:
+def test_a_video_has_the_requested_duration_and_size(http) -> None:
     """Duration, quality and aspect ratio of the request are those of the file."""
-    av = pytest.importorskip("av", reason="clips need the media extra")
+    av = pytest.importorskip("av", reason="videos need the media extra")
     found = [model for model in VIDEOS if {"aspect_ratio", "quality"} <= model.parameters.keys()]
     assert found
     for model in found:
         link = links(http, model, duration=5, quality="480p", aspect_ratio="9:16")[0]
         content = httpx.get(link, trust_env=False, timeout=60).content
-        with av.open(io.BytesIO(content)) as clip:
-            stream = clip.streams.video[0]
+        with av.open(io.BytesIO(content)) as video:
+            stream = video.streams.video[0]
             assert (stream.width, stream.height) == frame_size("480p", "9:16")
             assert stream.codec_context.name == "h264"
-            assert clip.duration / 1e6 == pytest.approx(5, abs=0.2)
+            assert video.duration / 1e6 == pytest.approx(5, abs=0.2)
 
 
-def test_there_are_as_many_pictures_as_asked(http) -> None:
-    """Each of them is a file of its own, in the asked size."""
+def test_the_number_of_images_is_as_requested(http) -> None:
+    """Each image is a different file of the requested size."""
     model = next(model for model in IMAGES if {"n", "size"} <= model.parameters.keys())
     found = links(http, model, n=3, size="1024x768")
     files = {httpx.get(link, trust_env=False, timeout=60).content for link in found}
@@ -86,16 +86,16 @@ def test_there_are_as_many_pictures_as_asked(http) -> None:
 
 
 @pytest.mark.parametrize("model", VIDEOS, ids=lambda model: model.name)
-def test_sound_is_where_the_model_takes_sound(http, model) -> None:
-    """A clip has a sound track if, and only if, its model has an audio input."""
-    av = pytest.importorskip("av", reason="clips need the media extra")
+def test_a_video_has_sound_if_its_model_has_an_audio_input(http, model) -> None:
+    """A video has a sound track if, and only if, its model has an audio input."""
+    av = pytest.importorskip("av", reason="videos need the media extra")
     content = httpx.get(links(http, model)[0], trust_env=False, timeout=60).content
-    with av.open(io.BytesIO(content)) as clip:
-        assert bool(clip.streams.audio) == any("audio" in name for name in model.parameters)
+    with av.open(io.BytesIO(content)) as video:
+        assert bool(video.streams.audio) == any("audio" in name for name in model.parameters)
 
 
-def test_without_the_extra_small_files_stand_in(monkeypatch, capsys) -> None:
-    """They are valid, in the right size where that is cheap, and the start says so."""
+def test_without_the_extra_files_are_placeholders(monkeypatch, capsys) -> None:
+    """Placeholders are valid, images have the requested size, and the start message says so."""
     monkeypatch.setattr(media, "available", lambda: False)
     monkeypatch.setattr(commands, "available", lambda: False)
     with MockServer() as server:
@@ -103,20 +103,20 @@ def test_without_the_extra_small_files_stand_in(monkeypatch, capsys) -> None:
         headers = {"Authorization": "Bearer k"}
         with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
             model = next(model for model in IMAGES if "size" in model.parameters)
-            picture = http.get(links(http, model, size="1024x768")[0]).content
-            clip = http.get(links(http, VIDEOS[0])[0]).content
-    assert png_size(picture) == (1024, 768)
-    assert clip[4:8] == b"ftyp"
-    assert len(clip) + len(picture) < 100_000
+            image = http.get(links(http, model, size="1024x768")[0]).content
+            video = http.get(links(http, VIDEOS[0])[0]).content
+    assert png_size(image) == (1024, 768)
+    assert video[4:8] == b"ftyp"
+    assert len(video) + len(image) < 100_000
     assert "placeholders; pip install 'wanflow[media]'" in capsys.readouterr().out
 
 
-def test_no_key_is_needed_and_none_is_refused(link) -> None:
-    """A link is enough, as with any signed link."""
+def test_no_key_is_needed(link) -> None:
+    """The URL is enough."""
     assert httpx.get(link, trust_env=False).status_code == 200
 
 
-def test_head_tells_what_get_would(link) -> None:
+def test_head_has_the_headers_of_get(link) -> None:
     """HEAD has the headers of GET and no body."""
     head, get = httpx.head(link, trust_env=False), httpx.get(link, trust_env=False)
     for name in ("content-length", "content-type", "etag", "accept-ranges"):
@@ -129,10 +129,10 @@ def test_an_unchanged_file_is_not_sent_again(link) -> None:
     """If-None-Match with the ETag is a 304, with another one it isn't."""
     etag = httpx.get(link, trust_env=False).headers["etag"]
     for value in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-        answer = httpx.get(link, headers={"If-None-Match": value}, trust_env=False)
-        assert (answer.status_code, answer.content) == (304, b"")
-    answer = httpx.get(link, headers={"If-None-Match": '"other"'}, trust_env=False)
-    assert answer.status_code == 200
+        response = httpx.get(link, headers={"If-None-Match": value}, trust_env=False)
+        assert (response.status_code, response.content) == (304, b"")
+    response = httpx.get(link, headers={"If-None-Match": '"other"'}, trust_env=False)
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -147,37 +147,37 @@ def test_an_unchanged_file_is_not_sent_again(link) -> None:
     ],
 )
 def test_a_range_is_served(link, wanted, part) -> None:
-    """A part of the file is a 206 that says which part it is."""
+    """A range request gets a 206 with its part of the file."""
     whole = httpx.get(link, trust_env=False).content
-    answer = httpx.get(link, headers={"Range": wanted}, trust_env=False)
-    assert answer.status_code == 206
-    assert answer.content == whole[part]
-    assert answer.headers["content-range"].endswith(f"/{len(whole)}")
+    response = httpx.get(link, headers={"Range": wanted}, trust_env=False)
+    assert response.status_code == 206
+    assert response.content == whole[part]
+    assert response.headers["content-range"].endswith(f"/{len(whole)}")
 
 
 @pytest.mark.parametrize("wanted", ["bytes=999999999-", "bytes=-0"])
 def test_a_range_beyond_the_file_is_a_416(link, wanted) -> None:
-    """The answer tells the file's real length."""
-    answer = httpx.get(link, headers={"Range": wanted}, trust_env=False)
-    assert answer.status_code == 416
+    """The response has the file's length."""
+    response = httpx.get(link, headers={"Range": wanted}, trust_env=False)
+    assert response.status_code == 416
     length = httpx.head(link, trust_env=False).headers["content-length"]
-    assert answer.headers["content-range"] == f"bytes */{length}"
+    assert response.headers["content-range"] == f"bytes */{length}"
 
 
 @pytest.mark.parametrize("wanted", ["bytes=5-3", "bytes=-", "lines=1-2", "bytes=0-1,4-5", "x"])
-def test_a_range_that_is_none_is_ignored(link, wanted) -> None:
-    """What can't be understood as one range of bytes gets the whole file."""
+def test_an_invalid_range_is_ignored(link, wanted) -> None:
+    """Anything but a single range of bytes gets the whole file."""
     assert httpx.get(link, headers={"Range": wanted}, trust_env=False).status_code == 200
 
 
 def test_a_range_of_another_version_is_the_whole_file(link) -> None:
-    """If-Range with a stale ETag is answered from the start."""
+    """If-Range with another ETag gets the whole file."""
     headers = {"Range": "bytes=3-", "If-Range": '"stale"'}
     assert httpx.get(link, headers=headers, trust_env=False).status_code == 200
 
 
-def test_there_is_no_file_before_the_end_nor_beside_it(http, mock, link) -> None:
-    """Links of unfinished, failed or unknown tasks, and other names, are 404."""
+def test_other_file_names_are_a_404(http, mock, link) -> None:
+    """Files of unfinished or unknown tasks, and other names, are 404."""
     model = IMAGES[0]
     pending = http.post(model.path, json=dict(model.example)).json()["id"]
     stem = link.rsplit("/", 1)[0]
@@ -193,8 +193,8 @@ def test_there_is_no_file_before_the_end_nor_beside_it(http, mock, link) -> None
     assert httpx.post(link, trust_env=False).status_code == 405
 
 
-def test_making_a_file_holds_nobody_up(http) -> None:
-    """While a clip is being made, the API answers as quickly as ever."""
+def test_making_a_file_does_not_delay_the_api(http) -> None:
+    """While a video is made, the API responds as quickly as usual."""
     assert available()
     link = links(http, VIDEOS[0], duration=10)[0]
     fetched: list[float] = []
@@ -214,7 +214,7 @@ def test_making_a_file_holds_nobody_up(http) -> None:
 
 
 def test_a_file_is_made_once(http) -> None:
-    """A second request gets the same bytes, at once."""
+    """A second request gets the same bytes."""
     link = links(http, VIDEOS[0])[0]
     first = httpx.get(link, trust_env=False, timeout=60)
     again = httpx.get(link, trust_env=False)
@@ -222,8 +222,8 @@ def test_a_file_is_made_once(http) -> None:
     assert first.headers["etag"] == again.headers["etag"]
 
 
-def test_the_page_s_own_copies_are_beyond_faults(mock, http) -> None:
-    """Under `/_mock` a file comes whole whatever is in force, and nobody's journal has it."""
+def test_previews_of_the_page_are_not_affected_by_faults(mock, http) -> None:
+    """Under `/_mock` a file is served without faults and without a journal entry."""
     path = links(http, IMAGES[0])[0].removeprefix(mock.url)
     headers = {"X-Mock-Fault": "status=503"}
     assert http.get(mock.url + path, headers=headers).status_code == 503

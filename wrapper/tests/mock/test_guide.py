@@ -1,4 +1,4 @@
-"""The guide beside the mock says what the mock does."""
+"""The guide of the mock is correct and complete."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ GUIDE = Path(wanflow.mock.__path__[0], "README.md").read_text()
 
 
 def test_every_fault_is_in_it() -> None:
-    """The table of faults is the mock's own, word for word."""
-    told = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", GUIDE, re.MULTILINE))
+    """The table of faults is equal to the mock's own list."""
+    table = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", GUIDE, re.MULTILINE))
     effects = {syntax(name): kind.effect for name, kind in FAULT_KINDS.items()}
-    assert effects.items() <= told.items()
+    assert effects.items() <= table.items()
 
 
-def test_every_magic_word_of_it_is_understood() -> None:
-    """What it writes in brackets is read without a complaint."""
+def test_every_directive_in_it_is_valid() -> None:
+    """Each directive in brackets can be parsed."""
     words = re.findall(r"\[mock:[^\]]+\]", GUIDE)
     assert len(words) >= 6
     for word in words:
         assert parse_directives({"prompt": word}) != parse_directives({"prompt": "a cat"})
 
 
-def test_its_progressions_are_progressions() -> None:
-    """The plain ones are understood as they are written."""
+def test_its_progressions_are_valid() -> None:
+    """The progressions in the text can be parsed."""
     named = re.findall(r"`(immediately|never|polls=5)`", GUIDE)
     assert set(named) >= {"immediately", "never"}
     assert all(parse_progression(text) for text in named)
 
 
 def test_every_path_of_the_admin_api_is_in_it(mock) -> None:
-    """No door is left unmentioned."""
+    """No path of the admin API is missing."""
     admin: AdminApi = mock.app.admin
     paths = {path for _, path in admin._handlers}
     assert paths
     assert not [path for path in paths if path not in GUIDE]
 
 
-def test_its_scenario_is_played(tmp_path) -> None:
+def test_its_scenario_is_applied(tmp_path) -> None:
     """The example has every part, and each has its effect."""
     example = re.search(r"^```json\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     assert example is not None
@@ -71,7 +71,7 @@ def test_its_scenario_is_played(tmp_path) -> None:
 
 
 def test_the_command_prints_it() -> None:
-    """The guide as it is, and the faults with what each takes; the help names both."""
+    """The command prints the guide, and the faults with their values."""
     assert CliRunner().invoke(command, ["--guide"]).output == GUIDE
     listed = CliRunner().invoke(command, ["--faults"]).output
     for name, kind in FAULT_KINDS.items():
@@ -82,16 +82,16 @@ def test_the_command_prints_it() -> None:
     assert all(word in usage for word in ("--guide", "--faults", "/_mock/", "[mock:fault=reset]"))
 
 
-def test_python_s_own_help_shows_what_is_public() -> None:
-    """Classes are imported late, and `help(wanflow.mock)` has them all the same."""
-    told = pydoc.plain(pydoc.render_doc(wanflow.mock))
+def test_help_shows_the_public_classes() -> None:
+    """`help(wanflow.mock)` has the classes, although they are imported lazily."""
+    text = pydoc.plain(pydoc.render_doc(wanflow.mock))
     for name in wanflow.mock.__all__:
-        assert re.search(rf"class {name}\b", told), name
+        assert re.search(rf"class {name}\b", text), name
 
 
 @pytest.mark.parametrize("name", FAULT_KINDS)
-def test_a_value_that_a_fault_does_not_take_is_told_in_words(name) -> None:
-    """What to write is in the message, and no pattern."""
+def test_an_invalid_value_of_a_fault_is_explained(name) -> None:
+    """The message says what to write, without a regular expression."""
     takes = FAULT_KINDS[name].value_format
     wrong = f"{name}=#" if takes is None else name
     with pytest.raises(ValueError, match=f"write {syntax(name)}") as caught:

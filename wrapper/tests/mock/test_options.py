@@ -1,4 +1,4 @@
-"""What a mock is told: options that don't exist, or make no sense, are one clear error."""
+"""The options of a mock: unknown names and invalid values are clear errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wanflow.mock import AccountLimits, Mock, MockServer, MockTransport, RateLim
 from wanflow.mock.options import _RULES, SOCKET_OPTIONS, Options
 
 MODEL = next(iter(packaged_catalog().models.values()))
-DOORS: list[Any] = [MockServer, MockTransport, lambda **options: Mock("http://x", **options)]
+CONSTRUCTORS: list[Any] = [MockServer, MockTransport, lambda **options: Mock("http://x", **options)]
 
 
 def submit(server: MockServer, key: str = "k") -> httpx.Response:
@@ -26,30 +26,30 @@ def submit(server: MockServer, key: str = "k") -> httpx.Response:
 
 
 class TestNames:
-    """An option that doesn't exist is refused at every door."""
+    """An unknown option is rejected by every constructor."""
 
-    @pytest.mark.parametrize("door", DOORS)
-    def test_a_slip_is_told_with_the_nearest(self, door) -> None:
+    @pytest.mark.parametrize("constructor", CONSTRUCTORS)
+    def test_a_misspelt_option_suggests_the_right_one(self, constructor) -> None:
         """Both names are in the message."""
         with pytest.raises(TypeError, match="has no option 'poll'; did you mean 'polls'"):
-            door(poll=1)
+            constructor(poll=1)
 
-    def test_what_is_near_nothing_is_told_with_all(self) -> None:
+    def test_an_unknown_option_lists_all_options(self) -> None:
         """Every option is named."""
         with pytest.raises(TypeError, match="no option 'banana'") as caught:
             MockServer(banana=2)  # type: ignore[call-arg] # what is tested
         for name in (*Options.__annotations__, *SOCKET_OPTIONS):
             assert re.search(rf"\b{name}\b", str(caught.value))
 
-    def test_a_socket_s_options_are_for_a_socket(self) -> None:
-        """A server takes a port, and says so of `prot`; a transport takes none."""
+    def test_host_and_port_are_options_of_servers_only(self) -> None:
+        """A server has a port; a transport has none."""
         with pytest.raises(TypeError, match="did you mean 'port'"):
             MockServer(prot=0)  # type: ignore[call-arg] # what is tested
         with pytest.raises(TypeError, match="MockTransport has no option 'port'"):
             MockTransport(port=0)  # type: ignore[call-arg] # what is tested
 
-    def test_each_has_its_rule(self) -> None:
-        """None can be added without saying what it must be."""
+    def test_each_option_is_validated(self) -> None:
+        """Every option has a validation rule."""
         assert _RULES.keys() == {*Options.__annotations__, *SOCKET_OPTIONS}
 
 
@@ -65,38 +65,38 @@ class TestNames:
         ("host", None), ("port", 65536), ("port", "80"),
     ],
 )  # fmt: skip
-def test_a_value_that_makes_no_sense_is_refused(name, value) -> None:
-    """The message names the option, or says what would be right."""
+def test_an_invalid_value_is_rejected(name, value) -> None:
+    """The message names the option or the allowed form."""
     with pytest.raises(ValueError, match=f"{name} must be|is not a progression|a rate is written"):
         MockServer(**{name: value})
 
 
 @pytest.mark.parametrize("key", ["", "clé-secret", "two secret", "x" * 513])
-def test_a_key_that_can_not_be_sent_is_refused_and_not_told(key) -> None:
-    """It would let nobody in; the message doesn't show it."""
+def test_an_api_key_that_cannot_be_sent_is_rejected(key) -> None:
+    """No request could use it; the message doesn't contain it."""
     with pytest.raises(ValueError, match="api_key must be") as caught:
         MockServer(api_key=key)
     assert "secret" not in str(caught.value)
 
 
-class TestMoney:
-    """A little credit, and a low rate, without a word about terms."""
+class TestLimits:
+    """`credits` and `rate` are short forms of limits."""
 
     def test_credits_run_out(self) -> None:
-        """Every account has as many, and no more."""
+        """Every account has that number of credits."""
         with MockServer(credits=0.5) as server:
             assert [submit(server, key).status_code for key in "ab"] == [402, 402]
             server.accounts.for_key("a").limits = AccountLimits(credits=1000)
             assert [submit(server, key).status_code for key in "ab"] == [200, 402]
 
     @pytest.mark.parametrize("rate", ["1/60", RateLimit(1, 60)])
-    def test_a_rate_is_passed(self, rate) -> None:
-        """It may be written as on the command line."""
+    def test_a_rate_can_be_exceeded(self, rate) -> None:
+        """A rate may be given as text."""
         with MockServer(rate=rate, clock=VirtualClock()) as server:
             assert [submit(server).status_code for _ in range(2)] == [200, 429]
 
-    def test_what_they_say_comes_before_the_terms(self) -> None:
-        """The rest of the terms stays."""
-        terms = AccountLimits(credits=1, forbidden_models=frozenset({MODEL.name}))
-        mock = MockTransport(limits=terms, credits=2)
+    def test_they_take_precedence_over_limits(self) -> None:
+        """Other limits are kept."""
+        limits = AccountLimits(credits=1, forbidden_models=frozenset({MODEL.name}))
+        mock = MockTransport(limits=limits, credits=2)
         assert mock.accounts.for_key("k").limits == AccountLimits(2, None, frozenset({MODEL.name}))

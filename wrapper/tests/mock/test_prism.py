@@ -1,4 +1,4 @@
-"""Prism as a validating proxy before the mock: a second opinion on every answer."""
+"""Prism as a validating proxy in front of the mock: it checks every response."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory) -> Iterator[httpx.Client]:
-    """A client whose every request and answer is judged by Prism on its way."""
+    """A client whose every request and response is validated by Prism on its way."""
     spec = tmp_path_factory.mktemp("prism") / "openapi.json"
     spec.write_text(json.dumps(CATALOG.document))
     port = free_port()
@@ -66,42 +66,42 @@ def proxied(tmp_path_factory) -> Iterator[httpx.Client]:
             process.communicate(timeout=20)
 
 
-def judged(answer: httpx.Response) -> httpx.Response:
-    """Return an answer that Prism had nothing to say against."""
-    assert "sl-violations" not in answer.headers, answer.headers["sl-violations"]
-    assert "prism" not in answer.headers.get("content-type", ""), answer.text
-    assert not re.search(r"stoplight\.io/prism", answer.text), answer.text
-    return answer
+def validated(response: httpx.Response) -> httpx.Response:
+    """Return an response that Prism had nothing to say against."""
+    assert "sl-violations" not in response.headers, response.headers["sl-violations"]
+    assert "prism" not in response.headers.get("content-type", ""), response.text
+    assert not re.search(r"stoplight\.io/prism", response.text), response.text
+    return response
 
 
 @pytest.mark.parametrize("name", sorted(CATALOG.models))
 @pytest.mark.parametrize("failure", ["", " [mock:fail=service_error]"])
-def test_the_whole_road_of_a_model_is_valid(proxied, name, failure) -> None:
-    """From the submission to the end, good or bad, Prism finds no violation."""
+def test_all_responses_about_a_task_are_valid(proxied, name, failure) -> None:
+    """From submission to success or failure, Prism finds no violation."""
     model = CATALOG.models[name]
     body = {**model.example, "prompt": f"a cat{failure}"}
-    task = judged(proxied.post(model.path, json=body)).json()["id"]
-    seen = [judged(proxied.get(f"/v1/tasks/{task}")).json()["status"] for _ in range(3)]
+    task = validated(proxied.post(model.path, json=body)).json()["id"]
+    seen = [validated(proxied.get(f"/v1/tasks/{task}")).json()["status"] for _ in range(3)]
     assert seen[1:] == ["failed" if failure else "completed"] * 2
 
 
 @pytest.mark.parametrize("name", sorted(CATALOG.models))
 def test_every_documented_error_is_valid(proxied, name) -> None:
-    """Each error status, asked for, passes Prism too."""
+    """Each documented error is valid for Prism, too."""
     model = CATALOG.models[name]
     operation = next(one for one in CATALOG.operations if one.operation_id == model.operation_id)
     errors = [int(status) for status in operation.node["responses"] if int(status) >= 400]
     assert errors
     for status in errors:
         headers = {"Prefer": f"code={status}"}
-        answer = judged(proxied.post(model.path, json=dict(model.example), headers=headers))
-        assert answer.status_code == status
+        response = validated(proxied.post(model.path, json=dict(model.example), headers=headers))
+        assert response.status_code == status
 
 
-def test_prism_would_notice(proxied) -> None:
-    """An answer that breaks the document is a violation: the judge is awake."""
+def test_prism_detects_a_violation(proxied) -> None:
+    """An invalid response is reported, so the tests above can fail."""
     model = next(iter(CATALOG.models.values()))
     headers = {"X-Mock-Fault": "unknown-status"}
-    answer = proxied.post(model.path, json=dict(model.example), headers=headers)
+    response = proxied.post(model.path, json=dict(model.example), headers=headers)
     with pytest.raises(AssertionError):
-        judged(answer)
+        validated(response)

@@ -1,4 +1,4 @@
-"""How tasks come to their end, and how long their links live."""
+"""How tasks progress to their end, and how long their URLs work."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ RANK = {"pending": 0, "processing": 1, "ended": 2}
 
 
 @given(progression=progressions, steps=st.lists(st.tuples(st.integers(0, 3), finite), max_size=8))
-def test_a_task_only_goes_forward(progression, steps) -> None:
-    """Whatever passes, neither status nor progress goes back, and 100 is for the end."""
+def test_a_task_only_moves_forward(progression, steps) -> None:
+    """Neither status nor progress goes back, and 100 is only at the end."""
     polls, elapsed, before = 0, 0.0, progression.phase(0, 0.0)
     for more, seconds in steps:
         polls, elapsed = polls + more, elapsed + seconds
@@ -54,14 +54,14 @@ def test_a_task_only_goes_forward(progression, steps) -> None:
 
 
 @given(progression=progressions)
-def test_a_progression_is_written_and_read_again(progression) -> None:
-    """What is written of a progression is that progression."""
+def test_a_formatted_progression_is_parsed_back(progression) -> None:
+    """Parsing a formatted progression returns an equal one."""
     assert parse_progression(format_progression(progression)) == progression
 
 
 @given(progression=progressions)
-def test_what_is_due_is_the_end(progression) -> None:
-    """At the time that a progression is due it has ended, and not before."""
+def test_ends_after_is_the_time_of_the_end(progression) -> None:
+    """A task has ended at that time, and not before."""
     due = progression.ends_after()
     if due is not None:
         assert progression.phase(0, due).name == ENDED
@@ -80,8 +80,8 @@ def test_what_is_due_is_the_end(progression) -> None:
         ("seconds=1.5, estimate=wrong, progress=stuck", AfterSeconds(1.5, None, "wrong", "stuck")),
     ],
 )
-def test_a_progression_is_written(text, progression) -> None:
-    """Every progression has a written form."""
+def test_a_progression_is_parsed(text, progression) -> None:
+    """Every kind of progression has a text form."""
     assert parse_progression(text) == progression
 
 
@@ -102,8 +102,8 @@ def test_a_progression_is_written(text, progression) -> None:
         "immediately,never",
     ],
 )
-def test_what_is_no_progression_is_told(text) -> None:
-    """A text that is none is refused with the forms that there are."""
+def test_an_invalid_progression_is_rejected(text) -> None:
+    """The error lists the valid forms."""
     with pytest.raises(ValueError, match=r"not a progression; write immediately, never, polls=N"):
         parse_progression(text)
 
@@ -118,9 +118,9 @@ def virtual():
 
 def submit(http, prompt="a cat", **headers):
     body = {**MODEL.example, "prompt": prompt}
-    answer = http.post(MODEL.path, json=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = http.post(MODEL.path, json=body, headers=headers)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def status(http, task) -> str:
@@ -128,23 +128,23 @@ def status(http, task) -> str:
     return found
 
 
-def test_a_task_may_have_a_progression_of_its_own(virtual) -> None:
-    """By a header or by a magic word, one task is quicker than the rest."""
+def test_a_task_may_have_its_own_progression(virtual) -> None:
+    """A header or a prompt directive sets the progression of one task."""
     _, http = virtual
     usual = submit(http)
     quick = submit(http, **{"X-Mock-Progression": "polls=1"})
-    worded = submit(http, "a cat [mock:progression=immediately]")
+    by_directive = submit(http, "a cat [mock:progression=immediately]")
     assert status(http, usual) == "pending"
     assert status(http, quick) == "completed"
-    assert worded["status"] == "completed"
+    assert by_directive["status"] == "completed"
     assert http.post(
         MODEL.path, json=MODEL.example, headers={"X-Mock-Progression": "soon"}
     ).is_client_error
 
 
 @pytest.mark.parametrize(("said", "expected"), [("true", 60), ("wrong", 20), ("absent", None)])
-def test_an_estimate_may_lie(virtual, said, expected) -> None:
-    """The announced time is the true one, a third of it, or none at all."""
+def test_an_estimate_may_be_wrong(virtual, said, expected) -> None:
+    """The estimate is right, a third of the time, or absent."""
     _, http = virtual
     receipt = submit(http, **{"X-Mock-Progression": f"seconds=60,estimate={said}"})
     assert receipt["task_info"].get("estimated_time") == expected
@@ -155,7 +155,7 @@ def test_an_estimate_may_lie(virtual, said, expected) -> None:
     [("smooth", [0, 20, 50, 90]), ("stepwise", [0, 0, 50, 75]), ("stuck", [0, 20, 40, 40])],
 )
 def test_progress_has_a_shape(virtual, shape, expected) -> None:
-    """Progress runs smoothly, by quarters, or sticks at 40 to the end."""
+    """Progress is smooth, in quarters, or stops at 40 until the end."""
     server, http = virtual
     task = submit(http, **{"X-Mock-Progression": f"seconds=110,queue=10,progress={shape}"})
     seen = []
@@ -165,8 +165,8 @@ def test_progress_has_a_shape(virtual, shape, expected) -> None:
     assert seen == expected
 
 
-def test_the_clock_is_moved_over_http(virtual) -> None:
-    """POST /_mock/clock/advance lets time pass; nothing else does on a virtual clock."""
+def test_the_clock_can_be_advanced_over_http(virtual) -> None:
+    """POST /_mock/clock/advance advances a virtual clock."""
     server, http = virtual
     task = submit(http)
     before = http.get(f"{server.url}/_mock/clock").json()
@@ -177,27 +177,27 @@ def test_the_clock_is_moved_over_http(virtual) -> None:
 
 @pytest.mark.parametrize("seconds", ["-1", '"1"', "null", "true", "[]", "1e400", "1e11"])
 def test_the_clock_does_not_go_back(virtual, seconds) -> None:
-    """What is no forward step is a 400, and moves nothing."""
+    """An invalid number of seconds is a 400, and changes nothing."""
     server, http = virtual
     before = server.clock.now()
-    answer = http.post(
+    response = http.post(
         f"{server.url}/_mock/clock/advance",
         content=f'{{"seconds": {seconds}}}',
         headers={"Content-Type": "application/json"},
     )
-    assert answer.status_code == 400
+    assert response.status_code == 400
     assert server.clock.now() == before
 
 
-def test_a_real_clock_can_be_moved_too() -> None:
-    """A clock that runs is ahead by what it was moved."""
+def test_a_real_clock_can_be_advanced_too() -> None:
+    """A real clock is ahead by the advanced time."""
     clock = RealClock()
     before = clock.now()
     assert clock.advance(1000) - before == pytest.approx(1000, abs=5)
 
 
-def test_links_live_for_24_hours(virtual) -> None:
-    """A link works until a day after the task's end, and is gone (410) from then on."""
+def test_urls_work_for_24_hours(virtual) -> None:
+    """A result URL works until a day after the task's end, then it is 410."""
     server, http = virtual
     task = submit(http)
     server.clock.advance(100)
@@ -209,8 +209,8 @@ def test_links_live_for_24_hours(virtual) -> None:
     assert status(http, task) == "completed"
 
 
-def test_a_day_is_counted_from_the_end_not_from_the_first_look(virtual) -> None:
-    """A task that nobody looked at has ended when it was due."""
+def test_the_day_counts_from_the_end_not_from_the_first_poll(virtual) -> None:
+    """A task ends at its time, polled or not."""
     server, http = virtual
     task = submit(http)
     server.clock.advance(100 + DAY)
@@ -219,14 +219,14 @@ def test_a_day_is_counted_from_the_end_not_from_the_first_look(virtual) -> None:
 
 
 def test_a_task_that_never_ends(virtual) -> None:
-    """The progression `never` is processing for ever."""
+    """With the progression `never` a task is processing for ever."""
     server, http = virtual
     task = submit(http, **{"X-Mock-Progression": "never"})
     server.clock.advance(6 * DAY)
     assert status(http, task) == "processing"
 
 
-def test_a_task_is_forgotten_after_a_week(virtual) -> None:
+def test_a_task_expires_after_a_week(virtual) -> None:
     """A week after its submission a task is not found any more."""
     server, http = virtual
     task = submit(http)

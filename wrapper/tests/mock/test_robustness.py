@@ -1,4 +1,4 @@
-"""Whatever is sent, the mock answers with a 4xx that it means, and never with a 500."""
+"""Any input gets a proper 4xx, and never a 500."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ jsons = st.recursive(
     model=st.sampled_from(MODELS),
     changes=st.dictionaries(st.sampled_from([*FIELDS, "model"]) | texts, jsons, max_size=4),
 )
-def test_any_json_is_judged(http, judge, model, changes) -> None:
-    """Any object is taken or refused as documented, and its answer is valid."""
+def test_any_json_is_judged(http, validate, model, changes) -> None:
+    """Any object is accepted or rejected with a valid response."""
     content = json.dumps({**model.example, **changes}).encode()
     headers = {"Content-Type": "application/json"}
-    answer = http.post(model.path, content=content, headers=headers)
-    body = judge(model.operation_id, answer)
-    assert answer.status_code in {200, 400, 404}
-    if answer.status_code == 200:
+    response = http.post(model.path, content=content, headers=headers)
+    body = validate(model.operation_id, response)
+    assert response.status_code in {200, 400, 404}
+    if response.status_code == 200:
         assert http.get(f"/v1/tasks/{body['id']}").status_code == 200
 
 
 @given(content=st.binary(max_size=200))
-def test_any_bytes_are_judged(http, judge, content) -> None:
-    """Any body at all is a 400 or 404 in the document's shape."""
+def test_any_bytes_are_judged(http, validate, content) -> None:
+    """Any body is a 400 or 404 as documented."""
     headers = {"Content-Type": "application/json"}
     for model in MODELS[:1]:
-        answer = http.post(model.path, content=content, headers=headers)
-        assert answer.status_code in {400, 404}
-        judge(model.operation_id, answer)
+        response = http.post(model.path, content=content, headers=headers)
+        assert response.status_code in {400, 404}
+        validate(model.operation_id, response)
 
 
 def exchange(server: MockServer, request: bytes, *, ends: bool = True) -> bytes:
-    """Send bytes, say that no more come unless they say so, and return all that is answered."""
+    """Send bytes, close the sending side if `ends`, and return the whole response."""
     with socket.create_connection((server.host, server.port), timeout=10) as connection:
         try:
             connection.sendall(request)
@@ -72,16 +72,16 @@ def exchange(server: MockServer, request: bytes, *, ends: bool = True) -> bytes:
         return received
 
 
-def statuses(answer: bytes) -> list[int]:
-    return [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+def statuses(response: bytes) -> list[int]:
+    return [int(part[:3]) for part in response.split(b"HTTP/1.1 ")[1:]]
 
 
 targets = st.binary(max_size=40).map(lambda raw: raw.replace(b"\n", b"").replace(b"\r", b""))
 
 
 @given(target=targets, value=targets)
-def test_any_target_and_header_is_survived(mock, target, value) -> None:
-    """Any bytes in the path or in a header are a 4xx, or no HTTP at all."""
+def test_any_target_and_header_is_a_4xx(mock, target, value) -> None:
+    """Any bytes in the path or in a header are a 4xx."""
     request = (
         b"GET /apiv1/v1/tasks/" + target + b" HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
     )
@@ -108,31 +108,31 @@ def test_any_target_and_header_is_survived(mock, target, value) -> None:
     ],
     ids=range(9),
 )
-def test_what_is_hardly_http_is_refused(mock, request_bytes, status) -> None:
-    """Bytes that are no request, or a strange one, get one plain refusal."""
+def test_malformed_http_is_rejected(mock, request_bytes, status) -> None:
+    """Malformed or unusual requests get one error response."""
     assert statuses(exchange(mock, request_bytes)) == [status]
 
 
 @pytest.mark.parametrize("token", [b"Bearer ", b"Bearer \x7f", b"Bearer \xc3\xa9", b"bearer\tx"])
-def test_a_token_of_strange_bytes_is_a_401(mock, token) -> None:
-    """A token that is none is refused as one, whatever bytes it has."""
+def test_a_token_with_invalid_bytes_is_a_401(mock, token) -> None:
+    """An invalid token is a 401 or 400."""
     request = b"GET /apiv1/v1/tasks/x HTTP/1.1\r\nHost: x\r\nAuthorization: " + token + b"\r\n\r\n"
     assert statuses(exchange(mock, request)) in ([401], [400])
 
 
-def test_pipelined_requests_are_answered_in_order(mock) -> None:
-    """Requests sent at once are each answered, in their order."""
+def test_pipelined_requests_get_responses_in_order(mock) -> None:
+    """Pipelined requests each get their response, in order."""
     one = b"GET /apiv1/nothing HTTP/1.1\r\nHost: x\r\n\r\n"
     two = b"GET /_mock/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     last = one.removesuffix(b"\r\n") + b"Connection: close\r\n\r\n"
     assert statuses(exchange(mock, one + two + last, ends=False)) == [404, 200, 404]
 
 
-def test_a_body_in_pieces_is_read_whole(http, judge) -> None:
-    """A body that is sent in chunks is the same body."""
+def test_a_chunked_body_is_read_completely(http, validate) -> None:
+    """A chunked body is the same as one with a content length."""
     model = MODELS[0]
     content = httpx.Request("POST", "http://x", json=model.example).content
     pieces: Any = (bytes([byte]) for byte in content)
-    answer = http.post(model.path, content=pieces, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 200
-    judge(model.operation_id, answer)
+    response = http.post(model.path, content=pieces, headers={"Content-Type": "application/json"})
+    assert response.status_code == 200
+    validate(model.operation_id, response)

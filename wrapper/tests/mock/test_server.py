@@ -1,4 +1,4 @@
-"""The server itself: how it starts, refuses to start, and ends."""
+"""The server: how it starts, fails to start, and stops."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from wanflow.cli.mock import mock as command
 from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnsupportedSpec
 
 
-def test_it_is_ready_when_entered_and_gone_when_left() -> None:
-    """The first request succeeds, and none after the end; no thread is left."""
+def test_it_starts_and_stops_with_its_context() -> None:
+    """Requests succeed within the context and fail after it; no thread is left."""
     before = threading.active_count()
     with MockServer() as server:
         assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
@@ -38,7 +38,7 @@ def test_it_is_ready_when_entered_and_gone_when_left() -> None:
 
 
 def test_it_can_be_entered_again() -> None:
-    """A server that has ended can start once more."""
+    """A stopped server can be started again."""
     server = MockServer()
     for _ in range(2):
         with server:
@@ -46,7 +46,7 @@ def test_it_can_be_entered_again() -> None:
 
 
 def test_it_runs_beside_a_running_event_loop() -> None:
-    """A caller inside its own event loop is served like any other."""
+    """A client in a running event loop can use it."""
 
     async def main() -> int:
         with MockServer() as server:
@@ -56,8 +56,8 @@ def test_it_runs_beside_a_running_event_loop() -> None:
     assert asyncio.run(main()) == 200
 
 
-def test_an_open_connection_does_not_hold_the_end_up() -> None:
-    """A client that says nothing, and one in the middle of a request, are cut off."""
+def test_an_open_connection_does_not_delay_the_stop() -> None:
+    """Idle connections and incomplete requests are closed."""
     with MockServer() as server:
         idle = socket.create_connection((server.host, server.port), timeout=5)
         half = socket.create_connection((server.host, server.port), timeout=5)
@@ -69,25 +69,25 @@ def test_an_open_connection_does_not_hold_the_end_up() -> None:
     half.close()
 
 
-def test_outside_with_there_is_no_port() -> None:
-    """Asking for the address of a server that isn't running is an error that says so."""
+def test_a_stopped_server_has_no_url() -> None:
+    """The URL of a server that isn't running is an error that says so."""
     with pytest.raises(MockUnavailable, match="isn't running"):
         _ = MockServer().base_url
 
 
-def test_a_port_in_use_is_told() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     """Two servers can't share a port; the message names it."""
     with MockServer() as server, pytest.raises(PortInUse, match=str(server.port)):
         MockServer(port=server.port).__enter__()
 
 
 def test_polls_and_seconds_exclude_each_other() -> None:
-    """A task has one way to its end."""
+    """A task has one progression."""
     with pytest.raises(ValueError, match="give only one of"):
         MockServer(polls=1, seconds=1)
 
 
-def broken(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+def spec_with(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     document = copy.deepcopy(load_packaged())
     node: Any = document
     for part in path[:-1]:
@@ -114,14 +114,14 @@ CANCEL = {"operationId": "cancel", "responses": {}}
     ],
     ids=range(7),
 )  # fmt: skip
-def test_a_document_that_it_can_not_serve_is_refused(path, value, reason) -> None:
-    """It would rather not start than answer against the document, and says why."""
+def test_an_unsupported_spec_is_rejected(path, value, reason) -> None:
+    """The server doesn't start, and the error gives the reason."""
     with pytest.raises(UnsupportedSpec, match=reason):
-        MockServer(document=broken(path, value))
+        MockServer(document=spec_with(path, value))
 
 
-def test_a_model_more_in_the_document_is_served() -> None:
-    """A model that the document gains is served with no code of its own."""
+def test_a_new_model_in_the_spec_is_served() -> None:
+    """A new model in the spec needs no new code."""
     document = copy.deepcopy(load_packaged())
     operation = document["paths"]["/v1/videos/generations"]["post"]
     media = operation["requestBody"]["content"]["application/json"]
@@ -142,8 +142,8 @@ def test_a_model_more_in_the_document_is_served() -> None:
         url = f"{server.base_url}/v1/videos/generations"
         headers = {"Authorization": "Bearer k"}
         with httpx.Client(headers=headers, trust_env=False) as http:
-            refused = http.post(url, json={"model": "another-one", "sound_track": [1]})
-            assert refused.json()["error"]["param"] == "sound_track"
+            rejected = http.post(url, json={"model": "another-one", "sound_track": [1]})
+            assert rejected.json()["error"]["param"] == "sound_track"
             taken = http.post(url, json={"model": "another-one"}).json()
             http.get(f"{server.base_url}/v1/tasks/{taken['id']}")
             done = http.get(f"{server.base_url}/v1/tasks/{taken['id']}").json()
@@ -151,7 +151,7 @@ def test_a_model_more_in_the_document_is_served() -> None:
 
 
 def with_a_model_of(kind: str) -> dict[str, Any]:
-    """A document with one model more, which makes something else than the others."""
+    """Return a spec with one more model, of another kind."""
     document = copy.deepcopy(load_packaged())
     path = document["paths"]["/v1/videos/generations"]["post"]
     operation = {**copy.deepcopy(path), "operationId": f"create_{kind}"}
@@ -181,8 +181,8 @@ def with_a_model_of(kind: str) -> dict[str, Any]:
         "discriminator": {"propertyName": "model", "mapping": {f"a-{kind}-model": reference}},
     }
     media.pop("examples", None)
-    answer = operation["responses"]["200"]["content"]["application/json"]
-    answer["schema"] = receipt
+    response = operation["responses"]["200"]["content"]["application/json"]
+    response["schema"] = receipt
     document["paths"][f"/v1/{kind}/generations"] = {"post": operation}
     objects = document["components"]["schemas"]["TaskDetailResponse"]["properties"]["object"]
     objects["enum"] = sorted({*objects["enum"], f"{kind}.generation.task"})
@@ -190,7 +190,7 @@ def with_a_model_of(kind: str) -> dict[str, Any]:
 
 
 def result_of(server: MockServer, kind: str, **more: Any) -> httpx.Response:
-    """The file that a task of another kind results in."""
+    """Return the result file of a task of another kind."""
     with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
         body = {"model": f"a-{kind}-model", "prompt": "a düne", **more}
         taken = http.post(f"{server.base_url}/v1/{kind}/generations", json=body).json()
@@ -200,8 +200,8 @@ def result_of(server: MockServer, kind: str, **more: Any) -> httpx.Response:
         return http.get(detail["results"][0])
 
 
-def test_a_model_that_makes_sound_is_served() -> None:
-    """Its result is a sound file of the asked duration, which any player plays."""
+def test_an_audio_model_is_served() -> None:
+    """Its result is a playable sound file of the requested duration."""
     with MockServer(document=with_a_model_of("audio"), polls=0) as server:
         for asked, seconds in (({}, 3), ({"duration": 7}, 7)):
             file = result_of(server, "audio", **asked)
@@ -211,8 +211,8 @@ def test_a_model_that_makes_sound_is_served() -> None:
                 assert any(sound.readframes(sound.getnframes()))
 
 
-def test_a_model_that_makes_text_is_served() -> None:
-    """Its result is a text that tells model, task and prompt."""
+def test_a_text_model_is_served() -> None:
+    """Its result is a text with model, task and prompt."""
     with MockServer(document=with_a_model_of("text"), polls=0) as server:
         file = result_of(server, "text")
     assert file.headers["content-type"] == "text/plain; charset=utf-8"
@@ -220,15 +220,15 @@ def test_a_model_that_makes_text_is_served() -> None:
     assert "a düne" in file.text
 
 
-def test_a_model_that_makes_anything_else_is_refused() -> None:
-    """A kind that the mock has no file for is named, before anything is served."""
+def test_a_model_of_another_kind_is_rejected() -> None:
+    """An unsupported kind is an error at the start."""
     document = with_a_model_of("smell")
     with pytest.raises(UnsupportedSpec, match="a-smell-model makes smell; the mock makes image"):
         MockServer(document=document)
 
 
-def test_a_receipt_that_knows_fewer_words_is_served() -> None:
-    """What a document lists for a task just accepted rules that answer, and no query."""
+def test_a_receipt_with_fewer_statuses_is_served() -> None:
+    """The statuses that the spec allows in a receipt apply to receipts, not to polls."""
     document = with_a_model_of("audio")
     operation = document["paths"]["/v1/audio/generations"]["post"]
     receipt = operation["responses"]["200"]["content"]["application/json"]["schema"]
@@ -268,8 +268,8 @@ def test_a_receipt_that_knows_fewer_words_is_served() -> None:
         ),
     ],
 )
-def test_an_error_that_is_no_json_is_sent_as_documented(content, kind, shown, reworded) -> None:
-    """In its media type, and in the words of the document where others don't belong there."""
+def test_an_error_that_is_not_json_is_sent_as_documented(content, kind, shown, reworded) -> None:
+    """It has the documented media type, and the spec's example if no other text is allowed."""
     document = with_a_model_of("audio")
     operation = document["paths"]["/v1/audio/generations"]["post"]
     operation["responses"]["400"] = {"description": "bad", "content": content}
@@ -285,8 +285,8 @@ def test_an_error_that_is_no_json_is_sent_as_documented(content, kind, shown, re
     assert reworded in wrong.text
 
 
-def test_an_error_of_another_shape_stays_as_the_document_shows_it() -> None:
-    """Where words of the mock's would break the schema, and where it has no example."""
+def test_an_error_of_another_schema_is_as_in_the_spec() -> None:
+    """The mock's own message would violate the schema, so the example is sent, or empty fields."""
     document = with_a_model_of("audio")
     operation = document["paths"]["/v1/audio/generations"]["post"]
     detail = {
@@ -308,11 +308,11 @@ def test_an_error_of_another_shape_stays_as_the_document_shows_it() -> None:
 
 
 class TestCommand:
-    """`python -m wanflow mock`, and so `wanflow mock`."""
+    """`python -m wanflow mock`, the same as `wanflow mock`."""
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_a_signal_ends_it_cleanly(self, number) -> None:
-        """It prints where it is, serves, and ends with 0 and nothing on stderr."""
+    def test_a_signal_stops_it_cleanly(self, number) -> None:
+        """It prints its URL, serves, and exits with 0 and nothing on stderr."""
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0"],
             stdout=subprocess.PIPE,
@@ -337,8 +337,8 @@ class TestCommand:
         assert (process.returncode, errors) == (0, "")
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_signals_end_it_cleanly_whenever_they_come(self, number) -> None:
-        """At once after its first line, and again while it waits for an answer that stalls."""
+    def test_signals_at_any_time_stop_it_cleanly(self, number) -> None:
+        """Signals may come directly after the start and during a stalled response."""
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0"],
             stdout=subprocess.PIPE,
@@ -361,8 +361,8 @@ class TestCommand:
             process.communicate()
         assert (process.returncode, errors) == (0, "")
 
-    def test_what_is_dangerous_is_told_at_the_start(self) -> None:
-        """Callbacks to this machine, and listening beyond it, are announced."""
+    def test_dangerous_options_are_named_at_the_start(self) -> None:
+        """Allowed loopback callbacks are named."""
         process = subprocess.Popen(
             [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0", "--loopback-callbacks"],
             stdout=subprocess.PIPE,
@@ -375,7 +375,7 @@ class TestCommand:
         assert "LOOPBACK IS ALLOWED" in "".join(lines)
 
     def test_a_port_in_use_is_one_sentence(self) -> None:
-        """The command says what is wrong and ends with an error code."""
+        """The command prints the error and exits with an error code."""
         with MockServer() as server:
             port = str(server.port)
             result = CliRunner().invoke(command, ["--port", port])
@@ -383,14 +383,14 @@ class TestCommand:
         assert result.output.count("\n") == 1
         assert port in result.output
 
-    def test_two_ways_to_the_end_are_refused(self) -> None:
+    def test_two_progressions_are_rejected(self) -> None:
         """--polls and --seconds exclude each other."""
         result = CliRunner().invoke(command, ["--polls", "1", "--seconds", "1"])
         assert result.exit_code == 2
 
 
 def test_no_key_is_shown() -> None:
-    """A key is in no repr of the server's parts."""
+    """No repr of the server's parts contains a key."""
     server = MockServer(api_key="very-secret-key")
     with server:
         headers = {"Authorization": "Bearer very-secret-key"}
@@ -400,8 +400,8 @@ def test_no_key_is_shown() -> None:
         assert "very-secret-key" not in repr(part)
 
 
-def test_nothing_of_it_names_a_model() -> None:
-    """The mock's code knows no model: all that it knows is in the document."""
+def test_its_code_names_no_model() -> None:
+    """The mock's code names no model; models are only in the spec."""
     import wanflow.mock
 
     files = list(Path(wanflow.mock.__path__[0]).rglob("*.py"))

@@ -1,4 +1,4 @@
-"""`--state FILE`: tasks and accounts outlive the server."""
+"""`--state FILE`: tasks and accounts are kept after a restart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEY = "the-key-of-this-test"
 REPEATABLE = {"Idempotency-Key": "0123456789abcdef"}
 
 
-def client_of(server: MockServer, key: str = KEY) -> httpx.Client:
+def client_for(server: MockServer, key: str = KEY) -> httpx.Client:
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.Client(base_url=server.base_url, headers=headers, verify=False)
 
@@ -38,12 +38,12 @@ def path(tmp_path):
     return tmp_path / "state.sqlite"
 
 
-def test_a_task_goes_on_where_it_was(path) -> None:
-    """Polls counted before the restart count after it; the links move to the new port."""
-    with MockServer(state=path, polls=3) as server, client_of(server) as http:
+def test_a_task_continues_after_a_restart(path) -> None:
+    """Polls before the restart count; the result URLs have the new port."""
+    with MockServer(state=path, polls=3) as server, client_for(server) as http:
         task = submit(http).json()["id"]
         before = http.get(f"/v1/tasks/{task}").json()
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         after = [http.get(f"/v1/tasks/{task}").json() for _ in range(2)]
         assert (before["progress"], after[0]["progress"]) == (33, 66)
         assert after[1]["status"] == "completed"
@@ -51,37 +51,37 @@ def test_a_task_goes_on_where_it_was(path) -> None:
         assert httpx.head(after[1]["results"][0], trust_env=False).status_code == 200
 
 
-def test_an_account_is_what_it_was(path) -> None:
+def test_an_account_is_kept(path) -> None:
     """Limits, credits and responses that may be replayed are kept."""
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         url = f"{server.url}/_mock/account"
         http.patch(url, json={"credits": 50, "forbidden": ["x"], "rate": "100/60"})
         receipt = submit(http, **REPEATABLE)
         for _ in range(2):
             http.get(f"/v1/tasks/{receipt.json()['id']}")
         before = http.get(url).json()
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         assert http.get(f"{server.url}/_mock/account").json() == before
         again = submit(http, **REPEATABLE)
         assert again.headers["idempotency-replayed"] == "true"
         assert again.json() == receipt.json()
 
 
-def test_nobody_else_gets_a_task(path) -> None:
-    """After a restart a task is still its key's alone."""
-    with MockServer(state=path) as server, client_of(server) as http:
+def test_another_key_does_not_find_a_task(path) -> None:
+    """After a restart a task still belongs to its key."""
+    with MockServer(state=path) as server, client_for(server) as http:
         task = submit(http).json()["id"]
-    with MockServer(state=path) as server, client_of(server, "another") as http:
+    with MockServer(state=path) as server, client_for(server, "another") as http:
         assert http.get(f"/v1/tasks/{task}").status_code == 404
 
 
-def test_a_task_that_was_due_meanwhile_is_over(path) -> None:
-    """It ended when it was due, and is billed when the mock is back."""
+def test_a_task_that_was_due_meanwhile_has_ended(path) -> None:
+    """It ended at its time, and is charged after the restart."""
     clock = VirtualClock()
-    with MockServer(state=path, clock=clock, seconds=60) as server, client_of(server) as http:
+    with MockServer(state=path, clock=clock, seconds=60) as server, client_for(server) as http:
         receipt = submit(http).json()
     later = VirtualClock(clock.now() + 100)
-    with MockServer(state=path, clock=later) as server, client_of(server) as http:
+    with MockServer(state=path, clock=later) as server, client_for(server) as http:
         account = http.get(f"{server.url}/_mock/account").json()
         assert (account["reserved"], account["spent"]) == (0, receipt["usage"]["credits_reserved"])
         assert http.get(f"/v1/tasks/{receipt['id']}").json()["status"] == "completed"
@@ -90,7 +90,7 @@ def test_a_task_that_was_due_meanwhile_is_over(path) -> None:
 def test_a_file_of_the_first_version_is_read(path) -> None:
     """Records with the names of version 1 become tasks with the same state."""
     prompt = "a cat [mock:status-fault=regress] [mock:progression=polls=3]"
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         task = submit(http, prompt).json()["id"]
         before = [http.get(f"/v1/tasks/{task}").json() for _ in range(2)]
     names = {
@@ -107,7 +107,7 @@ def test_a_file_of_the_first_version_is_read(path) -> None:
         db.execute("UPDATE tasks SET record = ?", (json.dumps(old),))
         db.execute("PRAGMA user_version = 1")
     db.close()
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         (found,) = server.gateway.tasks
         assert (found.polls, found.progression) == (2, AfterPolls(3))
         assert str(found.status_faults) == "regress,latency=0"
@@ -120,8 +120,8 @@ def test_a_file_of_the_first_version_is_read(path) -> None:
 
 
 def test_the_clock_does_not_go_back(path) -> None:
-    """A clock that was moved is not behind its own tasks after a restart."""
-    with MockServer(state=path, clock=VirtualClock(1000.0)) as server, client_of(server) as http:
+    """After a restart the clock is not behind its tasks."""
+    with MockServer(state=path, clock=VirtualClock(1000.0)) as server, client_for(server) as http:
         server.clock.advance(500)
         submit(http)
     with MockServer(state=path, clock=VirtualClock(1000.0)) as server:
@@ -129,8 +129,8 @@ def test_the_clock_does_not_go_back(path) -> None:
 
 
 def test_no_key_is_in_the_file(path) -> None:
-    """What is kept of a key is a digest."""
-    with MockServer(state=path) as server, client_of(server) as http:
+    """Only a digest of a key is stored."""
+    with MockServer(state=path) as server, client_for(server) as http:
         submit(http)
     content = path.read_bytes()
     assert MODEL.name.encode() in content
@@ -138,23 +138,23 @@ def test_no_key_is_in_the_file(path) -> None:
 
 
 def test_the_file_is_bounded(path) -> None:
-    """It keeps as many tasks as the mock does."""
-    with MockServer(state=path) as server, client_of(server) as http:
+    """It has as many tasks as the mock keeps."""
+    with MockServer(state=path) as server, client_for(server) as http:
         server.gateway.tasks.max_tasks = 3
         ids = [submit(http).json()["id"] for _ in range(6)]
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         found = [http.get(f"/v1/tasks/{task}").status_code for task in ids]
     assert found.count(200) == 3
 
 
-def test_the_file_forgets_what_the_mock_forgets(path) -> None:
-    """Tasks go after a week of the clock, silent accounts after four, from the file as well."""
+def test_expired_entries_are_removed_from_the_file(path) -> None:
+    """Tasks expire after a week, unused accounts after four weeks."""
     with MockServer(state=path, clock=VirtualClock()) as server:
-        with client_of(server, "silent") as http:
+        with client_for(server, "unused") as http:
             submit(http)
         for _ in range(5):
             server.clock.advance(7 * 24 * 3600 + 1)
-            with client_of(server, "busy") as http:
+            with client_for(server, "used") as http:
                 submit(http)
         server.accounts.for_key("another")
     with sqlite3.connect(path) as db:
@@ -167,9 +167,9 @@ def test_the_file_forgets_what_the_mock_forgets(path) -> None:
         assert len(server.gateway.tasks) == 1
 
 
-def test_what_could_not_be_written_is_written_later(path, monkeypatch) -> None:
-    """A disk that is full for a while loses nothing."""
-    with MockServer(state=path) as server, client_of(server) as http:
+def test_a_failed_write_is_repeated(path, monkeypatch) -> None:
+    """A temporary write error loses nothing."""
+    with MockServer(state=path) as server, client_for(server) as http:
         state = server.app.state
         assert state is not None
         with monkeypatch.context() as patch:
@@ -179,12 +179,12 @@ def test_what_could_not_be_written_is_written_later(path, monkeypatch) -> None:
             while not state.problem and time.monotonic() < until:
                 http.get("/nothing")
             assert "unable to open" in state.problem
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         assert http.get(f"/v1/tasks/{task}").status_code == 200
 
 
-def test_a_killed_server_has_written_what_is_older_than_a_moment(path) -> None:
-    """Even without an orderly end, hardly anything is lost."""
+def test_a_killed_server_has_written_recent_tasks(path) -> None:
+    """After SIGKILL almost nothing is lost."""
     command = [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0", "--state", str(path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ})
     assert process.stdout is not None
@@ -202,29 +202,29 @@ def test_a_killed_server_has_written_what_is_older_than_a_moment(path) -> None:
             http.get("/nothing")
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    with MockServer(state=path) as server, client_of(server) as http:
+    with MockServer(state=path) as server, client_for(server) as http:
         assert http.get(f"/v1/tasks/{task}").status_code == 200
 
 
-class TestUnusable:
-    """Files that are none."""
+class TestInvalidFiles:
+    """Files that can't be used."""
 
-    def test_another_kind_of_file_is_refused(self, path) -> None:
-        """A file that isn't SQLite is told, and left as it is."""
+    def test_another_kind_of_file_is_rejected(self, path) -> None:
+        """A file that isn't SQLite is an error, and not changed."""
         path.write_text("hello, this is no database at all, however long it may be")
         with pytest.raises(InvalidStateFile, match="can't be used"):
             MockServer(state=path)
         assert path.read_text().startswith("hello")
 
-    def test_another_version_is_refused(self, path) -> None:
-        """A file of a later mock is not touched."""
+    def test_another_version_is_rejected(self, path) -> None:
+        """A file of a later version is not changed."""
         with sqlite3.connect(path) as db:
             db.execute("PRAGMA user_version = 99")
         db.close()
         with pytest.raises(InvalidStateFile, match="version 99"):
             MockServer(state=path)
 
-    def test_a_missing_folder_is_told(self, tmp_path) -> None:
+    def test_a_missing_directory_is_an_error(self, tmp_path) -> None:
         """A file that can't be made is an error at the start."""
         with pytest.raises(InvalidStateFile, match="can't be used"):
             MockServer(state=tmp_path / "nowhere" / "state.sqlite")

@@ -1,4 +1,4 @@
-"""The sides of a clip's frame follow from the quality and the aspect ratio."""
+"""The frame size of a video depends on the quality and the aspect ratio."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_the_quality_names_the_shorter_side(
 
 @pytest.mark.parametrize("quality", [None, "", "720p", "best", "4K"])
 @pytest.mark.parametrize("aspect_ratio", [None, "", "16:9", "0:9", "16:0", "wide", "-16:9"])
-def test_what_is_not_said_is_720p_at_16_9(quality: str | None, aspect_ratio: str | None) -> None:
-    """A quality or a ratio that is absent or can't be read counts as the usual one."""
+def test_the_default_is_720p_at_16_9(quality: str | None, aspect_ratio: str | None) -> None:
+    """A quality or a ratio that is absent or invalid is replaced by the default."""
     assert frame_size(quality, aspect_ratio) == (1280, 720)
 
 
 @given(quality=st.integers(64, 4320), width=st.integers(1, 40), height=st.integers(1, 40))
-def test_a_frame_has_the_asked_shape(quality: int, width: int, height: int) -> None:
+def test_a_frame_has_the_requested_shape(quality: int, width: int, height: int) -> None:
     """Both sides are even and lie within two pixels of what quality and ratio ask for."""
     found_width, found_height = frame_size(f"{quality}p", f"{width}:{height}")
     assert found_width % 2 == found_height % 2 == 0
@@ -48,8 +48,8 @@ def test_a_frame_has_the_asked_shape(quality: int, width: int, height: int) -> N
 
 
 @given(quality=st.text(), aspect_ratio=st.text() | st.from_regex(r"\A[0-9]+:[0-9]+\Z"))
-def test_no_word_makes_a_huge_frame(quality: str, aspect_ratio: str) -> None:
-    """Whatever the words are, a frame comes out, and no side is beyond what can be encoded."""
+def test_no_value_makes_a_huge_frame(quality: str, aspect_ratio: str) -> None:
+    """Any values give a frame whose sides can be encoded."""
     width, height = frame_size(quality, aspect_ratio)
     assert 64 <= min(width, height) <= 4320
     assert max(width, height) <= 4 * 4320

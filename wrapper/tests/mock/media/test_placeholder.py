@@ -1,4 +1,4 @@
-"""Where nothing can be drawn, small valid files stand in, and importing costs nothing."""
+"""Without the media extra, small valid files are used, and importing is cheap."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_placeholder_png_has_the_asked_size(width: int, height: int) -> None:
 
 
 def test_the_placeholder_mp4_plays() -> None:
-    """The carried clip is decoded to its end, has sound, and is small."""
+    """The packaged video can be decoded, has sound, and is small."""
     data = placeholder_mp4()
     assert len(data) < 60_000
     assert data.index(b"moov") < data.index(b"mdat")
@@ -67,8 +67,8 @@ def test_the_placeholder_mp4_plays() -> None:
         assert sum(1 for _ in file.decode(video=0)) == 48
 
 
-def test_the_extra_is_there() -> None:
-    """In the environment of the tests pictures and clips can be drawn."""
+def test_the_extra_is_installed() -> None:
+    """In the test environment images and videos can be made."""
     assert available()
 
 
@@ -78,7 +78,7 @@ def test_the_extra_is_there() -> None:
     ids=["without-the-extra", "lazy"],
 )
 def test_the_base_install_is_enough(program: str, said: str) -> None:
-    """Without Pillow and PyAV the package imports, stands in, and names the command to install."""
+    """Without Pillow and PyAV the package works with placeholders, and names the pip command."""
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )

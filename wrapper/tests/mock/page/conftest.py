@@ -1,4 +1,4 @@
-"""A real browser, driven through its debugging pipe: Debian's Chromium, without any library."""
+"""A real browser: Chromium, controlled through its debugging pipe without a library."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PATIENCE = 20
+TIMEOUT = 20
 
 
 class Browser:
-    """One tab: it opens pages, evaluates expressions, presses keys and clicks as a mouse would."""
+    """One tab that opens pages, evaluates expressions, presses keys and clicks."""
 
     def __init__(self, program: str, profile: Path) -> None:
         to_read, self._out = os.pipe()
@@ -54,12 +54,12 @@ class Browser:
     _session = None
 
     def open(self, url: str) -> None:
-        """Go to a page and wait until it says that it is ready."""
+        """Open a page and wait until it is ready."""
         self._call("Page.navigate", url=url)
         self.until("document.documentElement.dataset.ready === 'yes'")
 
     def leave(self) -> None:
-        """Go to an empty page, and stop whatever the last one was loading."""
+        """Open an empty page, and stop loading the last one."""
         self._call("Page.navigate", url="about:blank")
         self.until("location.href === 'about:blank'")
 
@@ -73,7 +73,7 @@ class Browser:
 
     def until(self, expression: str) -> Any:
         """Wait until an expression is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             if found := self(
                 f"(() => {{ try {{ return {expression} }} catch {{ return false }} }})()"
@@ -83,7 +83,7 @@ class Browser:
         raise AssertionError(f"never true: {expression}; {self('document.body.innerText')}")
 
     def click(self, selector: str) -> None:
-        """Press the mouse on the middle of an element."""
+        """Click the middle of an element."""
         found = json.dumps(selector)
         self.until(f"document.querySelector({found}) !== null")
         place = self(
@@ -116,23 +116,23 @@ class Browser:
         )
 
     def prefer(self, scheme: str) -> None:
-        """Have the system prefer a light or a dark page."""
+        """Emulate a preference for a light or dark page."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self._call("Emulation.setEmulatedMedia", features=features)
 
     def resize(self, width: int, height: int) -> None:
-        """Look at the page in a window of another size."""
+        """Change the size of the window."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._call("Emulation.setDeviceMetricsOverride", **size)
 
-    def picture(self) -> bytes:
-        """Return a PNG of what is seen."""
+    def screenshot(self) -> bytes:
+        """Return a screenshot as PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot")["data"])
 
     def close(self) -> None:
         """End the browser."""
         self._process.terminate()
-        self._process.wait(PATIENCE)
+        self._process.wait(TIMEOUT)
         os.close(self._in)
         os.close(self._out)
 
@@ -143,23 +143,23 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._out, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._read()
-            if answer.get("id") == self._number:
-                assert "error" not in answer, answer
-                return dict(answer["result"])
-            self._note(answer)
+            response = self._read()
+            if response.get("id") == self._number:
+                assert "error" not in response, response
+                return dict(response["result"])
+            self._record(response)
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            assert self._ready.poll(PATIENCE * 1000), "the browser says nothing"
+            assert self._ready.poll(TIMEOUT * 1000), "the browser doesn't respond"
             piece = os.read(self._in, 1 << 16)
             assert piece, "the browser has ended"
             self._buffer += piece
         raw, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(raw))
 
-    def _note(self, event: dict[str, Any]) -> None:
-        """Remember errors of the page: exceptions, and what the console is told of."""
+    def _record(self, event: dict[str, Any]) -> None:
+        """Record errors of the page: exceptions and console errors."""
         parameters = event.get("params", {})
         if event.get("method") == "Runtime.exceptionThrown":
             self.problems.append(json.dumps(parameters["exceptionDetails"]))
@@ -185,10 +185,10 @@ def server() -> Iterator[MockServer]:
 
 @pytest.fixture
 def browser(tab: Browser, server: MockServer) -> Iterator[Browser]:
-    """A tab on the server's page; when the test is over, nothing has gone wrong in it."""
+    """A tab with the server's page; after the test, the page must have had no errors."""
     tab.problems.clear()
     tab.open(f"{server.url}/_mock/")
     yield tab
-    tab.leave()  # before its server ends, which the page would complain of
-    # A preview asked for as its link expires is told so, and the browser notes that by itself.
+    tab.leave()  # before its server ends, which the page would report as an error
+    # A preview requested as its URL expires gets a 410, which the browser logs itself.
     assert [one for one in tab.problems if "410 (Gone)" not in one] == []

@@ -1,4 +1,4 @@
-"""The page at `/_mock/`, as a person uses it in a real browser."""
+"""The page at `/_mock/` in a real browser."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def text_of(browser, selector: str) -> str:
 
 
 class TestLife:
-    """A task, a fault and the clock, clicked through."""
+    """A task, a fault and the clock, used by mouse clicks."""
 
-    def test_a_task_from_its_submission_to_its_picture(self, browser, server) -> None:
-        """Tried from the reference, moved by the clock, and seen when it is completed."""
+    def test_a_task_from_its_submission_to_its_image(self, browser, server) -> None:
+        """A task is submitted, advanced by the clock, and shown when completed."""
         entry = f"[data-operation={MODEL.operation_id}]"
         browser.click(f"{entry} summary")
         browser.choose(f"{entry} select", MODEL.name)
@@ -52,8 +52,8 @@ class TestLife:
         task = browser(f"{ROW}.dataset.task")
         assert next(iter(server.gateway.tasks)).id == task
 
-    def test_a_clip_is_previewed(self, browser, server) -> None:
-        """A clip in sight shows its first picture before anybody plays it."""
+    def test_a_video_is_previewed(self, browser, server) -> None:
+        """A visible video shows its first frame before it is played."""
         model = next(model for model in CATALOG.models.values() if model.kind == "video")
         httpx.post(
             server.base_url + model.path,
@@ -65,8 +65,8 @@ class TestLife:
         browser("document.querySelector('#task-rows video').scrollIntoView()")
         assert browser.until("document.querySelector('#task-rows video').videoWidth") > 100
 
-    def test_previews_leave_faults_and_journal_to_the_clients(self, browser, server) -> None:
-        """What the page loads for itself uses up no fault and is no entry of the journal."""
+    def test_previews_use_no_fault_and_no_journal_entry(self, browser, server) -> None:
+        """Requests of the page itself trigger no fault and have no journal entry."""
         submit(server, **{"X-Mock-Progression": "immediately"})
         noted = len(server.journal)
         rule = server.faults.add("status=503", count=2)
@@ -77,8 +77,8 @@ class TestLife:
         link = server.url + browser("document.querySelector('#task-rows a').pathname")
         assert httpx.get(link, trust_env=False).status_code == 503
 
-    def test_looking_moves_a_task_by_looks(self, browser, server) -> None:
-        """The button looks as a client does."""
+    def test_the_poll_button_polls_a_task(self, browser, server) -> None:
+        """The button polls like a client."""
         submit(server, **{"X-Mock-Progression": "polls=2"})
         browser.until(f"{ROW}.innerText.includes('pending')")
         browser.click("#task-rows button")
@@ -87,7 +87,7 @@ class TestLife:
         browser.until(f"{ROW}.innerText.includes('completed')")
 
     def test_a_fault_is_added_hits_and_is_removed(self, browser, server) -> None:
-        """The form adds a rule; the list shows that it hit, and removes it."""
+        """The form adds a rule; the list shows its hits, and removes it."""
         browser.choose("#fault-name", "status")
         browser.choose("#fault-value", "503")
         browser.choose("#fault-operation", MODEL.operation_id)
@@ -101,8 +101,8 @@ class TestLife:
         browser.until("document.querySelector('#fault-rules').innerText === ''")
         assert submit(server).status_code == 200
 
-    def test_links_expire_before_one_s_eyes(self, browser, server) -> None:
-        """After 24 hours of the clock the results are gone."""
+    def test_expired_urls_are_shown(self, browser, server) -> None:
+        """After 24 hours of the clock the result URLs have expired."""
         submit(server)
         browser.click("[data-seconds='3600']")
         browser.until(f"{ROW}.innerText.includes('completed')")
@@ -126,11 +126,11 @@ class TestLife:
         browser.until("document.querySelector('#journal-rows').innerText === ''")
 
 
-class TestReading:
-    """For whoever reads it, however."""
+class TestAccessibility:
+    """The page is readable and usable for everyone."""
 
-    def test_text_of_others_is_never_markup(self, browser, server) -> None:
-        """A prompt that is HTML is shown as it was written."""
+    def test_text_of_requests_is_never_markup(self, browser, server) -> None:
+        """A prompt with HTML is shown as text."""
         hostile = (
             "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
         )
@@ -141,7 +141,7 @@ class TestReading:
         assert browser("document.querySelectorAll('#task-rows img').length") == 0
 
     def test_the_keyboard_is_enough(self, browser, server) -> None:
-        """Tab reaches everything that can be clicked, and Enter does it."""
+        """Tab reaches everything that can be clicked, and Enter clicks it."""
         before = server.clock.now()
         browser("document.body.focus(); document.activeElement.blur()")
         reached = []
@@ -158,7 +158,7 @@ class TestReading:
         assert wanted <= set(reached)
 
     def test_everything_has_a_name(self, browser, server) -> None:
-        """Each field and each button says to a screen reader what it is."""
+        """Each field and each button has a name for screen readers."""
         submit(server)
         browser.until(f"{ROW} !== null")
         nameless = browser(
@@ -171,19 +171,19 @@ class TestReading:
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_it_can_be_read_in_light_and_dark(self, browser, scheme) -> None:
-        """Text stands out from its ground by 4.5 to 1 at least (WCAG AA), in both schemes."""
+        """The contrast of text is at least 4.5 to 1 (WCAG AA) in both schemes."""
         browser.prefer(scheme)
         ground = browser("getComputedStyle(document.querySelector('header')).backgroundColor")
-        colours = browser(
+        text_colors = browser(
             "['body', 'a[href]', 'caption', 'button'].map((s) =>"
             " getComputedStyle(document.querySelector(s)).color)"
         )
-        assert all(contrast(colour, ground) >= 4.5 for colour in colours), (colours, ground)
+        assert all(contrast(color, ground) >= 4.5 for color in text_colors), (text_colors, ground)
         assert (luminance(ground) < 0.5) == (scheme == "dark")
         browser.prefer("light")
 
-    def test_a_narrow_window_shows_it_all(self, browser, server) -> None:
-        """On a telephone nothing lies beyond the edge, and each row can be read."""
+    def test_a_narrow_window_shows_everything(self, browser, server) -> None:
+        """On a phone nothing is cut off, and each row is readable."""
         submit(server, "a rather long prompt " * 8)
         browser.until(f"{ROW}.innerText.includes('pending')")
         browser.resize(390, 844)
@@ -201,15 +201,15 @@ class TestReading:
         finally:
             browser.resize(1200, 900)
 
-    def test_nothing_comes_from_elsewhere(self, browser, server) -> None:
-        """Every file of the page is the mock's own."""
+    def test_nothing_is_loaded_from_other_servers(self, browser, server) -> None:
+        """Every file of the page is served by the mock."""
         loaded = browser("performance.getEntriesByType('resource').map((e) => e.name)")
         assert len(loaded) > 5
         assert all(url.startswith(server.url) for url in loaded)
 
 
-def luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
+def luminance(color: str) -> float:
+    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -220,10 +220,10 @@ def contrast(one: str, other: str) -> float:
 
 
 class TestServing:
-    """The files, without a browser."""
+    """The files of the page, without a browser."""
 
-    def test_the_page_allows_nothing_but_itself(self) -> None:
-        """A policy keeps out scripts, styles and frames of others."""
+    def test_the_page_has_a_content_security_policy(self) -> None:
+        """The content security policy blocks foreign scripts, styles and frames."""
         with MockServer() as server:
             answer = httpx.get(f"{server.url}/_mock/", trust_env=False)
         assert answer.status_code == 200
@@ -245,22 +245,22 @@ class TestServing:
                     "text/javascript",
                 }
 
-    def test_without_its_slash_it_is_found_too(self) -> None:
-        """`/_mock` leads to the page."""
+    def test_a_path_without_its_slash_redirects(self) -> None:
+        """`/_mock` redirects to the page."""
         with MockServer() as server:
             answer = httpx.get(f"{server.url}/_mock", trust_env=False)
             assert (answer.status_code, answer.headers["location"]) == (307, "/_mock/")
 
     @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example"])
-    def test_a_name_that_was_pointed_here_is_refused(self, host) -> None:
-        """On loopback, `/_mock` answers to loopback's names alone."""
+    def test_another_host_name_is_rejected(self, host) -> None:
+        """On loopback, `/_mock` accepts only loopback host names."""
         with MockServer() as server:
             for path in ("/_mock/", "/_mock/journal", "/_mock/clock"):
                 answer = httpx.get(server.url + path, headers={"Host": host}, trust_env=False)
                 assert answer.status_code == 403
 
-    def test_the_document_names_this_server(self) -> None:
-        """GET /_mock/openapi.json can be given to any tool."""
+    def test_the_spec_names_this_server(self) -> None:
+        """GET /_mock/openapi.json has the URL of this server."""
         with MockServer() as server:
             document = httpx.get(f"{server.url}/_mock/openapi.json", trust_env=False).json()
             assert document["servers"] == [{"url": server.base_url}]

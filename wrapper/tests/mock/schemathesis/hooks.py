@@ -1,7 +1,7 @@
-"""Teach Schemathesis the rules that JSON Schema has no word for.
+"""Filter requests that violate only rules outside JSON Schema.
 
-It takes a request that breaks only an `x-wanflow-…` rule for a valid one; such requests are left
-out here, and tested by name elsewhere.
+Schemathesis considers a request valid that violates only an `x-wanflow-…` rule; such requests
+are left out here, and tested elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RULES = packaged_validator()
 
 @schemathesis.hook
 def filter_body(context: Any, body: Any) -> bool:
-    """Leave out a body whose only fault is one that Schemathesis can't see."""
+    """Leave out a body that violates only rules that Schemathesis doesn't know."""
     name = body.get("model") if isinstance(body, dict) else None
     model = RULES.catalog.models.get(name) if isinstance(name, str) else None
     if model is None:

@@ -1,4 +1,4 @@
-"""Schemathesis as it comes, in a process of its own: default settings, twenty seeds."""
+"""Schemathesis in its own process, with default settings and twenty seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("seed", range(1, 21))
 def test_it_finds_nothing(tmp_path, seed) -> None:
-    """Examples, coverage, fuzzing and links: no check of its own fails."""
+    """Examples, coverage, fuzzing and links: no check of Schemathesis fails."""
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(load_packaged()))
     program = Path(sys.executable).with_name("schemathesis")

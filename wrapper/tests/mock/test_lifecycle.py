@@ -1,4 +1,4 @@
-"""The life of a task, looked at through a plain HTTP client."""
+"""The life cycle of a task, observed by an HTTP client."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def submit(http: httpx.Client, catalog: Catalog, name: str, **more: Any) -> http
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_pending_then_processing_then_completed(http, judge, catalog, name) -> None:
-    """A task goes from pending through processing to completed, and every answer is valid."""
+def test_pending_then_processing_then_completed(http, validate, catalog, name) -> None:
+    """A task goes from pending through processing to completed, and every response is valid."""
     model = catalog.models[name]
-    receipt = judge(model.operation_id, submit(http, catalog, name))
-    details = [judge("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}")) for _ in range(4)]
+    receipt = validate(model.operation_id, submit(http, catalog, name))
+    details = [validate("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}")) for _ in range(4)]
     seen = [receipt, *details]
     assert [one["status"] for one in seen] == ["pending", "processing"] + ["completed"] * 3
     assert [one["progress"] for one in seen] == [0, 50, 100, 100, 100]
@@ -42,13 +42,13 @@ def test_pending_then_processing_then_completed(http, judge, catalog, name) -> N
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_receipt_says_what_the_task_is(http, judge, catalog, name) -> None:
-    """The answer to a submission names the task, its kind, its price and its time.
+def test_a_receipt_describes_the_task(http, validate, catalog, name) -> None:
+    """The response to a submission has the task, its kind, price and estimated time.
 
-    Looks take none: a client that goes by the estimate looks at once.
+    By polls it takes no time: a client that waits as estimated polls immediately.
     """
     model = catalog.models[name]
-    receipt = judge(model.operation_id, submit(http, catalog, name))
+    receipt = validate(model.operation_id, submit(http, catalog, name))
     assert re.fullmatch(rf"task-unified-{receipt['created']}-[a-z0-9]{{8}}", receipt["id"])
     assert receipt["model"] == name
     assert receipt["object"] == f"{model.kind}.generation.task"
@@ -58,12 +58,12 @@ def test_a_receipt_says_what_the_task_is(http, judge, catalog, name) -> None:
 
 
 @pytest.mark.parametrize("code", FAILURE_CODES)
-def test_a_task_can_fail_with_each_business_code(http, judge, catalog, code) -> None:
-    """A magic word makes a task fail, and a failed task stays as it is."""
+def test_a_task_can_fail_with_each_business_code(http, validate, catalog, code) -> None:
+    """A prompt directive makes a task fail, and a failed task doesn't change."""
     name = MODELS[0]
     prompt = f"a cat [mock:fail={code}]"
     receipt = submit(http, catalog, name, prompt=prompt).json()
-    seen = [judge("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}")) for _ in range(3)]
+    seen = [validate("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}")) for _ in range(3)]
     assert [one["status"] for one in seen] == ["processing", "failed", "failed"]
     assert seen[1]["error"]["code"] == code
     assert seen[1]["error"]["type"] == "task_error"
@@ -73,8 +73,8 @@ def test_a_task_can_fail_with_each_business_code(http, judge, catalog, code) -> 
     assert seen[2] == seen[1]
 
 
-def test_results_are_as_many_as_asked_for(http, catalog) -> None:
-    """A request for n pictures results in n links, all different."""
+def test_the_number_of_results_is_as_requested(http, catalog) -> None:
+    """A request for n images has n different result URLs."""
     named = [name for name in MODELS if "n" in catalog.models[name].parameters]
     assert named
     for name in named:
@@ -85,26 +85,26 @@ def test_results_are_as_many_as_asked_for(http, catalog) -> None:
             assert len(set(results)) == len(results) == count
 
 
-def test_a_task_belongs_to_its_key(http, mock, judge, catalog) -> None:
-    """Another key doesn't find a task, and its look leaves the task as it was."""
+def test_a_task_belongs_to_its_key(http, mock, validate, catalog) -> None:
+    """Another key doesn't find a task, and its poll doesn't change it."""
     task = submit(http, catalog, MODELS[0]).json()["id"]
-    stranger = {"Authorization": "Bearer somebody-else"}
+    other_account = {"Authorization": "Bearer another-key"}
     for _ in range(3):
-        answer = http.get(f"/v1/tasks/{task}", headers=stranger)
-        assert judge("getTaskDetail", answer)["error"]["param"] == "task_id"
-        assert answer.status_code == 404
+        response = http.get(f"/v1/tasks/{task}", headers=other_account)
+        assert validate("getTaskDetail", response)["error"]["param"] == "task_id"
+        assert response.status_code == 404
     assert http.get(f"/v1/tasks/{task}").json()["status"] == "processing"
 
 
-def test_a_clock_moves_tasks_by_time(catalog, judge) -> None:
-    """By time, looks change nothing; the estimate is true to the second."""
+def test_a_clock_moves_tasks_by_time(catalog, validate) -> None:
+    """By time, polls change nothing, and the estimate is exact."""
     clock = VirtualClock()
-    with MockServer(seconds=100, clock=clock) as server, client_of(server) as http:
+    with MockServer(seconds=100, clock=clock) as server, client_for(server) as http:
         receipt = submit(http, catalog, MODELS[0]).json()
         seen = []
         for _ in range(6):
-            judged = judge("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}"))
-            seen.append((judged["status"], judged["progress"]))
+            validated = validate("getTaskDetail", http.get(f"/v1/tasks/{receipt['id']}"))
+            seen.append((validated["status"], validated["progress"]))
             clock.advance(20)
     assert receipt["task_info"]["estimated_time"] == 100
     assert seen == [
@@ -114,21 +114,21 @@ def test_a_clock_moves_tasks_by_time(catalog, judge) -> None:
     ]
 
 
-def test_a_task_can_end_at_once(catalog, judge) -> None:
-    """With no looks to wait for, the receipt itself says completed."""
+def test_a_task_can_end_immediately(catalog, validate) -> None:
+    """With `polls=0` the receipt says completed."""
     model = catalog.models[MODELS[0]]
-    with MockServer(polls=0) as server, client_of(server) as http:
-        receipt = judge(model.operation_id, submit(http, catalog, model.name))
+    with MockServer(polls=0) as server, client_for(server) as http:
+        receipt = validate(model.operation_id, submit(http, catalog, model.name))
         assert receipt["status"] == "completed"
         assert http.get(f"/v1/tasks/{receipt['id']}").json()["results"]
 
 
-def test_the_same_seed_tells_the_same_story(catalog) -> None:
-    """Two servers of one seed give equal answers to equal requests; another seed doesn't."""
-    stories = []
+def test_the_same_seed_gives_the_same_responses(catalog) -> None:
+    """Two servers with one seed give equal responses to equal requests; another seed doesn't."""
+    runs = []
     for seed in (7, 7, 8):
         server = MockServer(seed=seed, clock=VirtualClock())
-        with server, client_of(server) as http:
+        with server, client_for(server) as http:
             receipts = [submit(http, catalog, name).json() for name in MODELS]
             for receipt in receipts:
                 http.get(f"/v1/tasks/{receipt['id']}")
@@ -136,27 +136,29 @@ def test_the_same_seed_tells_the_same_story(catalog) -> None:
             results = [
                 link.replace(server.url, "") for one in details for link in one.pop("results")
             ]
-        stories.append((receipts, details, results))
-    assert stories[0] == stories[1]
-    assert stories[0] != stories[2]
+        runs.append((receipts, details, results))
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
 
 
-def client_of(server: MockServer) -> httpx.Client:
+def client_for(server: MockServer) -> httpx.Client:
     headers = {"Authorization": f"Bearer {server.api_key}"}
     return httpx.Client(base_url=server.base_url, headers=headers, trust_env=False)
 
 
 @pytest.mark.parametrize("failure", [None, "service_error"])
 @pytest.mark.parametrize("name", MODELS)
-def test_written_once_or_anew_an_answer_is_the_same(catalog, name, failure) -> None:
-    """What is filled into a stencil says what is built for the task itself."""
+def test_encoded_responses_equal_built_ones(catalog, name, failure) -> None:
+    """A response filled into a template equals the one built for the task."""
     server = MockServer(clock=VirtualClock(), progression="polls=2", seed=3)
     gateway, account = server.gateway, server.accounts.for_key("k")
     endpoint = next(one for one in gateway.api.submit_endpoints if name in one.models)
-    wishes = Directives(failure=failure)
+    directives = Directives(failure=failure)
     for _ in range(2):
         gateway.clock.advance(1)
-        task = gateway.submit(account, endpoint.models[name], catalog.models[name].example, wishes)
+        task = gateway.submit(
+            account, endpoint.models[name], catalog.models[name].example, directives
+        )
         encoded = gateway.encoded_submit_response(endpoint, task)
         assert json.loads(encoded) == gateway.submit_response(endpoint, task)
         for _ in range(3):

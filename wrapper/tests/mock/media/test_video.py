@@ -1,4 +1,4 @@
-"""A clip is an MP4 that an ordinary player plays, of the asked size and duration."""
+"""A video is a playable MP4 of the requested size and duration."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def pictures(data: bytes) -> list[Image]:
     prompt=ANY_TEXT,
     sound=st.booleans(),
 )
-def test_a_clip_has_the_asked_size_and_duration(
+def test_a_video_has_the_requested_size_and_duration(
     width: int, height: int, seconds: float, prompt: str, *, sound: bool
 ) -> None:
     """Any size, duration and prompt give a clip of that size, a pixel more where a side is odd."""
@@ -138,7 +138,7 @@ def test_it_plays_while_it_is_loaded(*, sound: bool) -> None:
     assert order.index("moov") < order.index("mdat")
 
 
-def test_sound_and_pictures_lie_close_together() -> None:
+def test_sound_and_frames_are_interleaved() -> None:
     """No packet lies more than two seconds of play away from its neighbour in the file."""
     with av.open(BytesIO(render_mp4(attrs.evolve(CLIP, seconds=14)))) as file:
         packets = sorted((p for p in file.demux() if p.pos is not None), key=lambda p: p.pos or 0)
@@ -168,7 +168,7 @@ def test_the_band_moves_and_the_card_stays() -> None:
 
 
 def test_every_frame_differs_from_the_one_before() -> None:
-    """The pattern moves all the time, so that a frozen player is seen."""
+    """The pattern always moves, so that a frozen player is noticed."""
     shown = pictures(render_mp4(CLIP))
     assert len(shown) == 48
     for before, after in itertools.pairwise(shown):
@@ -196,16 +196,16 @@ def test_seconds_are_counted() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_is_asked_is_seen(change: dict[str, str | int]) -> None:
-    """A change of any value of the request changes what the clip shows."""
+def test_every_value_of_the_request_is_visible(change: dict[str, str | int]) -> None:
+    """A change of any value of the request changes the video."""
     short = attrs.evolve(CLIP, seconds=0.1)
     before = pictures(render_mp4(short))[0]
     after = pictures(render_mp4(attrs.evolve(short, **change)))[0]
     assert max(high for _, high in ImageChops.difference(before, after).getextrema()) > 60
 
 
-def test_threads_side_by_side_make_the_same_files() -> None:
-    """Clips made at once in four threads have the bytes that each has when made alone."""
+def test_concurrent_threads_make_the_same_files() -> None:
+    """Videos made concurrently in four threads equal those made one by one."""
     asked = [attrs.evolve(CLIP, seed=number, seconds=1) for number in range(8)]
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(render_mp4, asked))
@@ -213,7 +213,7 @@ def test_threads_side_by_side_make_the_same_files() -> None:
     assert len(set(together)) == len(asked)
 
 
-def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_temporary_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a clip is made, no temporary file is on the disk."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert render_mp4(CLIP)
@@ -221,7 +221,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.skipif(not HELD_OPEN.exists(), reason="only Linux lists a process's open files")
-def test_nothing_is_held_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_left_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a clip is made, the process holds no file of the temporary folder open."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with (tmp_path / "witness").open("w"):
@@ -231,7 +231,7 @@ def test_nothing_is_held_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("change", [{"width": 0}, {"height": -2}, {"seconds": 0}])
-def test_a_clip_without_extent_is_refused(change: dict[str, int]) -> None:
-    """A side of less than one pixel or no time at all is an error of the caller's."""
+def test_an_empty_size_or_duration_is_rejected(change: dict[str, int]) -> None:
+    """A side of less than one pixel or no time at all is an error."""
     with pytest.raises(ValueError, match="must be >"):
         attrs.evolve(CLIP, **change)

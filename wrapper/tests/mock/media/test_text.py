@@ -1,4 +1,4 @@
-"""Letters of every script say something in a picture, though the font has few of them."""
+"""Text of every script is legible in an image, though the font has few letters."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ NOT_THERE = ImageFont.load_default(20).getmask("\uffff")
     ],
 )
 def test_other_scripts_are_spelt_in_latin(text, shown) -> None:
-    """What the font has stays as it is."""
+    """Characters of other scripts are transliterated; those of the font are kept."""
     assert transliterate(text) == shown
 
 
 @given(text=st.text(st.characters(), max_size=30))
 def test_no_letter_is_a_box(text) -> None:
-    """Whatever is written, the font has a shape for all that is drawn of it."""
+    """The font has a glyph for every transliterated character."""
     font = ImageFont.load_default(20)
     for letter in transliterate(text):
         mask = font.getmask(letter)
         assert letter.isspace() or (mask.size, bytes(mask)) != (NOT_THERE.size, bytes(NOT_THERE))
 
 
-def test_two_prompts_of_one_length_are_told_apart() -> None:
-    """Two words that would be the same boxes make different pictures."""
+def test_two_prompts_of_one_length_differ() -> None:
+    """Two words that the font lacks make different images."""
     one, other = (ImageSpec(400, 400, text, "m", "t") for text in ("猫猫", "狗狗"))
     assert render_png(one) != render_png(other)

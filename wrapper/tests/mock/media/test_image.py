@@ -1,4 +1,4 @@
-"""A picture is a PNG of exactly the asked size that shows what was asked for."""
+"""An image is a PNG of exactly the requested size that shows the request."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def opened(data: bytes) -> Image.Image:
 
 @settings(max_examples=25)
 @given(size=allowed_sizes(), prompt=ANY_TEXT)
-def test_a_picture_has_the_asked_size(size: tuple[int, int], prompt: str) -> None:
+def test_an_image_has_the_requested_size(size: tuple[int, int], prompt: str) -> None:
     """Any size that the documents allow, with any prompt, gives a picture of that size."""
     image = opened(render_png(ImageSpec(*size, prompt, "model-a", "task-unified-1-abc")))
     assert image.size == size
@@ -64,7 +64,7 @@ def test_an_extreme_size_is_drawn(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("prompt", HARD_PROMPTS, ids=range(len(HARD_PROMPTS)))
 def test_any_prompt_is_drawn(prompt: str) -> None:
-    """Text that a font can't draw, or that is too long to be shown, does no harm."""
+    """Text that a font can't draw, or that is too long, causes no error."""
     drawn = attrs.evolve(PICTURE, prompt=prompt, model=prompt, task_id=prompt)
     assert opened(render_png(drawn)).size == (480, 320)
 
@@ -88,8 +88,8 @@ def test_the_same_request_gives_the_same_bytes(picture: ImageSpec, seed: int) ->
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_whatever_is_asked_is_seen(change: dict[str, str | int]) -> None:
-    """A change of any value of the request changes what the picture shows."""
+def test_every_value_of_the_request_is_visible(change: dict[str, str | int]) -> None:
+    """A change of any value of the request changes the image."""
     before = opened(render_png(PICTURE))
     after = opened(render_png(attrs.evolve(PICTURE, **change)))
     assert ImageChops.difference(before, after).getbbox() is not None
@@ -108,8 +108,8 @@ def test_a_prompt_is_drawn_in_the_picture_and_nowhere_else() -> None:
     assert bottom < 320 * 4 // 5
 
 
-def test_models_are_told_apart_by_colour() -> None:
-    """Twelve models give at least ten grounds of clearly different colour."""
+def test_models_differ_in_colour() -> None:
+    """Twelve models give at least ten clearly different background colours."""
     means = [
         tuple(round(mean / 16) for mean in ImageStat.Stat(opened(render_png(picture))).mean)
         for picture in (attrs.evolve(PICTURE, model=f"model-{number}") for number in range(12))
@@ -118,7 +118,7 @@ def test_models_are_told_apart_by_colour() -> None:
 
 
 def test_text_is_legible() -> None:
-    """White letters stand on a ground that stays darker than mid-grey, in any colour."""
+    """The background behind white letters is always darker than mid-grey."""
     for number in range(24):
         image = opened(
             render_png(attrs.evolve(PICTURE, prompt=" ", seed=number, model=f"{number}"))
@@ -128,7 +128,7 @@ def test_text_is_legible() -> None:
 
 
 @pytest.mark.parametrize("change", [{"width": 0}, {"height": -1}])
-def test_a_size_without_pixels_is_refused(change: dict[str, int]) -> None:
-    """A side of less than one pixel is an error of the caller's."""
+def test_a_size_without_pixels_is_rejected(change: dict[str, int]) -> None:
+    """A side of less than one pixel is an error."""
     with pytest.raises(ValueError, match="must be >= 1"):
         attrs.evolve(PICTURE, **change)

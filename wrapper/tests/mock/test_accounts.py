@@ -1,4 +1,4 @@
-"""Accounts: credits, rates, models that aren't theirs, and submissions that come again."""
+"""Accounts: credits, rate limits, forbidden models and idempotency keys."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ def http(server, api_key):
 
 @pytest.fixture
 def account(server, http):
-    """Look at the account, or change it."""
+    """Return the account, changed first if limits are given."""
 
-    def seen(**terms):
+    def change(**limits):
         url = f"{server.url}/_mock/account"
-        answer = http.patch(url, json=terms) if terms else http.get(url)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = http.patch(url, json=limits) if limits else http.get(url)
+        assert response.status_code == 200, response.text
+        return response.json()
 
-    return seen
+    return change
 
 
 def submit(http, prompt="a cat", model=MODEL, **headers) -> httpx.Response:
     return http.post(model.path, json={**model.example, "prompt": prompt}, headers=headers)
 
 
-def price(answer: httpx.Response) -> float:
-    cost: float = answer.json()["usage"]["credits_reserved"]
+def price(response: httpx.Response) -> float:
+    cost: float = response.json()["usage"]["credits_reserved"]
     assert cost > 0
     return cost
 
 
 class TestCredits:
-    """Credits are reserved at submission, billed on completion, given back on failure."""
+    """Credits are reserved at submission, charged on completion, released on failure."""
 
-    def test_completed_tasks_are_billed(self, server, http, account) -> None:
-        """What was reserved is spent when the task completes, looked at or not."""
+    def test_completed_tasks_are_charged(self, server, http, account) -> None:
+        """The reserved credits are spent when the task completes, polled or not."""
         account(credits=1000)
         cost = price(submit(http))
         assert (account()["reserved"], account()["spent"]) == (cost, 0)
@@ -66,7 +66,7 @@ class TestCredits:
         assert (account()["reserved"], account()["spent"]) == (cost, cost)
         assert account()["remaining"] == pytest.approx(1000 - 2 * cost)
 
-    def test_failed_tasks_are_given_back(self, server, http, account) -> None:
+    def test_the_credits_of_failed_tasks_are_released(self, server, http, account) -> None:
         """A task that fails costs nothing."""
         account(credits=1000)
         price(submit(http, "[mock:fail=service_error]"))
@@ -75,25 +75,25 @@ class TestCredits:
         assert account()["spent"] == 0
 
     def test_without_credits_there_is_a_402(self, server, http, account, api_key) -> None:
-        """A task that can't be paid is refused, and another account isn't touched."""
+        """A task that can't be paid is rejected, and another account isn't touched."""
         cost = price(submit(http))
         account(credits=cost * 2)
         assert submit(http).status_code == 200
-        refused = submit(http)
-        assert refused.status_code == 402
-        assert refused.json()["error"]["type"] == "insufficient_quota_error"
-        stranger = {"Authorization": f"Bearer {api_key}-other"}
-        assert submit(http, **stranger).status_code == 200
+        rejected = submit(http)
+        assert rejected.status_code == 402
+        assert rejected.json()["error"]["type"] == "insufficient_quota_error"
+        other_account = {"Authorization": f"Bearer {api_key}-other"}
+        assert submit(http, **other_account).status_code == 200
 
-    def test_a_refused_request_reserves_nothing(self, http, account) -> None:
-        """Only a task that exists costs anything."""
+    def test_a_rejected_request_reserves_nothing(self, http, account) -> None:
+        """Only a request that makes a task reserves credits."""
         before = account()["reserved"]
         http.post(MODEL.path, json={**MODEL.example, "prompt": 3})
         submit(http, **{"X-Mock-Fault": "status=500"})
         assert account()["reserved"] == before
 
-    def test_prices_follow_what_is_made(self, http) -> None:
-        """Twice the pictures, or twice the seconds, cost twice as much."""
+    def test_prices_depend_on_number_and_duration(self, http) -> None:
+        """Twice the images or seconds cost twice as much."""
         one, two = (
             price(http.post(MODEL.path, json={**MODEL.example, "n": count})) for count in (1, 2)
         )
@@ -104,10 +104,10 @@ class TestCredits:
         )
         assert ten == pytest.approx(2 * five, abs=0.02)
 
-    def test_a_server_may_start_with_terms(self) -> None:
-        """Every account of a server begins with its terms."""
-        terms = AccountLimits(credits=0, rate=RateLimit(2, 60))
-        with MockServer(limits=terms) as server:
+    def test_a_server_may_start_with_limits(self) -> None:
+        """Every account of a server starts with its limits."""
+        limits = AccountLimits(credits=0, rate=RateLimit(2, 60))
+        with MockServer(limits=limits) as server:
             headers = {"Authorization": "Bearer k"}
             with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
                 assert [submit(http).status_code for _ in range(3)] == [402, 402, 429]
@@ -116,45 +116,45 @@ class TestCredits:
 class TestPermission:
     """Models that an account may not use."""
 
-    def test_a_forbidden_model_is_a_403(self, http, account, judge) -> None:
-        """The one model is refused as the document has it, the others aren't."""
+    def test_a_forbidden_model_is_a_403(self, http, account, validate) -> None:
+        """The forbidden model is rejected as documented; others aren't."""
         account(forbidden=[MODEL.name])
-        answer = submit(http)
-        assert answer.status_code == 403
-        judge(MODEL.operation_id, answer)
+        response = submit(http)
+        assert response.status_code == 403
+        validate(MODEL.operation_id, response)
         assert submit(http, model=OTHER).status_code == 200
         account(forbidden=[])
         assert submit(http).status_code == 200
 
 
 class TestRate:
-    """So many requests in so many seconds of the clock."""
+    """A limit of requests in a number of seconds of the clock."""
 
-    def test_a_passed_rate_is_a_429(self, server, http, account, judge) -> None:
-        """The answer says when to come again, and then it is true."""
+    def test_an_exceeded_rate_is_a_429(self, server, http, account, validate) -> None:
+        """Retry-After is the time until the next request is accepted."""
         account(rate="2/60")
         assert [submit(http).status_code for _ in range(2)] == [200, 200]
         server.clock.advance(20.5)
-        refused = submit(http)
-        assert (refused.status_code, refused.headers["retry-after"]) == (429, "40")
-        judge(MODEL.operation_id, refused)
+        rejected = submit(http)
+        assert (rejected.status_code, rejected.headers["retry-after"]) == (429, "40")
+        validate(MODEL.operation_id, rejected)
         server.clock.advance(39)
         assert submit(http).status_code == 429
         server.clock.advance(1)
         assert submit(http).status_code == 200
 
-    def test_queries_count_too(self, http, account) -> None:
-        """The rate is of all requests."""
+    def test_polls_count_too(self, http, account) -> None:
+        """All requests count."""
         task = submit(http).json()["id"]
         account(rate="1/60")
         assert [http.get(f"/v1/tasks/{task}").status_code for _ in range(2)] == [200, 429]
 
 
-class TestTerms:
-    """What can be said of an account."""
+class TestLimits:
+    """The limits of an account."""
 
     @pytest.mark.parametrize(
-        "terms",
+        "limits",
         [
             {"credits": -1},
             {"credits": "5"},
@@ -168,75 +168,75 @@ class TestTerms:
         ],
         ids=range(9),
     )
-    def test_terms_that_make_no_sense_are_a_400(self, server, http, account, terms) -> None:
-        """They are refused, and nothing changes."""
+    def test_invalid_limits_are_a_400(self, server, http, account, limits) -> None:
+        """They are rejected, and nothing changes."""
         before = account()
-        assert http.patch(f"{server.url}/_mock/account", json=terms).status_code == 400
+        assert http.patch(f"{server.url}/_mock/account", json=limits).status_code == 400
         assert account() == before
 
-    def test_limits_are_lifted_with_null(self, http, account) -> None:
-        """null is no limit."""
+    def test_null_removes_a_limit(self, http, account) -> None:
+        """null means no limit."""
         account(credits=0, rate="1/60")
         changed = account(credits=None, rate=None)
         assert (changed["credits"], changed["rate"]) == (None, None)
         assert [submit(http).status_code for _ in range(3)] == [200] * 3
 
     def test_no_key_is_shown(self, account, api_key) -> None:
-        """An account is known by a digest."""
+        """An account is shown by a digest of its key."""
         assert api_key not in str(account())
 
 
 class TestIdempotency:
-    """`Idempotency-Key`: the same task for the same request."""
+    """`Idempotency-Key`: a repeated request makes one task."""
 
     def test_the_same_key_gives_the_same_task(self, http, account) -> None:
-        """The second answer equals the first and says that it is a replay; one task is paid."""
-        answers = [submit(http, **{"Idempotency-Key": KEY}) for _ in range(3)]
-        assert len({answer.text for answer in answers}) == 1
-        replayed = [answer.headers.get("idempotency-replayed") for answer in answers]
+        """Later responses equal the first and are marked as replays; one task is charged."""
+        responses = [submit(http, **{"Idempotency-Key": KEY}) for _ in range(3)]
+        assert len({response.text for response in responses}) == 1
+        replayed = [response.headers.get("idempotency-replayed") for response in responses]
         assert replayed == [None, "true", "true"]
-        assert account()["reserved"] == price(answers[0])
+        assert account()["reserved"] == price(responses[0])
 
     def test_another_key_gives_another_task(self, http) -> None:
-        """Keys tell submissions apart."""
+        """Different keys make different tasks."""
         ids = {submit(http, **{"Idempotency-Key": KEY + end}).json()["id"] for end in "abc"}
         assert len(ids) == 3
 
-    def test_keys_are_of_an_account(self, http, api_key) -> None:
+    def test_a_key_belongs_to_an_account(self, http, api_key) -> None:
         """Two accounts may use the same key."""
-        stranger = {"Authorization": f"Bearer {api_key}-other", "Idempotency-Key": KEY}
+        other_account = {"Authorization": f"Bearer {api_key}-other", "Idempotency-Key": KEY}
         first = submit(http, **{"Idempotency-Key": KEY}).json()["id"]
-        assert submit(http, **stranger).json()["id"] != first
+        assert submit(http, **other_account).json()["id"] != first
 
-    def test_a_key_is_for_one_request(self, http, judge) -> None:
+    def test_a_key_is_for_one_request(self, http, validate) -> None:
         """The same key with another body is a 400."""
         submit(http, **{"Idempotency-Key": KEY})
-        answer = submit(http, "a dog", **{"Idempotency-Key": KEY})
-        assert answer.status_code == 400
-        assert "Idempotency-Key" in judge(MODEL.operation_id, answer)["error"]["message"]
+        response = submit(http, "a dog", **{"Idempotency-Key": KEY})
+        assert response.status_code == 400
+        assert "Idempotency-Key" in validate(MODEL.operation_id, response)["error"]["message"]
 
-    def test_a_refused_request_uses_no_key_up(self, http) -> None:
-        """What was refused may be sent again with the same key."""
+    def test_a_rejected_request_does_not_use_up_its_key(self, http) -> None:
+        """A rejected request may be corrected and sent with the same key."""
         assert http.post(MODEL.path, json={}, headers={"Idempotency-Key": KEY}).is_client_error
         assert submit(http, **{"Idempotency-Key": KEY}).status_code == 200
 
-    def test_a_lost_answer_is_found_again(self, http) -> None:
-        """With a key, a submission whose answer was lost isn't paid twice."""
+    def test_a_lost_response_is_replayed(self, http) -> None:
+        """With a key, a submission whose response was lost isn't charged twice."""
         with pytest.raises(httpx.TransportError):
             submit(http, **{"Idempotency-Key": KEY, "X-Mock-Fault": "lost-response"})
-        answer = submit(http, **{"Idempotency-Key": KEY})
-        assert answer.headers["idempotency-replayed"] == "true"
+        response = submit(http, **{"Idempotency-Key": KEY})
+        assert response.headers["idempotency-replayed"] == "true"
 
     @pytest.mark.parametrize("key", ["short", "x" * 97, "with space in the key", "ä" * 20])
     def test_a_malformed_key_is_a_400(self, http, key) -> None:
         """A key has 16 to 96 characters of A-Z a-z 0-9 . _ -"""
         assert submit(http, **{"Idempotency-Key": key.encode()}).status_code == 400
 
-    def test_it_can_be_switched_off(self) -> None:
-        """A deployment that doesn't know the header makes a task each time."""
+    def test_idempotency_can_be_switched_off(self) -> None:
+        """Without support for the header, each request makes a task."""
         with MockServer(idempotency=False) as server:
             headers = {"Authorization": "Bearer k", "Idempotency-Key": KEY}
             with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
-                answers = [submit(http) for _ in range(2)]
-        assert len({answer.json()["id"] for answer in answers}) == 2
-        assert not any("idempotency-replayed" in answer.headers for answer in answers)
+                responses = [submit(http) for _ in range(2)]
+        assert len({response.json()["id"] for response in responses}) == 2
+        assert not any("idempotency-replayed" in response.headers for response in responses)

@@ -1,4 +1,4 @@
-"""What the mock refuses, and how it says so."""
+"""The error responses of the mock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ assert SUBMISSIONS
 assert STATUSES
 
 
-def ask(http: httpx.Client, operation_id: str, **more: Any) -> httpx.Response:
+def send(http: httpx.Client, operation_id: str, **more: Any) -> httpx.Response:
     method, path = PATHS[operation_id]
     body = BODIES.get(operation_id)
     return http.request(
@@ -33,126 +33,126 @@ def ask(http: httpx.Client, operation_id: str, **more: Any) -> httpx.Response:
 
 
 @pytest.mark.parametrize(("operation_id", "status"), STATUSES)
-def test_prefer_brings_every_documented_error(http, judge, operation_id, status) -> None:
-    """`Prefer: code=…` is answered with that status, and a body that the document allows."""
-    answer = ask(http, operation_id, headers={"Prefer": f"code={status}"})
-    assert answer.status_code == status
-    assert answer.headers["preference-applied"] == f"code={status}"
-    error = judge(operation_id, answer)["error"]
+def test_prefer_causes_every_documented_error(http, validate, operation_id, status) -> None:
+    """`Prefer: code=…` gets that status, and a body that the spec allows."""
+    response = send(http, operation_id, headers={"Prefer": f"code={status}"})
+    assert response.status_code == status
+    assert response.headers["preference-applied"] == f"code={status}"
+    error = validate(operation_id, response)["error"]
     assert error["code"] in {status, str(status)} or isinstance(error["code"], str)
     assert error["message"]
-    assert ("retry-after" in answer.headers) == (status in {429, 503})
+    assert ("retry-after" in response.headers) == (status in {429, 503})
 
 
 @pytest.mark.parametrize(("operation_id", "status"), STATUSES)
-def test_a_magic_word_brings_every_documented_error(http, judge, operation_id, status) -> None:
-    """`[mock:code=…]` in a text does what the header does, where there is a text."""
+def test_a_directive_causes_every_documented_error(http, validate, operation_id, status) -> None:
+    """`[mock:code=…]` in a prompt has the effect of the header."""
     if operation_id not in BODIES:
         return
     method, path = PATHS[operation_id]
     body = {**BODIES[operation_id], "prompt": f"a cat [mock:code={status}]"}
-    answer = http.request(method, path, json=body)
-    assert answer.status_code == status
-    judge(operation_id, answer)
+    response = http.request(method, path, json=body)
+    assert response.status_code == status
+    validate(operation_id, response)
 
 
-def test_an_undocumented_preference_is_refused(http, judge) -> None:
-    """A status that the document doesn't have is a 400 that lists those it has."""
+def test_an_undocumented_preference_is_rejected(http, validate) -> None:
+    """A status that the spec doesn't have is a 400 that lists those it has."""
     for operation_id in PATHS:
-        answer = ask(http, operation_id, headers={"Prefer": "code=418"})
-        assert answer.status_code == 400
-        assert "418" in judge(operation_id, answer)["error"]["message"]
+        response = send(http, operation_id, headers={"Prefer": "code=418"})
+        assert response.status_code == 400
+        assert "418" in validate(operation_id, response)["error"]["message"]
 
 
-def test_a_preference_for_success_is_none(http) -> None:
+def test_a_preference_for_success_is_ignored(http) -> None:
     """`Prefer: code=200` changes nothing."""
-    answer = http.post(
+    response = http.post(
         SUBMISSIONS[0][0], json=SUBMISSIONS[0][1].example, headers={"Prefer": "code=200"}
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize(
     "value",
     [None, "", "Bearer", "Basic dXNlcjpwYXNz", "Bearer a b", "Bearer a,b", "Bearer =", "token"],
 )
-def test_without_a_bearer_token_nobody_gets_in(mock, judge, value) -> None:
+def test_a_request_without_a_bearer_token_is_a_401(mock, validate, value) -> None:
     """A missing or malformed token is a 401, whatever else is wrong with the request."""
     headers = {} if value is None else {"Authorization": value}
     with httpx.Client(base_url=mock.base_url, headers=headers, trust_env=False) as http:
         for operation_id in PATHS:
-            answer = ask(http, operation_id)
-            assert answer.status_code == 401
-            assert answer.headers["www-authenticate"].startswith("Bearer")
-            judge(operation_id, answer)
+            response = send(http, operation_id)
+            assert response.status_code == 401
+            assert response.headers["www-authenticate"].startswith("Bearer")
+            validate(operation_id, response)
 
 
-def test_a_server_with_a_key_lets_no_other_in(judge) -> None:
-    """Where one key is given, every other is a 401."""
+def test_a_server_with_one_key_rejects_all_others(validate) -> None:
+    """With `api_key`, every other key is a 401."""
     with MockServer(api_key="the-key") as server:
         for key, status in (("the-key", 200), ("the-ke", 401), ("the-key2", 401), ("x", 401)):
-            answer = httpx.post(
+            response = httpx.post(
                 server.base_url + SUBMISSIONS[0][0],
                 json=SUBMISSIONS[0][1].example,
                 headers={"Authorization": f"Bearer {key}"},
                 trust_env=False,
             )
-            assert answer.status_code == status
+            assert response.status_code == status
 
 
 @pytest.mark.parametrize(("path", "model"), SUBMISSIONS)
 class TestModel:
-    """The model is looked at first: it chooses the rules for all the rest."""
+    """The model is validated first, because the other rules depend on it."""
 
-    def test_an_unknown_model_is_not_found(self, http, judge, path, model) -> None:
-        """The answer is the documents' own, with a model that exists."""
-        answer = http.post(path, json={**model.example, "model": "no-such-model"})
-        error = judge(model.operation_id, answer)["error"]
-        assert (answer.status_code, error["param"]) == (404, "model")
+    def test_an_unknown_model_is_not_found(self, http, validate, path, model) -> None:
+        """The error is as documented, and suggests an existing model."""
+        response = http.post(path, json={**model.example, "model": "no-such-model"})
+        error = validate(model.operation_id, response)["error"]
+        assert (response.status_code, error["param"]) == (404, "model")
         assert error["fallback_suggestion"] in CATALOG.models
 
     def test_a_model_of_another_path_is_not_found(self, http, path, model) -> None:
-        """A model is known at its own path only."""
+        """A model exists at its own path only."""
         others = [other for other in CATALOG.models.values() if other.path != path]
         assert others
         assert http.post(path, json=others[0].example).status_code == 404
 
     @pytest.mark.parametrize("wrong", [None, 3, True, [], {}, ["a"]])
-    def test_a_model_is_a_string(self, http, judge, path, model, wrong) -> None:
+    def test_a_model_is_a_string(self, http, validate, path, model, wrong) -> None:
         """A model that isn't a string is a 400 that lists the models."""
-        answer = http.post(path, json={**model.example, "model": wrong})
-        error = judge(model.operation_id, answer)["error"]
-        assert (answer.status_code, error["param"]) == (400, "model")
+        response = http.post(path, json={**model.example, "model": wrong})
+        error = validate(model.operation_id, response)["error"]
+        assert (response.status_code, error["param"]) == (400, "model")
         assert model.name in error["message"]
 
-    def test_a_model_is_required(self, http, judge, path, model) -> None:
+    def test_a_model_is_required(self, http, validate, path, model) -> None:
         """A request without a model is a 400 that lists the models."""
-        answer = http.post(path, json={})
-        error = judge(model.operation_id, answer)["error"]
-        assert (answer.status_code, error["param"]) == (400, "model")
+        response = http.post(path, json={})
+        error = validate(model.operation_id, response)["error"]
+        assert (response.status_code, error["param"]) == (400, "model")
         assert "required" in error["message"]
 
 
 @pytest.mark.parametrize("name", sorted(CATALOG.models))
-def test_a_broken_rule_is_told_with_its_parameter(http, judge, name) -> None:
+def test_a_violation_names_its_parameter(http, validate, name) -> None:
     """The 400 names the parameter, what is allowed, and what was sent."""
     model = CATALOG.models[name]
     for parameter, rule in model.parameters.items():
         wrong: Any = [] if rule.get("type") == "string" else "wrong"
-        answer = http.post(model.path, json={**model.example, parameter: wrong})
-        error = judge(model.operation_id, answer)["error"]
-        assert (answer.status_code, error["param"]) == (400, parameter)
+        response = http.post(model.path, json={**model.example, parameter: wrong})
+        error = validate(model.operation_id, response)["error"]
+        assert (response.status_code, error["param"]) == (400, parameter)
         assert error["message"].startswith(parameter)
 
 
 def test_an_enum_is_listed(http) -> None:
-    """The message reads as a person would write it."""
+    """The message lists the allowed values."""
     found = [one for one in CATALOG.models.values() if "enum" in one.parameters.get("duration", {})]
     assert found
     for model in found:
         allowed = ", ".join(str(value) for value in model.parameters["duration"]["enum"])
-        answer = http.post(model.path, json={**model.example, "duration": 7})
-        assert answer.json()["error"]["message"] == f"duration must be one of {allowed} (got 7)"
+        response = http.post(model.path, json={**model.example, "duration": 7})
+        assert response.json()["error"]["message"] == f"duration must be one of {allowed} (got 7)"
 
 
 @pytest.mark.parametrize(
@@ -176,18 +176,18 @@ def test_an_enum_is_listed(http) -> None:
     ],
     ids=range(15),
 )
-def test_broken_json_is_a_400(http, judge, content) -> None:
-    """What isn't a JSON object in UTF-8 is refused before anything else is looked at."""
+def test_broken_json_is_a_400(http, validate, content) -> None:
+    """A body that isn't a JSON object in UTF-8 is rejected before it is validated."""
     for path, model in SUBMISSIONS:
         headers = {"Content-Type": "application/json"}
-        answer = http.post(path, content=content, headers=headers)
-        assert answer.status_code == 400
-        judge(model.operation_id, answer)
+        response = http.post(path, content=content, headers=headers)
+        assert response.status_code == 400
+        validate(model.operation_id, response)
 
 
 @pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "\\udfff\\ud800", "\\u202e", "\U0001d518"])
-def test_strange_letters_are_survived(http, judge, text) -> None:
-    """NUL bytes and lone surrogates, in keys or values, are judged like anything else."""
+def test_unusual_characters_cause_no_error(http, validate, text) -> None:
+    """NUL bytes and lone surrogates, in keys or values, are validated like anything else."""
     for path, model in SUBMISSIONS:
         for content in (
             f'{{"model":"{model.name}","prompt":"{text}","x":"{text}"}}',
@@ -195,24 +195,24 @@ def test_strange_letters_are_survived(http, judge, text) -> None:
             f'{{"model":"{text}"}}',
         ):
             headers = {"Content-Type": "application/json"}
-            answer = http.post(path, content=content.encode(), headers=headers)
-            assert answer.status_code in {200, 400, 404}
-            judge(model.operation_id, answer)
+            response = http.post(path, content=content.encode(), headers=headers)
+            assert response.status_code in {200, 400, 404}
+            validate(model.operation_id, response)
 
 
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"]
 )
-def test_another_content_type_is_a_400(http, judge, kind) -> None:
-    """Only JSON is taken; the message says so."""
+def test_another_content_type_is_a_400(http, validate, kind) -> None:
+    """Only JSON is accepted; the message says so."""
     for path, model in SUBMISSIONS:
-        answer = http.post(path, content=b"{}", headers={"Content-Type": kind})
-        assert answer.status_code == 400
-        assert "application/json" in judge(model.operation_id, answer)["error"]["message"]
+        response = http.post(path, content=b"{}", headers={"Content-Type": kind})
+        assert response.status_code == 400
+        assert "application/json" in validate(model.operation_id, response)["error"]["message"]
 
 
-def test_a_charset_is_no_matter(http) -> None:
-    """Parameters of the content type don't change what it is."""
+def test_a_charset_is_ignored(http) -> None:
+    """Parameters of the content type are ignored."""
     path, model = SUBMISSIONS[0]
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
     content = httpx.Request("POST", "http://x", json=model.example).content
@@ -220,13 +220,13 @@ def test_a_charset_is_no_matter(http) -> None:
 
 
 def test_a_huge_body_is_a_413(http, mock) -> None:
-    """A body over the bound is refused, whether or not its length is told beforehand."""
+    """A body beyond the limit is rejected, with and without a content length."""
     headers = {"Content-Type": "application/json"}
     chunk = b" " * 65536
     for content in (chunk * 20, (chunk for _ in range(20))):
-        answer = http.post(SUBMISSIONS[0][0], content=content, headers=headers)
-        assert answer.status_code == 413
-        assert answer.json()["error"]["type"] == "request_too_large_error"
+        response = http.post(SUBMISSIONS[0][0], content=content, headers=headers)
+        assert response.status_code == 413
+        assert response.json()["error"]["type"] == "request_too_large_error"
 
 
 @pytest.mark.parametrize(
@@ -243,14 +243,14 @@ def test_a_huge_body_is_a_413(http, mock) -> None:
     ],
 )
 def test_an_unknown_path_is_a_404(http, path) -> None:
-    """Nothing is served where the document has nothing."""
-    answer = http.get(path)
-    assert answer.status_code == 404
-    assert answer.json()["error"]["type"] == "not_found_error"
+    """A path that the spec doesn't have is a 404."""
+    response = http.get(path)
+    assert response.status_code == 404
+    assert response.json()["error"]["type"] == "not_found_error"
 
 
-def test_the_path_of_the_server_is_part_of_it(http, mock) -> None:
-    """Without the path of the document's server URL, there is nothing."""
+def test_the_path_of_the_server_url_is_required(http, mock) -> None:
+    """Without the path of the spec's server URL, the response is 404."""
     assert mock.base_url != mock.url
     assert http.post(mock.url + SUBMISSIONS[0][0], json={}).status_code == 404
 
@@ -259,27 +259,27 @@ def test_the_path_of_the_server_is_part_of_it(http, mock) -> None:
     "method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "HEAD", "POST"]
 )
 def test_an_undocumented_method_is_a_405(http, method) -> None:
-    """The answer says which method is allowed."""
+    """The Allow header has the documented method."""
     for documented, path in PATHS.values():
         if method.lower() != documented:
-            answer = http.request(method, path)
-            assert (answer.status_code, answer.headers["allow"]) == (405, documented.upper())
+            response = http.request(method, path)
+            assert (response.status_code, response.headers["allow"]) == (405, documented.upper())
 
 
 @pytest.mark.parametrize("word", ["[mock:nonsense=1]", "[mock:code=99]", "[mock:fail=No-Code]"])
-def test_a_magic_word_that_makes_no_sense_is_a_400(http, word) -> None:
-    """A misspelt word is told, never ignored."""
+def test_an_invalid_directive_is_a_400(http, word) -> None:
+    """A misspelt directive is an error, never ignored."""
     path, model = SUBMISSIONS[0]
-    answer = http.post(path, json={**model.example, "prompt": word})
-    assert answer.status_code == 400
-    assert "mock:" in answer.json()["error"]["message"]
+    response = http.post(path, json={**model.example, "prompt": word})
+    assert response.status_code == 400
+    assert "mock:" in response.json()["error"]["message"]
 
 
-def test_an_unknown_task_is_not_found(http, judge) -> None:
-    """An id that was never given is a 404 with the parameter's name."""
+def test_an_unknown_task_is_not_found(http, validate) -> None:
+    """An id that was never issued is a 404 with the parameter's name."""
     for task in ("task-unified-1756817821-4x3rx6ny", "task-unified-0-x"):
-        answer = http.get(f"/v1/tasks/{task}")
-        assert (answer.status_code, judge("getTaskDetail", answer)["error"]["param"]) == (
+        response = http.get(f"/v1/tasks/{task}")
+        assert (response.status_code, validate("getTaskDetail", response)["error"]["param"]) == (
             404,
             "task_id",
         )

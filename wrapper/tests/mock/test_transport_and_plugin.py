@@ -1,4 +1,4 @@
-"""The other ways to the mock: inside a process, and as a fixture of anybody's tests."""
+"""The mock without a server: as a transport, as an ASGI app, and as a pytest fixture."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ MODEL = next(model for model in CATALOG.models.values() if model.kind == "image"
 AUTH = {"Authorization": "Bearer k"}
 
 
-def walk_through(http: httpx.Client) -> list[str]:
-    """Take a task from its submission to its file; return what was seen of it."""
+def run_task(http: httpx.Client) -> list[str]:
+    """Follow a task from its submission to its file; return its statuses and the media type."""
     task = http.post(MODEL.path, json=dict(MODEL.example)).json()
     details = [http.get(f"/v1/tasks/{task['id']}").json() for _ in range(2)]
     file = http.get(details[-1]["results"][0])
@@ -36,48 +36,48 @@ def walk_through(http: httpx.Client) -> list[str]:
 
 
 @contextmanager
-def inside(**options: Any) -> Iterator[tuple[MockTransport, httpx.Client]]:
-    """A transport, and a sync client on it."""
+def client_on_transport(**options: Any) -> Iterator[tuple[MockTransport, httpx.Client]]:
+    """Yield a transport and a sync client on it."""
     mock = MockTransport(**options)
     with httpx.Client(transport=mock, base_url=mock.base_url, headers=AUTH) as http:
         yield mock, http
 
 
-WALK = ["pending", "processing", "completed", "image/png"]
+RUN = ["pending", "processing", "completed", "image/png"]
 
 
 class TestTransport:
     """An httpx transport without sockets."""
 
-    def test_of_a_sync_client(self) -> None:
-        """A sync client sees what it would see over a socket, the files included."""
-        with inside() as (_mock, http):
-            assert walk_through(http) == WALK
+    def test_with_a_sync_client(self) -> None:
+        """A sync client gets the same responses as over a socket, files included."""
+        with client_on_transport() as (_mock, http):
+            assert run_task(http) == RUN
 
-    def test_of_an_async_client(self) -> None:
-        """An async client does, too, many requests at once included."""
+    def test_with_an_async_client(self) -> None:
+        """An async client does, too, with concurrent requests."""
 
         async def main() -> None:
             mock = MockTransport(polls=1)
             client = httpx.AsyncClient(transport=mock, base_url=mock.base_url, headers=AUTH)
             async with client as http:
                 posts = [http.post(MODEL.path, json=dict(MODEL.example)) for _ in range(20)]
-                ids = [answer.json()["id"] for answer in await asyncio.gather(*posts)]
+                ids = [response.json()["id"] for response in await asyncio.gather(*posts)]
                 assert len(set(ids)) == 20
-                answer = await http.get(f"/v1/tasks/{ids[7]}")
-                assert answer.json()["status"] == "completed"
+                response = await http.get(f"/v1/tasks/{ids[7]}")
+                assert response.json()["status"] == "completed"
 
         asyncio.run(main())
 
     def test_no_thread_outlives_it(self) -> None:
-        """What it started ends with it."""
+        """Its threads end when it is closed."""
         before = threading.active_count()
-        with inside() as (_mock, http):
-            walk_through(http)
+        with client_on_transport() as (_mock, http):
+            run_task(http)
         assert threading.active_count() == before
 
     def test_it_works_without_the_server_s_libraries(self) -> None:
-        """Neither uvicorn nor httptools is imported for it."""
+        """It imports neither uvicorn nor httptools."""
         code = """
             import sys
             sys.modules["uvicorn"] = sys.modules["httptools"] = None
@@ -108,25 +108,25 @@ class TestTransport:
             ("wrong-length=5", httpx.RemoteProtocolError),
         ],
     )
-    def test_faults_of_the_wire_are_httpx_s_exceptions(self, fault, error) -> None:
-        """Each is what a client of a socket would get, at once where that would be never."""
-        with inside() as (mock, http):
+    def test_connection_faults_are_exceptions_of_httpx(self, fault, error) -> None:
+        """Each is the exception over a socket; a stall raises a timeout immediately."""
+        with client_on_transport() as (mock, http):
             with pytest.raises(error, match="mock"):
                 http.post(MODEL.path, json=dict(MODEL.example), headers={"X-Mock-Fault": fault})
             made = len(mock.gateway.tasks)
             assert made == (0 if fault in {"reset", "empty", "stall"} else 1)
 
-    def test_faults_of_the_answer_are_answered(self) -> None:
-        """Statuses and spoilt bodies come as over a socket, a drip as a whole."""
-        with inside() as (_mock, http):
+    def test_response_faults_are_responses(self) -> None:
+        """Statuses and wrong bodies are as over a socket; a slow body arrives whole."""
+        with client_on_transport() as (_mock, http):
             for fault, status in (("status=520", 520), ("html", 200), ("drip=0.001", 200)):
                 headers = {"X-Mock-Fault": fault}
-                answer = http.post(MODEL.path, json=dict(MODEL.example), headers=headers)
-                assert answer.status_code == status
+                response = http.post(MODEL.path, json=dict(MODEL.example), headers=headers)
+                assert response.status_code == status
 
-    def test_its_clock_is_moved(self) -> None:
-        """The handles are those of the server."""
-        with inside(clock=VirtualClock(), seconds=60) as (mock, http):
+    def test_its_clock_can_be_advanced(self) -> None:
+        """It has the same controls as the server."""
+        with client_on_transport(clock=VirtualClock(), seconds=60) as (mock, http):
             task = http.post(MODEL.path, json=dict(MODEL.example)).json()["id"]
             assert http.get(f"/v1/tasks/{task}").json()["status"] == "pending"
             mock.clock.advance(60)
@@ -135,7 +135,7 @@ class TestTransport:
 
 
 def test_any_asgi_server_may_serve_it() -> None:
-    """`Mock(origin).app` is an application like any other."""
+    """`Mock(origin).app` is an ASGI application."""
 
     async def main() -> list[int]:
         mock = Mock("http://elsewhere.example:9000")
@@ -157,7 +157,7 @@ class TestFixture:
     """The pytest plugin."""
 
     def run(self, tmp_path: Path, code: str) -> str:
-        (tmp_path / "test_theirs.py").write_text(textwrap.dedent(code))
+        (tmp_path / "test_user.py").write_text(textwrap.dedent(code))
         options = ("-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider")
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "wanflow.mock.pytest_plugin", *options],
@@ -169,8 +169,8 @@ class TestFixture:
         )
         return done.stdout + done.stderr
 
-    def test_each_test_gets_a_mock_of_its_own(self, tmp_path) -> None:
-        """Tasks, clock and faults of one test are nothing to the next."""
+    def test_each_test_gets_its_own_mock(self, tmp_path) -> None:
+        """Tasks, clock and faults of one test do not affect the next."""
         out = self.run(
             tmp_path,
             """
@@ -191,17 +191,17 @@ class TestFixture:
         assert "2 passed" in out, out
 
     def test_a_marker_sets_its_options(self, tmp_path) -> None:
-        """Options come from markers, the nearest one winning."""
+        """Options come from markers; the nearest one takes precedence."""
         out = self.run(
             tmp_path,
             """
             import pytest
             from wanflow.mock import VirtualClock
-            pytestmark = pytest.mark.wanflow_mock(api_key="theirs", seed=1)
+            pytestmark = pytest.mark.wanflow_mock(api_key="of-the-user", seed=1)
 
             @pytest.mark.wanflow_mock(clock=VirtualClock(5.0), seed=2)
             def test_marked(wanflow_mock):
-                assert wanflow_mock.api_key == "theirs"
+                assert wanflow_mock.api_key == "of-the-user"
                 assert wanflow_mock.gateway.seed == 2
                 assert wanflow_mock.clock.now() == 5
             """,
@@ -209,7 +209,7 @@ class TestFixture:
         assert "1 passed" in out, out
 
     @pytest.mark.parametrize(
-        ("marked", "told"),
+        ("marked", "message"),
         [
             ("poll=1", "MockServer has no option 'poll'; did you mean 'polls'?"),
             ("'polls=1'", "give options by name, such as polls=1, not 'polls=1'"),
@@ -220,8 +220,8 @@ class TestFixture:
             ),
         ],
     )
-    def test_a_slip_in_a_marker_is_one_line(self, tmp_path, marked, told) -> None:
-        """The test doesn't run, and what is wrong is told without a traceback."""
+    def test_an_invalid_option_in_a_marker_is_one_line(self, tmp_path, marked, message) -> None:
+        """The test doesn't run, and the error has no traceback."""
         out = self.run(
             tmp_path,
             f"""
@@ -233,12 +233,12 @@ class TestFixture:
             """,
         )
         assert "1 error" in out, out
-        assert f"@pytest.mark.wanflow_mock: {told}" in out
+        assert f"@pytest.mark.wanflow_mock: {message}" in out
         assert "Traceback" not in out
         assert "pytest_plugin.py" not in out
 
-    def test_installing_brings_it(self) -> None:
-        """The distribution announces the plugin to pytest."""
+    def test_the_package_registers_the_plugin(self) -> None:
+        """The entry points of the package name the plugin."""
         project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())[
             "project"
         ]
@@ -246,8 +246,8 @@ class TestFixture:
         assert announced == {"wanflow": "wanflow.mock.pytest_plugin"}
 
 
-def test_a_server_on_every_address_names_one_that_works() -> None:
-    """`0.0.0.0` is nowhere to connect to; links and URLs say loopback instead."""
+def test_a_server_on_all_addresses_has_a_loopback_url() -> None:
+    """`0.0.0.0` can't be connected to, so URLs have the loopback address."""
     with MockServer(host="0.0.0.0") as server:
         assert server.base_url.startswith("http://127.0.0.1:")
         assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
