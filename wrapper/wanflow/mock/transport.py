@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import httpx
+from anyio.from_thread import start_blocking_portal
 
-from wanflow.mock.http.loop_thread import LoopThread
 from wanflow.mock.http.request import MAX_BODY_SIZE, Request, raw_path
 from wanflow.mock.mock import Mock
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from types import TracebackType
+
+    from anyio.from_thread import BlockingPortal
 
     from wanflow.mock.gateway.fault import Fault
     from wanflow.mock.options import Options
@@ -30,23 +35,27 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def __init__(self, **options: Unpack[Options]) -> None:
         super().__init__(_ORIGIN, **options)
-        self._thread = LoopThread()
+        self._lock = threading.Lock()
+        self._thread = ExitStack()
+        self._portal: BlockingPortal | None = None
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Handle a request of a sync client."""
         content = request.read()
-        return self._thread.submit(self._exchange(request, content)).result()
+        return self._start_exchange(request, content).result()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Handle a request of an async client."""
         content = await request.aread()
-        future = self._thread.submit(self._exchange(request, content))
-        return await asyncio.wrap_future(future)
+        return await asyncio.wrap_future(self._start_exchange(request, content))
 
     def close(self) -> None:
         """End the thread; a later request starts another."""
         self.app.detach()
-        self._thread.close()
+        with self._lock, self._thread:
+            portal, self._portal = self._portal, None
+            if portal is not None:
+                portal.call(portal.stop, True)
 
     async def aclose(self) -> None:
         """End the thread; a later request starts another."""
@@ -77,6 +86,12 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
     ) -> None:
         """End the thread."""
         await self.aclose()
+
+    def _start_exchange(self, request: httpx.Request, content: bytes) -> Future[httpx.Response]:
+        with self._lock:
+            if self._portal is None:
+                self._portal = self._thread.enter_context(start_blocking_portal())
+            return self._portal.start_task_soon(self._exchange, request, content)
 
     async def _exchange(self, request: httpx.Request, content: bytes) -> httpx.Response:
         self.app.attach()
