@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -135,21 +135,19 @@ class TaskStore:
 
     max_tasks: int = 50_000
     lifetime: float = WEEK
-    _by_id: dict[str, Task] = field(factory=dict[str, Task], repr=False)
-    _order: deque[str] = field(factory=deque[str], repr=False)
+    _by_id: OrderedDict[str, Task] = field(factory=OrderedDict[str, Task], repr=False)
 
     def add(self, task: Task) -> None:
         """Add a task, and remove those beyond the bounds."""
         self._by_id[task.id] = task
-        self._order.append(task.id)
-        if len(self._order) > self.max_tasks:
-            self._remove_oldest()
+        if len(self._by_id) > self.max_tasks:
+            self._by_id.popitem(last=False)
         self.forget(task.created)
 
     def forget(self, now: float) -> None:
         """Remove expired tasks."""
-        while self._order and self._by_id[self._order[0]].created + self.lifetime < now:
-            self._remove_oldest()
+        while self._by_id and next(iter(self._by_id.values())).created + self.lifetime < now:
+            self._by_id.popitem(last=False)
 
     def get(self, task_id: str, now: float) -> Task | None:
         """Return the task with an id, None if it is unknown or expired."""
@@ -164,6 +162,3 @@ class TaskStore:
 
     def __iter__(self) -> Iterator[Task]:
         return iter(tuple(self._by_id.values()))
-
-    def _remove_oldest(self) -> None:
-        del self._by_id[self._order.popleft()]
