@@ -17,7 +17,7 @@ SLOW = {
 RARELY_NEEDED = {
     *(
         "wanflow._storage.part_file",
-        "wanflow._storage.regular_file",
+        "wanflow._regular_file",
         "wanflow._core.download_rules",
         "wanflow._core.file_formats",
     ),

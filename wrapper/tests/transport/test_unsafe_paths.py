@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wanflow import _regular_file as regular_file
 from wanflow._core.effects import Response
-from wanflow._storage import regular_file
 from wanflow._storage.part_file import PartFile
 from wanflow.batch.report import write_text
 from wanflow.errors import DownloadFailed, LedgerError

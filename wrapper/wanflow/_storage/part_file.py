@@ -16,12 +16,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from wanflow import _regular_file as regular_file
 from wanflow._core.content_coding import Decoder
 from wanflow._core.download_rules import Content, ResponseKind, classify, validator
 from wanflow._core.effects import TransportError
 from wanflow._core.file_formats import BEGINNING
 from wanflow._core.recorder import File
-from wanflow._storage import regular_file
 from wanflow._storage.directories import create, fsync_dir, open_in, remove_empty
 from wanflow.errors import ConfigurationError, DownloadFailed
 

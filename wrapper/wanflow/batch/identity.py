@@ -7,17 +7,17 @@ is named after its directory's path, so that it is recognized if the directory w
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from wanflow._storage import directories, regular_file
+from wanflow import _regular_file as regular_file
+from wanflow._storage import directories
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from pathlib import Path
 
 NAME_FILE = ".wanflow-batch"
 _COMMENT = "# The name of the batch in this directory. It moves with the directory.\n"
@@ -85,26 +85,18 @@ def _read(path: Path) -> bytes:
 def _create(path: Path, name: bytes) -> None:
     """Write the name atomically and durably, unless the file exists."""
     text = f"{_COMMENT}{quote_from_bytes(name, safe='/ ~:')}\n".encode()
-    descriptor, part = tempfile.mkstemp(prefix=f"{NAME_FILE}~", dir=path.parent)
-    try:
-        _write(descriptor, text)
+    with regular_file.temporary(path, text) as part:
         try:
             os.link(part, path)
         except FileExistsError:
             return
         except OSError:  # a file system without hard links
-            _write(regular_file.open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), text)
-    finally:
-        Path(part).unlink()
+            number = regular_file.open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+            with os.fdopen(number, "wb") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(number)
     directories.fsync_dir(path.parent)
-
-
-def _write(descriptor: int, text: bytes) -> None:
-    with os.fdopen(descriptor, "wb") as file:
-        regular_file.apply_umask(descriptor, 0o666)
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
 
 
 @contextmanager
@@ -120,23 +112,9 @@ def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
         yield
         return
     with os.fdopen(regular_file.open_regular(output_dir / NAME_FILE, os.O_RDONLY), "rb") as file:
-        if not _lock(file.fileno()):
+        if not regular_file.try_lock(file, if_unsupported=True):
             raise ConfigurationError(
                 f"another process runs the batch in {output_dir} with a credit limit, "
                 "which allows only one process at a time; nothing was sent"
             )
         yield
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        import fcntl  # noqa: PLC0415 - absent on Windows
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True

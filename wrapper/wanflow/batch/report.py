@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from wanflow._storage import regular_file
+from wanflow._regular_file import write_atomically
 from wanflow.batch.models import JobResult, JobStatus
 from wanflow.batch.reconcile import useful_retries
 from wanflow.errors import LedgerError
@@ -113,7 +113,7 @@ def write_text(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        regular_file.write_atomically(path, text.encode("utf-8", "backslashreplace"), durable=False)
+        write_atomically(path, text.encode("utf-8", "backslashreplace"), durable=False)
     except OSError as error:
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 

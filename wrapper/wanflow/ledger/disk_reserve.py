@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from wanflow._storage.regular_file import open_regular
+from wanflow._regular_file import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -31,7 +31,7 @@ if sys.platform == "win32":
             return False
         return True
 else:
-    from wanflow._storage.regular_file import try_lock as _lock
+    from wanflow._regular_file import try_lock as _lock
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from wanflow._regular_file import write_atomically
 from wanflow.spec.errors import InvalidDocument
 
 if TYPE_CHECKING:
@@ -110,15 +110,7 @@ def write_file(path: Path, text: str) -> bool:
     if path.is_file() and path.read_bytes() == data:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_atomically(path, data, durable=False)
     return True
 
 
@@ -214,15 +206,15 @@ def roll_back(journal: Path) -> bool:
 
     The journal is written before the first change, so it contains all previous files.
     """
-    for left in journal.parent.glob(f".{journal.name}.*"):
+    for left in journal.parent.glob(f".{journal.name}~*.part"):
         left.unlink()
     if not journal.is_file():
         return False
     before: dict[str, str | None] = json.loads(journal.read_text("utf-8"))
     for path, text in before.items():
         _restore(Path(path), None if text is None else text.encode())
-    for left in journal.parent.rglob(".*.*"):
-        if left.name.startswith(tuple(f".{Path(path).name}." for path in before)):
+    for left in journal.parent.rglob(".*~*.part"):
+        if left.name.startswith(tuple(f".{Path(path).name}~" for path in before)):
             left.unlink()
     journal.unlink()
     return True

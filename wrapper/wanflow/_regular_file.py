@@ -10,12 +10,13 @@ import errno
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import BinaryIO
 
 _SAFE = (
@@ -65,11 +66,12 @@ def read(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
-def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
-    """Replace a file in one step, through a temporary file beside it.
+@contextmanager
+def temporary(path: Path, content: bytes, *, durable: bool = True) -> Generator[Path]:
+    """Write a file beside `path`, to be renamed or linked to it; what is left of it is removed.
 
     Raises:
-        OSError: the path is a folder, or the system refuses.
+        OSError: the system refuses.
     """
     number, name = tempfile.mkstemp(prefix=f".{path.name}~", suffix=".part", dir=path.parent)
     part = Path(name)
@@ -80,10 +82,19 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
             apply_umask(file.fileno(), 0o666)
             if durable:
                 os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
+        yield part
+    finally:
         part.unlink(missing_ok=True)
-        raise
+
+
+def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
+    """Replace a file in one step.
+
+    Raises:
+        OSError: the path is a folder, or the system refuses.
+    """
+    with temporary(path, content, durable=durable) as part:
+        part.replace(path)
 
 
 def apply_umask(number: int, mode: int) -> None:
@@ -92,19 +103,22 @@ def apply_umask(number: int, mode: int) -> None:
         os.fchmod(number, mode & ~_umask())
 
 
-def try_lock(file: BinaryIO) -> bool:
+def try_lock(file: BinaryIO, *, if_unsupported: bool = False) -> bool:
     """Lock an open file until this process closes it; False where another process owns the lock.
 
     The lock ends with the process, even if it is killed. Forked children don't inherit it.
+    `if_unsupported` is returned where the system or the file system has no locks.
     """
     try:
         import fcntl  # noqa: PLC0415 - absent on Windows
     except ImportError:
-        return False
+        return if_unsupported
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
+    except OSError:
+        return if_unsupported
     _locked.add(file)
     return True
 
