@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import TypeVar
 
 from wanflow.errors import ConfigurationError, InvalidRequest
@@ -25,6 +26,11 @@ def validate_task_id(task_id: object) -> str:
         shown = repr(task_id)[:_MAX_SHOWN]
         raise InvalidRequest(f"a task id is a word such as task-unified-… (got {shown})")
     return task_id
+
+
+def new_idempotency_key() -> str:
+    """Make an idempotency key."""
+    return uuid.uuid4().hex
 
 
 def validate_idempotency_key(key: object) -> str:

@@ -5,14 +5,18 @@ Client and AsyncClient each hold one and a driver; their methods pass a flow to 
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve
 
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
-from wanflow._core.arguments import validate_idempotency_key, validate_ledger, validate_timeout
+from wanflow._core.arguments import (
+    new_idempotency_key,
+    validate_idempotency_key,
+    validate_ledger,
+    validate_timeout,
+)
 from wanflow._core.callbacks import no_slowdown
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._flows import poll, request_builder, run, submit
@@ -97,7 +101,7 @@ class Operations:
     ) -> PreparedRequest:
         """Validate a request, and return it ready to be sent."""
         given = options.idempotency_key
-        key = uuid.uuid4().hex if given is None else validate_idempotency_key(given)
+        key = new_idempotency_key() if given is None else validate_idempotency_key(given)
         if self._config.resubmit_uncertain:
             options = evolve(options, resubmit_uncertain=True)
         body = merge_body(request, model, parameters)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow import errors
+from wanflow._core.arguments import new_idempotency_key
 from wanflow._core.effects import (
     Finish,
     Finished,
@@ -22,7 +23,7 @@ from wanflow.batch.cost_limit import CostLimit, Decision
 from wanflow.batch.models import BatchProgress, JobResult, JobRun, JobStatus
 from wanflow.batch.poller import BatchPoller
 from wanflow.batch.queue import JobQueue
-from wanflow.batch.reconcile import load_states, new_key, retry_delay
+from wanflow.batch.reconcile import load_states, retry_delay
 from wanflow.batch.results import Results, status_for
 from wanflow.ledger import JobState
 from wanflow.ledger.fields import credits_of
@@ -287,7 +288,7 @@ class Engine:
             delay = retry_delay(error.code, item.attempt, self.steps.options.retries)
             if delay is not None and not self.stop_reason:
                 due = (yield from read_clock()).monotonic + delay
-                retry = JobRun(item.job, item.price_class, new_key(), item.attempt + 1)
+                retry = JobRun(item.job, item.price_class, new_idempotency_key(), item.attempt + 1)
                 self.queue.add_resubmission(retry, due)
                 self.results.add_error(f"{error}; resubmitting in {delay:g} s")
                 return

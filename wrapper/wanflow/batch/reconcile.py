@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from wanflow._core.arguments import new_idempotency_key
 from wanflow._core.effects import run_blocking
 from wanflow._core.failure_codes import HINTS
 from wanflow.batch.cost_limit import price_class
@@ -87,12 +87,19 @@ def reconcile(
 ) -> JobRun | JobResult:
     """Return what is left to do of a job after the recorded attempts, or its result."""
     if not attempts:
-        return JobRun(job, price_class, new_key())
+        return JobRun(job, price_class, new_idempotency_key())
     last = attempts[-1]
-    item = JobRun(job, price_class, last.key or new_key(), last.attempt, last, task_id=last.task_id)
+    item = JobRun(
+        job,
+        price_class,
+        last.key or new_idempotency_key(),
+        last.attempt,
+        last,
+        task_id=last.task_id,
+    )
     retryable = retry_delay(last.code, last.attempt, retries) is not None
     if last.state is JobState.FAILED and retryable:
-        return JobRun(job, price_class, new_key(), last.attempt + 1)
+        return JobRun(job, price_class, new_idempotency_key(), last.attempt + 1)
     status = _final_status(ledger, last, resend=resend)
     if status is not None:
         return _job_result(item, status, last)
@@ -113,11 +120,6 @@ def _final_status(ledger: Ledger, recorded: Job, *, resend: bool) -> JobStatus |
             return JobStatus.UNCERTAIN
         case _:
             return None
-
-
-def new_key() -> str:
-    """Make an idempotency key."""
-    return uuid.uuid4().hex
 
 
 def _with_current_paths(recorded: Job, output_dir: Path) -> Job:

@@ -47,7 +47,10 @@ class Connection:
             ConfigurationError: there is none, or its file can't be read.
         """
         if self.key_file is not None:
-            return _read_key(self.key_file)
+            key = read_secret(self.key_file, "key file", _MAX_KEY_LENGTH).strip()
+            if not key:
+                raise ConfigurationError(f"the key file {self.key_file} is empty")
+            return key
         key = environ.get(KEY_VARIABLE, "")
         if not key:
             raise ConfigurationError(f"no API key: set {KEY_VARIABLE}, or use --api-key-file")
@@ -59,13 +62,15 @@ class Connection:
         return [one for name, value in options.items() if value for one in (name, str(value))]
 
 
-def _read_key(path: Path) -> str:
+def read_secret(path: Path, name: str, limit: int) -> str:
+    """Read at most `limit` characters of a file of secrets.
+
+    Raises:
+        ConfigurationError: it can't be read, or isn't UTF-8 text; the message has the `name`.
+    """
     try:
         with path.open(encoding="utf-8") as file:
-            key = file.read(_MAX_KEY_LENGTH).strip()
+            return file.read(limit)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
-        raise ConfigurationError(f"the key file {path} can't be read: {reason}") from None
-    if not key:
-        raise ConfigurationError(f"the key file {path} is empty")
-    return key
+        raise ConfigurationError(f"the {name} {path} can't be read: {reason}") from None

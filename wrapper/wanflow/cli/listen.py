@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
-from wanflow.cli.connection import Connection
+from wanflow.cli.connection import Connection, read_secret
 from wanflow.cli.options import connection_options
 from wanflow.cli.text import one_line
-from wanflow.errors import ConfigurationError
 from wanflow.webhooks.receiver import Receiver
 from wanflow.webhooks.server import CallbackServer
 
@@ -155,14 +154,5 @@ def _emit(event: str, **facts: Any) -> None:
 
 def _secrets(path: Path | None) -> list[str]:
     if path is not None:
-        return _read(path).split()
+        return read_secret(path, "secret file", _MAX_SECRETS_SIZE).split()
     return os.environ.get(SECRETS_VARIABLE, "").split() or [secrets.token_urlsafe(32)]
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(_MAX_SECRETS_SIZE)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigurationError(f"the secret file {path} can't be read: {reason}") from None
