@@ -21,13 +21,13 @@ from wanflow.batch.models import DEFAULT_MAX_CONCURRENCY, StopSignal
 from wanflow.batch.report import to_dict
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli.batch_interrupt import print_exit_message
-from wanflow.cli.batch_progress import LineProgress, LiveProgress, to_stderr
+from wanflow.cli.batch_progress import LineProgress, LiveProgress
 from wanflow.cli.connection import Connection
 from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import connection_options, output_dir_option, timeout_option
-from wanflow.cli.progress import log_to_display, supports_live_display
+from wanflow.cli.progress import log_to_display, supports_live_display, to_stderr
 from wanflow.cli.text import one_line, printable
 from wanflow.cli.values import ParsedValue
 from wanflow.errors import InvalidRequest
@@ -261,4 +261,4 @@ def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
 
 def _make_progress(*, as_json: bool) -> Progress:
     live = not as_json and supports_live_display()
-    return LiveProgress() if live else LineProgress(to_stderr)
+    return LiveProgress() if live else LineProgress()

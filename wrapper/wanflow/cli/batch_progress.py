@@ -6,12 +6,11 @@ import os
 import sys
 import time
 from collections import deque
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from wanflow.cli.progress import NoteDisplay, stderr_console
+from wanflow.cli.progress import Lines, Live, stderr_console, to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,40 +52,20 @@ class Throughput:
         return jobs / self.rate if self.rate > 0 else None
 
 
-class Progress(NoteDisplay, Protocol):
-    """Displays the progress of a batch.
-
-    `reset` is written before other text if the display can't be closed.
-    """
-
-    reset: str
-
-    def show(self, progress: BatchProgress) -> None:
-        """Show the progress."""
-        ...
-
-    def path(self, path: Path) -> None:
-        """Print the path of a file to stdout."""
-        ...
-
-
-class LineProgress:
-    """Writes a line to stderr every few seconds, if something has changed."""
-
-    reset = "\n"
+class LineProgress(Lines):
+    """Writes a line every few seconds, if something has changed."""
 
     def __init__(
-        self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic
+        self,
+        write: Callable[[str], object] = to_stderr,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._write = write
+        super().__init__(write)
         self._clock = clock
         self._throughput = Throughput(clock)
         self._next_line_at = float("-inf")
         self._last_line: str = ""
         self._last: BatchProgress | None = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._last is not None:
@@ -99,10 +78,6 @@ class LineProgress:
         if self._clock() >= self._next_line_at:
             self._write_line(progress)
 
-    def note(self, text: str) -> None:
-        """Write a line."""
-        self._write(text)
-
     def path(self, path: Path) -> None:
         """Print the path."""
         click.echo(os.fsencode(path))
@@ -114,37 +89,25 @@ class LineProgress:
             self._last_line, self._next_line_at = line, self._clock() + _LINE_INTERVAL
 
 
-class LiveProgress:
+class LiveProgress(Live):
     """Redraws a display with totals, throughput, credits, remaining time and latest errors."""
 
-    # A new line, and the cursor, which the display hides.
-    reset = "\n\x1b[?25h"
-
     def __init__(self) -> None:
-        from rich.live import Live
+        import rich.live
 
         self._throughput = Throughput()
         self._last: BatchProgress | None = None
         self._stdout_is_separate = not sys.stdout.isatty()
-        self._live = Live(
-            console=stderr_console(), refresh_per_second=4, get_renderable=self._render
+        super().__init__(
+            rich.live.Live(
+                console=stderr_console(), refresh_per_second=4, get_renderable=self._render
+            )
         )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def show(self, progress: BatchProgress) -> None:
         """Store the progress for the next redraw."""
         self._last = progress
         self._throughput.record(progress.done)
-
-    def note(self, text: str) -> None:
-        """Print a line above the display."""
-        self._live.console.print(text)
 
     def path(self, path: Path) -> None:
         """Print the path, unless stdout is the terminal of the display (it is in the report)."""
@@ -166,6 +129,10 @@ class LiveProgress:
             Text(progress_text(progress, self._throughput)),
             *(Text(f"! {_shortened(text)}", style="yellow") for text in progress.recent_errors),
         )
+
+
+Progress: TypeAlias = LineProgress | LiveProgress
+"""Displays the progress of a batch."""
 
 
 def progress_text(progress: BatchProgress, throughput: Throughput) -> str:
@@ -203,9 +170,3 @@ def _nonzero(**counts: int) -> list[str]:
 def _shortened(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _MAX_ERROR_LENGTH else f"{line[:_MAX_ERROR_LENGTH]}…"
-
-
-def to_stderr(text: str) -> None:
-    """Write a line to stderr; ignore it if stderr is closed."""
-    with suppress(OSError):
-        click.echo(text, err=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import click
 
@@ -15,48 +15,67 @@ from wanflow._log import RETURNED
 from wanflow.cli.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
+    import rich.live
+    import rich.progress
     from rich.console import Console
 
     from wanflow import Snapshot
 
 
-class NoteDisplay(Protocol):
-    """A display that is open in a `with` block, and prints notes."""
-
-    def __enter__(self) -> Self:
-        """Start the display."""
-        ...
-
-    def __exit__(self, *_: object) -> None:
-        """Close the display; its last state stays on the screen."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Print a line in addition to the display."""
-        ...
+def to_stderr(text: str) -> None:
+    """Write a line to stderr; ignore it if stderr is closed."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
-class Display(NoteDisplay, Protocol):
-    """Displays the progress of tasks; can be used from any thread while it is open."""
+class Lines:
+    """A display of lines; `reset` is written before other text if it can't be closed."""
 
-    def show(self, name: str, snapshot: Snapshot) -> None:
-        """Show the status of a task under a name."""
-        ...
+    reset = "\n"
 
-
-class LineDisplay:
-    """Writes a line when a task's status or progress has changed."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, str] = {}
+    def __init__(self, write: Callable[[str], object] = to_stderr) -> None:
+        self._write = write
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        """Close the display."""
+
+    def note(self, text: str) -> None:
+        """Write a line."""
+        self._write(one_line(text))
+
+
+class Live:
+    """A display that is redrawn; its last state stays on the screen. It needs the package rich."""
+
+    # A new line, and the cursor, which the display hides.
+    reset = "\n\x1b[?25h"
+
+    def __init__(self, live: rich.live.Live | rich.progress.Progress) -> None:
+        self._live = live
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def note(self, text: str) -> None:
+        """Print a line above the display."""
+        self._live.console.print(one_line(text))
+
+
+class LineDisplay(Lines):
+    """Writes a line when a task's status or progress has changed; any thread may use it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, str] = {}
 
     def show(self, name: str, snapshot: Snapshot) -> None:
         """Write the status, if it has changed."""
@@ -65,13 +84,9 @@ class LineDisplay:
             self._last[name] = line
             self.note(line)
 
-    def note(self, text: str) -> None:
-        """Write a line."""
-        click.echo(one_line(text), err=True)
 
-
-class LiveDisplay:
-    """A progress bar per task; needs a terminal and the package rich."""
+class LiveDisplay(Live):
+    """A progress bar per task; any thread may use it."""
 
     def __init__(self) -> None:
         from rich.progress import (
@@ -91,14 +106,8 @@ class LiveDisplay:
             console=stderr_console(),
             redirect_stdout=False,
         )
+        super().__init__(self._progress)
         self._bars: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
 
     def show(self, name: str, snapshot: Snapshot) -> None:
         """Update the task's bar."""
@@ -108,9 +117,9 @@ class LiveDisplay:
         done = 100 if snapshot.done else snapshot.progress or 0
         self._progress.update(self._bars[name], completed=done, status=text)
 
-    def note(self, text: str) -> None:
-        """Print a line above the bars."""
-        self._progress.console.print(one_line(text))
+
+Display: TypeAlias = LineDisplay | LiveDisplay
+"""Displays the progress of tasks."""
 
 
 def make_display() -> Display:
@@ -141,7 +150,7 @@ def status_text(snapshot: Snapshot) -> str:
 
 
 @contextmanager
-def log_to_display(display: NoteDisplay, level: int = logging.INFO) -> Generator[None]:
+def log_to_display(display: Lines | Live, level: int = logging.INFO) -> Generator[None]:
     """Show the library's log messages as notes, except those that the command itself reports."""
     logger = logging.getLogger("wanflow")
     handler = _NoteHandler(display, level)
@@ -157,7 +166,7 @@ def log_to_display(display: NoteDisplay, level: int = logging.INFO) -> Generator
 
 
 class _NoteHandler(logging.Handler):
-    def __init__(self, display: NoteDisplay, level: int) -> None:
+    def __init__(self, display: Lines | Live, level: int) -> None:
         super().__init__(level)
         self._display = display
 
