@@ -85,7 +85,7 @@ class AsyncResult(BaseResult[AsyncDriver]):
             DownloadFailed: there is no link, or a file can't be downloaded or saved.
         """
         flow = self._operations.download(self._snapshot, folder, timeout, max_bytes, on_progress)
-        return await self._driver.run_concurrent(flow)
+        return await self._driver.run(flow)
 
 
 class AsyncTask(BaseTask[AsyncDriver]):
@@ -279,7 +279,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             prepared, output_dir=output_dir, timeout=timeout, on_update=on_update
         )
         try:
-            snapshot, paths = await self._driver.run_concurrent(flow)
+            snapshot, paths = await self._driver.run(flow)
             return AsyncResult(self._operations, self._driver, snapshot, paths)
         except BaseException as error:
             prepared.state.annotate(error)
@@ -317,7 +317,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             poll_factor(callbacks),
         )
         with subscribed(callbacks, self.notify):
-            outcomes = zip(waited, await self._driver.run_concurrent(flow), strict=True)
+            outcomes = zip(waited, await self._driver.run(flow), strict=True)
         return [store_outcome(task, outcome) or task.result() for task, outcome in outcomes]
 
     async def as_completed(
@@ -405,7 +405,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             on_progress=on_progress,
             on_result=on_result,
         )
-        return await self._driver.run_concurrent(run.run_batch(self._operations, jobs, options))
+        return await self._driver.run(run.run_batch(self._operations, jobs, options))
 
     async def resume_all(
         self,
@@ -440,7 +440,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         options = resume.ResumeOptions(
             output_dir, timeout, resubmit_uncertain, max_concurrency, on_result
         )
-        return await self._driver.run_concurrent(resume.resume_all(self._operations, options))
+        return await self._driver.run(resume.resume_all(self._operations, options))
 
     async def close(self) -> None:
         """Close the connections. Using the client again opens new ones; close it again then."""

@@ -84,7 +84,7 @@ class Result(BaseResult[SyncDriver]):
             DownloadFailed: there is no link, or a file can't be downloaded or saved.
         """
         flow = self._operations.download(self._snapshot, folder, timeout, max_bytes, on_progress)
-        return self._driver.run_concurrent(flow)
+        return self._driver.run(flow)
 
 
 class Task(BaseTask[SyncDriver]):
@@ -276,7 +276,7 @@ class Client(BaseClient[SyncDriver]):
             prepared, output_dir=output_dir, timeout=timeout, on_update=on_update
         )
         try:
-            snapshot, paths = self._driver.run_concurrent(flow)
+            snapshot, paths = self._driver.run(flow)
             return Result(self._operations, self._driver, snapshot, paths)
         except BaseException as error:
             prepared.state.annotate(error)
@@ -314,7 +314,7 @@ class Client(BaseClient[SyncDriver]):
             poll_factor(callbacks),
         )
         with subscribed(callbacks, self.notify):
-            outcomes = zip(waited, self._driver.run_concurrent(flow), strict=True)
+            outcomes = zip(waited, self._driver.run(flow), strict=True)
         return [store_outcome(task, outcome) or task.result() for task, outcome in outcomes]
 
     def as_completed(
@@ -402,7 +402,7 @@ class Client(BaseClient[SyncDriver]):
             on_progress=on_progress,
             on_result=on_result,
         )
-        return self._driver.run_concurrent(run.run_batch(self._operations, jobs, options))
+        return self._driver.run(run.run_batch(self._operations, jobs, options))
 
     def resume_all(
         self,
@@ -437,7 +437,7 @@ class Client(BaseClient[SyncDriver]):
         options = resume.ResumeOptions(
             output_dir, timeout, resubmit_uncertain, max_concurrency, on_result
         )
-        return self._driver.run_concurrent(resume.resume_all(self._operations, options))
+        return self._driver.run(resume.resume_all(self._operations, options))
 
     def close(self) -> None:
         """Close the connections. Using the client again opens new ones; close it again then."""

@@ -158,7 +158,7 @@ def run_async(script: list[Any]) -> tuple[object, list[object]]:
         settings = load_config("a-key", "http://api.example/base", transport=options)
         driver = AsyncDriver(settings, shared=SharedState(clock))
         try:
-            outcome: object = await driver.run_concurrent(flow_of(settings))
+            outcome: object = await driver.run(flow_of(settings))
         except WanflowError as error:
             outcome = error
         return outcome_of(outcome), clock.trace

@@ -249,14 +249,10 @@ class WithLock:
 
 @frozen
 class Spawn:
-    """Run another flow concurrently; `WaitNext` returns its end, with this `key`.
-
-    `spawns` says whether that flow starts flows itself.
-    """
+    """Run another flow concurrently; `WaitNext` returns its end, with this `key`."""
 
     key: Any
     flow: Flow[Any]
-    spawns: bool = False
 
 
 @frozen

@@ -17,18 +17,15 @@ def gather(
     flows: Iterable[Flow[Any]],
     limit: int,
     on_finished: Callable[[Finished], Flow[None]],
-    *,
-    spawns: bool = False,
 ) -> Flow[None]:
     """Run flows, at most `limit` at a time, and `on_finished` with the end of each.
 
-    The key of an end is the flow's position. `spawns` says whether the flows start flows
-    themselves.
+    The key of an end is the flow's position.
     """
     remaining, in_flight = enumerate(flows), 0
     while True:
         for position, flow in islice(remaining, limit - in_flight):
-            yield Spawn(position, flow, spawns)
+            yield Spawn(position, flow)
             in_flight += 1
         if not in_flight:
             return

@@ -27,12 +27,7 @@ from wanflow._event_loop import new_event, run_in_thread
 from wanflow._runtime.context import SharedState
 from wanflow._runtime.iterators import AsyncFlowIterator, FlowIterator
 from wanflow._runtime.shield import run_shielded, run_shielded_async
-from wanflow._runtime.task_group import (
-    AsyncTaskGroup,
-    ThreadCancelScope,
-    ThreadGroup,
-    require_group,
-)
+from wanflow._runtime.task_group import AsyncTaskGroup, GroupEffect, ThreadCancelScope, ThreadGroup
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -71,51 +66,15 @@ class SyncDriver:
         """Run a flow to its end and return what it returns."""
         run = FlowRun(flow)
         try:
-            self.step_until_yield(run, None)
+            self.step_until_yield(run)
         except BaseException as error:
             run.abandon(error)
             raise
         return cast("T", run.result)
 
-    def run_concurrent(self, flow: Flow[T]) -> T:
-        """Run a flow that spawns others, and return what it returns."""
-        run, group = FlowRun(flow), self._new_group()
-        with self._finishing(group):
-            try:
-                self.step_until_yield(run, group)
-            except BaseException as error:
-                run.abandon(error)
-                raise
-        group.join()
-        return cast("T", run.result)
-
-    @contextmanager
-    def _finishing(self, group: ThreadGroup) -> Generator[None]:
-        """Before an exception goes on, let spawned flows finish what they have sent."""
-        try:
-            yield
-        except BaseException:
-            group.finish()
-            raise
-
-    def _new_group(self) -> ThreadGroup:
-        def run_flow(start: Spawn) -> Any:
-            driver = SyncDriver(self._config, self._transport, self._shared, group)
-            return (driver.run_concurrent if start.spawns else driver.run)(start.flow)
-
-        scope = ThreadCancelScope(None if self._parent is None else self._parent.scope)
-        group = ThreadGroup(run_flow, self._shared.notifier, self._shared.clock, scope)
-        return group
-
     def stream(self, flow: Flow[None]) -> FlowIterator[Any]:
         """Return an iterator over the values that a flow yields."""
-        group = self._new_group()
-
-        def advance(run: FlowRun[Any]) -> None:
-            with self._finishing(group):
-                self.step_until_yield(run, group)
-
-        return FlowIterator(flow, advance)
+        return FlowIterator(flow, self.step_until_yield)
 
     def notify(self, topic: str) -> None:
         """Wake the waits for a topic."""
@@ -125,15 +84,32 @@ class SyncDriver:
         """Close the connections."""
         self._transport.close()
 
-    def step_until_yield(self, run: FlowRun[Any], group: ThreadGroup | None) -> None:
-        """Run until the flow yields a value or ends."""
+    def step_until_yield(self, run: FlowRun[Any]) -> None:
+        """Run until the flow yields a value or ends, and end the flows that it has spawned."""
+        self._step(run)
+        if run.pending:
+            with self._new_group() as group:
+                self._step(run, group)
+
+    def _step(self, run: FlowRun[Any], group: ThreadGroup | None = None) -> None:
+        """Run until the flow yields a value or ends; without a group, until it needs one."""
         while (effect := self._shared.perform_immediately(run)) is not None:
+            if group is None and isinstance(effect, GroupEffect):
+                return
             try:
                 outcome = self._perform(effect, group)
             except BaseException as error:
                 run.throw(error)
             else:
                 run.send(outcome)
+
+    def _new_group(self) -> ThreadGroup:
+        def run_flow(flow: Flow[Any]) -> Any:
+            return SyncDriver(self._config, self._transport, self._shared, group).run(flow)
+
+        scope = ThreadCancelScope(None if self._parent is None else self._parent.scope)
+        group = ThreadGroup(run_flow, self._shared.notifier, self._shared.clock, scope)
+        return group
 
     def _perform(self, effect: Effect, group: ThreadGroup | None) -> Any:  # noqa: PLR0911
         match effect:
@@ -149,8 +125,8 @@ class SyncDriver:
                 return self._shielded(flow, leave)
             case StreamDownload():
                 return self._stream_download(effect)
-            case Spawn() | WaitNext() | Finish():
-                return require_group(group, effect).perform(effect)
+            case Spawn() | WaitNext() | Finish() if group is not None:
+                return group.perform(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 
@@ -231,28 +207,15 @@ class AsyncDriver:
         """Run a flow to its end and return what it returns."""
         run = FlowRun(flow)
         try:
-            await self.step_until_yield(run, None)
+            await self.step_until_yield(run)
         except BaseException as error:
             run.abandon(error)
             raise
         return cast("T", run.result)
-
-    async def run_concurrent(self, flow: Flow[T]) -> T:
-        """Run a flow that spawns others, and return what it returns."""
-        run = FlowRun(flow)
-        try:
-            await self.step_concurrent(run)
-        except BaseException as error:
-            run.abandon(error)
-            raise
-        return cast("T", run.result)
-
-    async def _run_spawned(self, start: Spawn) -> Any:
-        return await (self.run_concurrent if start.spawns else self.run)(start.flow)
 
     def stream(self, flow: Flow[None]) -> AsyncFlowIterator[Any]:
         """Return an iterator over the values that a flow yields."""
-        return AsyncFlowIterator(flow, self.step_concurrent)
+        return AsyncFlowIterator(flow, self.step_until_yield)
 
     def notify(self, topic: str) -> None:
         """Wake the waits for a topic."""
@@ -262,28 +225,25 @@ class AsyncDriver:
         """Close the connections."""
         await self._transport.close()
 
-    async def step_until_yield(self, run: FlowRun[Any], group: AsyncTaskGroup | None) -> None:
-        """Run until the flow yields a value or ends."""
+    async def step_until_yield(self, run: FlowRun[Any]) -> None:
+        """Run until the flow yields a value or ends, and end the flows that it has spawned."""
+        await self._step(run)
+        if run.pending:
+            group = AsyncTaskGroup(self.run, self._shared.notifier, self._shared.clock)
+            async with group:
+                await self._step(run, group)
+
+    async def _step(self, run: FlowRun[Any], group: AsyncTaskGroup | None = None) -> None:
+        """Run until the flow yields a value or ends; without a group, until it needs one."""
         while (effect := self._shared.perform_immediately(run)) is not None:
+            if group is None and isinstance(effect, GroupEffect):
+                return
             try:
                 outcome = await self._perform(effect, group)
             except BaseException as error:
                 run.throw(error)
             else:
                 run.send(outcome)
-
-    async def step_concurrent(self, run: FlowRun[Any]) -> None:
-        """Run until the flow yields a value or ends, with a task group for the flows it spawns."""
-        failure = None
-        async with AsyncTaskGroup(
-            self._run_spawned, self._shared.notifier, self._shared.clock
-        ) as group:
-            try:
-                await self.step_until_yield(run, group)
-            except (Exception, KeyboardInterrupt, SystemExit) as error:
-                failure = error
-        if failure is not None:
-            raise failure
 
     def _perform(  # noqa: PLR0911
         self, effect: Effect, group: AsyncTaskGroup | None
@@ -301,8 +261,8 @@ class AsyncDriver:
                 return run_shielded_async(partial(self.run, flow), leave)
             case StreamDownload():
                 return self._transport.stream_to(effect, self._config)
-            case Spawn() | WaitNext() | Finish():
-                return require_group(group, effect).perform(effect)
+            case Spawn() | WaitNext() | Finish() if group is not None:
+                return group.perform(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import deque
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from weakref import WeakSet
 
 import anyio
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from wanflow._core.effects import WakeHandle
+    from wanflow._core.effects import Flow, WakeHandle
     from wanflow._event_loop import WakeupEvent
     from wanflow._runtime.context import SystemClock
     from wanflow._runtime.notifications import Notifier
 
-N = TypeVar("N")
+GroupEffect: TypeAlias = Spawn | WaitNext | Finish
 
 
 def waking(waker: WakeHandle | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
@@ -103,7 +103,7 @@ class ThreadGroup:
 
     def __init__(
         self,
-        run_flow: Callable[[Spawn], Any],
+        run_flow: Callable[[Flow[Any]], Any],
         notifier: Notifier,
         clock: SystemClock,
         scope: ThreadCancelScope,
@@ -118,7 +118,16 @@ class ThreadGroup:
         self._finished = False
         self._events: queue.SimpleQueue[Finished | Notified | None] = queue.SimpleQueue()
 
-    def perform(self, effect: Spawn | WaitNext | Finish) -> Finished | Notified | None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.join()
+        else:
+            self.finish()
+
+    def perform(self, effect: GroupEffect) -> Finished | Notified | None:
         """Spawn a flow, wait for the next event, or finish."""
         match effect:
             case Spawn():
@@ -183,7 +192,7 @@ class ThreadGroup:
 
     def _run(self, start: Spawn) -> None:
         try:
-            self._events.put(Finished(start.key, self._run_flow(start)))
+            self._events.put(Finished(start.key, self._run_flow(start.flow)))
         except BaseException as error:
             self._events.put(Finished(start.key, error=error))
         finally:
@@ -199,7 +208,10 @@ class AsyncTaskGroup:
     """
 
     def __init__(
-        self, run_flow: Callable[[Spawn], Awaitable[Any]], notifier: Notifier, clock: SystemClock
+        self,
+        run_flow: Callable[[Flow[Any]], Awaitable[Any]],
+        notifier: Notifier,
+        clock: SystemClock,
     ) -> None:
         self._run_flow = run_flow
         self._notifier = notifier
@@ -224,9 +236,12 @@ class AsyncTaskGroup:
         trace: TracebackType | None,
     ) -> bool | None:
         self._group.cancel_scope.cancel()
+        if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+            # It is raised after the block; anyio would put it into an exception group.
+            kind = error = trace = None
         return await self._group.__aexit__(kind, error, trace)
 
-    async def perform(self, effect: Spawn | WaitNext | Finish) -> Finished | Notified | None:
+    async def perform(self, effect: GroupEffect) -> Finished | Notified | None:
         """Spawn a flow, wait for the next event, or finish."""
         match effect:
             case Spawn():
@@ -281,7 +296,7 @@ class AsyncTaskGroup:
 
     async def _run(self, start: Spawn) -> None:
         try:
-            value = await self._run_flow(start)
+            value = await self._run_flow(start.flow)
         except Exception as error:
             self._on_event(Finished(start.key, error=error))
         else:
@@ -291,14 +306,3 @@ class AsyncTaskGroup:
         self._events.append(event)
         if self._next_event is not None:
             self._next_event.set()
-
-
-def require_group(group: N | None, effect: Spawn | WaitNext | Finish) -> N:
-    """Return the group in which a flow spawns others.
-
-    Raises:
-        RuntimeError: the flow runs without one.
-    """
-    if group is None:
-        raise RuntimeError(f"{type(effect).__name__} needs a task group; use run_concurrent")
-    return group

@@ -163,8 +163,7 @@ class Engine:
 
     def _spawn(self, step: str, item: JobRun, flow: Flow[object]) -> Spawn:
         self._in_flight[step].add(item)
-        has_many_files = item.snapshot is not None and len(item.snapshot.urls) > 1
-        return Spawn((step, item), flow, spawns=has_many_files)
+        return Spawn((step, item), flow)
 
     def _has_capacity(self) -> bool:
         steps = sum(len(items) for items in self._in_flight.values())

@@ -83,7 +83,7 @@ def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeRep
 
     jobs = sorted(claim.jobs, key=_expiry_order)
     flows = (_resume(operations, ledger, job, options) for job in jobs)
-    yield from gather(flows, options.max_concurrency, on_finished, spawns=True)
+    yield from gather(flows, options.max_concurrency, on_finished)
     report.remaining = yield from run_blocking(lambda: ledger.remaining(server))
     return report
 
