@@ -26,7 +26,6 @@ from wanflow._core.effects import (
     Request,
     Response,
     RunBlocking,
-    SendRequest,
     Sleep,
     Spawn,
     TimePoint,
@@ -168,9 +167,9 @@ class Simulation:
                 return None, function()
             case Sleep(seconds, _, waker):
                 return self._woken(waker, play, seconds), False
-            case SendRequest(request):
+            case Request():
                 self.sent.append(self.ticks)
-                return LATENCY, self.answer(request, self.ticks)
+                return LATENCY, self.answer(effect, self.ticks)
             case InvokeCallback(callback, value):
                 return None, callback(value)
             case Spawn(key, flow):

@@ -12,7 +12,6 @@ from wanflow._core.effects import (
     Request,
     Response,
     RunBlocking,
-    SendRequest,
     Shield,
     Sleep,
     TimePoint,
@@ -68,7 +67,7 @@ class FakeDriver:
     @property
     def sent(self) -> list[Request]:
         """Return every request, in order."""
-        return [effect.request for effect in self.trace if isinstance(effect, SendRequest)]
+        return [effect for effect in self.trace if isinstance(effect, Request)]
 
     @property
     def slept(self) -> list[float]:
@@ -82,7 +81,7 @@ class FakeDriver:
 
     def _perform(self, effect: Effect) -> Any:  # noqa: PLR0911
         match effect:
-            case SendRequest():
+            case Request():
                 return self._send(effect)
             case Sleep(seconds):
                 assert seconds >= 0, "a sleep of negative length"
@@ -101,12 +100,12 @@ class FakeDriver:
             case _:
                 raise AssertionError(f"the fake driver doesn't support {effect}")
 
-    def _send(self, send: SendRequest) -> Response:
+    def _send(self, send: Request) -> Response:
         if send.before is not None:
             send.before.function()
         assert self._respond is not None, "the flow must not send a request"
         self.elapsed += self._latency
-        response = self._respond(send.request, self.elapsed)
+        response = self._respond(send, self.elapsed)
         if send.tracker is not None:
             send.tracker.maybe_sent = (
                 not isinstance(response, TransportError) or response.maybe_sent

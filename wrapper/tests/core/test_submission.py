@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.core.fake_driver import MAYBE_SENT, NOT_SENT, FakeDriver, in_turn, response, task
 from wanflow import errors
 from wanflow._config import DEFAULT_RETRY_WINDOW
-from wanflow._core.effects import Request, Response, SendRequest, Sleep, TransportError
+from wanflow._core.effects import Request, Response, Sleep, TransportError
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.snapshot import Snapshot
 from wanflow._core.submission_state import SubmissionState
@@ -225,7 +225,7 @@ def test_an_interrupted_submission_has_a_note_about_the_charge() -> None:
     """The note of a Ctrl-C before the response has the idempotency key."""
 
     class InterruptedDriver(FakeDriver):
-        def _send(self, send: SendRequest) -> Response:
+        def _send(self, send: Request) -> Response:
             send.tracker.begin()
             raise KeyboardInterrupt
 

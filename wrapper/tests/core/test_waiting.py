@@ -20,7 +20,7 @@ from tests.core.fake_driver import (
     task,
 )
 from wanflow import errors
-from wanflow._core.effects import Request, Response, SendRequest, Sleep, TransportError
+from wanflow._core.effects import Request, Response, Sleep, TransportError
 from wanflow._core.error_mapping import retry_after
 from wanflow._core.failure_codes import HINTS
 from wanflow._core.rate_limiter import LONGEST_PAUSE, PollRateLimiter
@@ -302,7 +302,7 @@ def test_no_poll_takes_longer_than_its_wait(timeout: float) -> None:
     for effect in driver.trace:
         if isinstance(effect, Sleep):
             ticks += effect.seconds
-        if isinstance(effect, SendRequest):
+        if isinstance(effect, Request):
             given.append((ticks, effect.timeout))
             ticks += 0.01
     assert given

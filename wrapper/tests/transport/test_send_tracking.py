@@ -25,7 +25,7 @@ from tests.transport.misbehaving_server import (
 )
 from tests.transport.test_guarantees import KEY, body
 from wanflow import errors
-from wanflow._core.effects import Request, RunBlocking, SendRequest, SendTracker, TransportError
+from wanflow._core.effects import Request, RunBlocking, SendTracker, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def send_flow(
 ) -> Flow[Response]:
     """Send a POST."""
     act = None if before is None else RunBlocking(before)
-    return (yield SendRequest(POST, timeout, act, tracker))
+    return (yield evolve(POST, timeout=timeout, before=act, tracker=tracker))
 
 
 def client_of(runner: Any, url: str, **options: Any) -> Any:

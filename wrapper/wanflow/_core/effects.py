@@ -20,16 +20,6 @@ T = TypeVar("T")
 
 
 @frozen
-class Request:
-    """An HTTP request to the API: `path` is under the base URL, `content` its body as sent."""
-
-    method: str
-    path: str
-    content: bytes | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
-
-
-@frozen
 class Response:
     """The API's response. Header names are in lower case."""
 
@@ -79,8 +69,8 @@ class SendCancelled(Exception):
 class SendTracker:
     """Says whether a byte of a request may have been written; the flow that sends keeps it.
 
-    It is right whatever ends the Send, an interrupt or a cancellation included. A request can be
-    called off from any thread until its first byte.
+    It is right whatever ends the request, an interrupt or a cancellation included. A request can
+    be cancelled from any thread until its first byte.
     """
 
     maybe_sent: bool = False
@@ -110,19 +100,23 @@ class SendTracker:
 
 
 @frozen
-class SendRequest:
-    """Send a request to the API and read the whole response → Reply, or raises Fault.
+class Request:
+    """Send an HTTP request to the API and read the whole response → Response, or TransportError.
 
-    `before` is done once the request has its place among the client's connections, and before any
-    of it is handed to one: what has not come so far has no intent. What it raises leaves the Send
-    as it is, and nothing is sent then. `timeout` in seconds bounds what follows it, where that is
-    less than the client's own.
+    `path` is under the base URL; `content` is the body as it is sent. `timeout` in seconds, if it
+    is shorter than the client's own, limits the request.
 
-    `tracker` says, after any exception, whether the request may have been written. Where it may
-    not, and `before` has been done, an intent can be taken back. What only asks has none.
+    `before` is performed when a connection is free for the request, before a byte of it is
+    written. If it raises, nothing is sent, and the exception goes to the flow.
+
+    `tracker` says, after any exception, whether a byte of the request may have been written. If
+    not, an intent that `before` has recorded can be taken back. Status requests have no tracker.
     """
 
-    request: Request
+    method: str
+    path: str
+    content: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: float | None = None
     before: RunBlocking | None = None
     tracker: SendTracker | None = field(default=None, eq=False, repr=False)
@@ -299,22 +293,12 @@ class Yield:
 
 
 BatchFunction: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Outcome]]"
-_Exchange: TypeAlias = "SendRequest | StreamDownload"
+_Exchange: TypeAlias = "Request | StreamDownload"
 _Local: TypeAlias = "Sleep | ReadClock | RandomFloat | InvokeCallback | RunBlocking | WithLock"
 Effect: TypeAlias = "_Exchange | _Local | Shield | Yield | Spawn | WaitNext | Finish"
 
 if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
-
-
-def send(
-    request: Request,
-    timeout: float | None = None,
-    before: RunBlocking | None = None,
-    tracker: SendTracker | None = None,
-) -> Flow[Response]:
-    """Send a request, and return the response."""
-    return cast("Response", (yield SendRequest(request, timeout, before, tracker)))
 
 
 def shield(flow: Flow[T], on_interrupt: Callable[[], bool]) -> Flow[T]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from wanflow import errors
 from wanflow._core import error_mapping
@@ -19,7 +19,6 @@ from wanflow._core.effects import (
     TransportError,
     read_clock,
     run_blocking,
-    send,
     shield,
 )
 from wanflow._core.snapshot import Snapshot
@@ -164,12 +163,14 @@ class Attempt:
         self.record.record_interrupted(outcome, reason, sent=self.tracker.maybe_sent)
 
     def _exchange(self) -> Flow[Outcome]:
-        entry, request = self.record, self.prepared.request
+        entry = self.record
         before = (
             None if entry is None else RunBlocking(self._begin, entry.recorder.run_in_transaction)
         )
         try:
-            reply = yield from send(request, before=before, tracker=self.tracker)
+            reply: Response = yield evolve(
+                self.prepared.request, before=before, tracker=self.tracker
+            )
         except SendCancelled as off:
             return self.known or errors.ConnectionFailed(str(off))
         except TransportError as fault:

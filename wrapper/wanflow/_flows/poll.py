@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from wanflow import errors
 from wanflow._core import error_mapping, poll_schedule
@@ -15,7 +15,6 @@ from wanflow._core.effects import (
     random_float,
     read_clock,
     run_blocking,
-    send,
     sleep,
     with_lock,
 )
@@ -31,7 +30,7 @@ from wanflow._log import RETURNED, log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wanflow._core.effects import Effect, Flow, Request, TimePoint
+    from wanflow._core.effects import Effect, Flow, Request, Response, TimePoint
     from wanflow._core.rate_limiter import PollRateLimiter
 
     OnUpdate: TypeAlias = Callable[[Snapshot], object] | None
@@ -117,7 +116,7 @@ def fetch_status(request: Request, task_id: str, timeout: float | None = None) -
         APIError: the API responded with an error, or with something that is no task.
     """
     try:
-        reply = yield from send(request, timeout)
+        reply: Response = yield evolve(request, timeout=timeout)
     except TransportError as fault:
         message = f"no answer about task {task_id}: {fault.reason}"
         raise errors.ConnectionFailed(message, task_id=task_id) from fault

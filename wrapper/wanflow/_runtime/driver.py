@@ -14,8 +14,8 @@ from attrs import evolve
 from wanflow._core.effects import (
     Finish,
     InvokeCallback,
+    Request,
     RunBlocking,
-    SendRequest,
     Shield,
     Sleep,
     Spawn,
@@ -31,6 +31,7 @@ from wanflow._runtime.task_group import AsyncTaskGroup, GroupEffect, ThreadCance
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from contextlib import AbstractContextManager
     from types import ModuleType
 
     from wanflow._config import ClientConfig
@@ -113,8 +114,9 @@ class SyncDriver:
 
     def _perform(self, effect: Effect, group: ThreadGroup | None) -> Any:  # noqa: PLR0911
         match effect:
-            case SendRequest():
-                return self._send(effect)
+            case Request():
+                with self._abandonable() if effect.method == "GET" else nullcontext():
+                    return self._transport.send(effect, self._config)
             case Sleep():
                 return self._sleep(effect)
             case InvokeCallback(callback, value):
@@ -129,13 +131,6 @@ class SyncDriver:
                 return group.perform(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
-
-    def _send(self, send: SendRequest) -> Any:
-        prepare = None if send.before is None else send.before.function
-        if self._parent is None or send.request.method != "GET":
-            return self._transport.send(send, self._config, prepare)
-        with self._abandonable():
-            return self._transport.send(send, self._config, prepare)
 
     def _shielded(self, flow: Flow[Any], leave: Callable[[], bool]) -> Any:
         """Run a flow to its end, even if its group was cancelled."""
@@ -156,13 +151,9 @@ class SyncDriver:
         if on_chunk is not None:
             on_chunk()
 
-    @contextmanager
-    def _abandonable(self) -> Generator[None]:
+    def _abandonable(self) -> AbstractContextManager[None]:
         """Mark a request that the end of the group needn't wait for."""
-        with nullcontext() if self._parent is None else self._parent.abandonable():
-            self._check()
-            yield
-        self._check()
+        return nullcontext() if self._parent is None else self._parent.abandonable()
 
     def _check(self) -> None:
         if self._parent is not None:
@@ -249,8 +240,8 @@ class AsyncDriver:
         self, effect: Effect, group: AsyncTaskGroup | None
     ) -> Awaitable[Any]:
         match effect:
-            case SendRequest():
-                return self._send(effect)
+            case Request():
+                return self._transport.send(effect, self._config, self._run_blocking)
             case Sleep():
                 return self._sleep(effect)
             case InvokeCallback(callback, value):
@@ -265,10 +256,6 @@ class AsyncDriver:
                 return group.perform(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
-
-    def _send(self, send: SendRequest) -> Awaitable[Any]:
-        prepare = None if send.before is None else partial(self._run_blocking, send.before)
-        return self._transport.send(send, self._config, prepare)
 
     def _run_blocking(self, act: RunBlocking) -> Awaitable[Any]:
         executor = self._shared.batch_executor

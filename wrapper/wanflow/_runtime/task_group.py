@@ -169,16 +169,22 @@ class ThreadGroup:
 
     @contextmanager
     def abandonable(self) -> Generator[None]:
-        """Mark this thread as one that `finish` needn't wait for, inside this context."""
+        """Mark this thread as one that `finish` needn't wait for, inside this context.
+
+        Raises:
+            FlowCancelled: the group was cancelled, before the block or inside it.
+        """
         thread = threading.current_thread()
         with self._changed:
             self._abandonable.add(thread)
             self._changed.notify_all()
         try:
+            self.scope.check()
             yield
         finally:
             with self._changed:
                 self._abandonable.discard(thread)
+        self.scope.check()
 
     def wait_next(self, join: WaitNext) -> Finished | Notified | None:
         """Wait for a flow to end, or for a notification."""

@@ -22,7 +22,7 @@ from wanflow._transport.send_observer import SendObserver
 
 if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions
-    from wanflow._core.effects import Request, Response, SendRequest, StreamDownload
+    from wanflow._core.effects import Request, Response, StreamDownload
 
 # A URL that httpx writes as it is.
 _NORMAL = re.compile(
@@ -63,11 +63,10 @@ class AiohttpBackend:
         # There is no argument for it; aiohttp's own test client turns it off in this way.
         vars(self._session)["_retry_connection"] = False
 
-    def observe(self, send: SendRequest) -> SendObserver | None:
+    def observe(self, request: Request) -> SendObserver | None:
         """Return an observer that records whether the request is sent, where that matters."""
-        return (
-            None if send.tracker is None else SendObserver(send.tracker, watched=True, begun=True)
-        )
+        tracker = request.tracker
+        return None if tracker is None else SendObserver(tracker, watched=True, begun=True)
 
     async def send(
         self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None

@@ -20,7 +20,7 @@ from wanflow._transport.send_observer import SendObserver
 
 if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions
-    from wanflow._core.effects import Request, Response, SendRequest, StreamDownload
+    from wanflow._core.effects import Request, Response, StreamDownload
 
 
 class SyncHttpxBackend:
@@ -32,9 +32,9 @@ class SyncHttpxBackend:
         )
         self._watched = watch_writes(self._http)
 
-    def observe(self, send: SendRequest) -> SendObserver | None:
+    def observe(self, request: Request) -> SendObserver | None:
         """Return an observer that records whether the request is sent, where that matters."""
-        return _observe(send, watched=self._watched)
+        return _observe(request, watched=self._watched)
 
     def send(
         self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
@@ -70,7 +70,7 @@ class SyncHttpxBackend:
 class AsyncBackend(Protocol):
     """Sends requests in one event loop. It raises the exceptions of its HTTP library."""
 
-    def observe(self, send: SendRequest) -> SendObserver | None:
+    def observe(self, request: Request) -> SendObserver | None:
         """Return an observer that records whether the request is sent, where that matters."""
         ...
 
@@ -104,9 +104,9 @@ class AsyncHttpxBackend:
         )
         self._watched = watch_writes(self._http)
 
-    def observe(self, send: SendRequest) -> SendObserver | None:
+    def observe(self, request: Request) -> SendObserver | None:
         """Return an observer that records whether the request is sent, where that matters."""
-        return _observe(send, watched=self._watched)
+        return _observe(request, watched=self._watched)
 
     async def send(
         self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
@@ -138,12 +138,11 @@ class AsyncHttpxBackend:
         """Drop the connections of an event loop that is closed."""
 
 
-def _observe(send: SendRequest, *, watched: bool) -> SendObserver | None:
+def _observe(request: Request, *, watched: bool) -> SendObserver | None:
+    if request.tracker is None:
+        return None
     # A GET isn't traced, and may be sent twice: everything written counts as part of it.
-    begun = send.request.content is None
-    return (
-        None if send.tracker is None else SendObserver(send.tracker, watched=watched, begun=begun)
-    )
+    return SendObserver(request.tracker, watched=watched, begun=request.content is None)
 
 
 def choose_backend(options: TransportOptions) -> AsyncBackend:

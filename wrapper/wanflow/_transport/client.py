@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from wanflow._config import ClientConfig, TransportOptions
-    from wanflow._core.effects import Response, SendRequest, StreamDownload
+    from wanflow._core.effects import Request, Response, RunBlocking, StreamDownload
 
 
 class SyncTransport:
@@ -26,21 +26,19 @@ class SyncTransport:
         self._direct = ConnectionPool(files.without_proxy())
         self._excepts = files.bypasses_proxy
 
-    def send(
-        self, send: SendRequest, config: ClientConfig, prepare: Callable[[], object] | None = None
-    ) -> Response:
-        """Send a request and read the response; `prepare` is called once it has a connection.
+    def send(self, request: Request, config: ClientConfig) -> Response:
+        """Send a request and read the response; `before` is called once it has a connection.
 
         Raises:
             TransportError: no complete response came.
         """
         begun = time.monotonic()
-        with self._api.acquire(_seconds(send, config)) as backend:
-            if prepare is not None:
-                prepare()
-            sending, seconds = backend.observe(send), _seconds(send, config, begun)
+        with self._api.acquire(_seconds(request, config)) as backend:
+            if request.before is not None:
+                request.before.function()
+            sending, seconds = backend.observe(request), _seconds(request, config, begun)
             with ErrorMapper(config.key, sending) as mapper:
-                return backend.send(send.request, config, seconds, sending)
+                return backend.send(request, config, seconds, sending)
             if mapper.pool_is_stuck:
                 self._api.replace(backend)
         raise mapper.error
@@ -79,22 +77,23 @@ class AsyncTransport:
 
     async def send(
         self,
-        send: SendRequest,
+        request: Request,
         config: ClientConfig,
-        prepare: Callable[[], Awaitable[object]] | None = None,
+        run_blocking: Callable[[RunBlocking], Awaitable[object]],
     ) -> Response:
-        """Send a request and read the response; `prepare` is awaited once it has a connection.
+        """Send a request and read the response; `run_blocking` runs its `before` once it has a
+        connection.
 
         Raises:
             TransportError: no complete response came.
         """
         begun = time.monotonic()
-        async with self._api.acquire(_seconds(send, config)) as backend:
-            if prepare is not None:
-                await prepare()
-            sending, seconds = backend.observe(send), _seconds(send, config, begun)
+        async with self._api.acquire(_seconds(request, config)) as backend:
+            if request.before is not None:
+                await run_blocking(request.before)
+            sending, seconds = backend.observe(request), _seconds(request, config, begun)
             with ErrorMapper(config.key, sending) as mapper:
-                return await backend.send(send.request, config, seconds, sending)
+                return await backend.send(request, config, seconds, sending)
             if mapper.pool_is_stuck:
                 self._api.replace(backend)
         raise mapper.error
@@ -120,12 +119,12 @@ class AsyncTransport:
         await self._direct.close()
 
 
-def _seconds(send: SendRequest, config: ClientConfig, begun: float | None = None) -> float:
+def _seconds(request: Request, config: ClientConfig, begun: float | None = None) -> float:
     """Return the seconds that a request may take, less those since `begun` where it is given.
 
     The client's own timeout doesn't include the wait for a connection; the request's does.
     """
-    if send.timeout is None:
+    if request.timeout is None:
         return config.timeout
     spent = 0.0 if begun is None else time.monotonic() - begun
-    return max(0.0, min(config.timeout, send.timeout - spent))
+    return max(0.0, min(config.timeout, request.timeout - spent))
