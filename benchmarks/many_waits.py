@@ -34,10 +34,10 @@ from wanflow._core.effects import (
     WithLock,
     Yield,
 )
-from wanflow._core.flow import FlowRun
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._flows.poll import PollTarget, poll_until_done
 from wanflow._flows.poll_many import poll_many
+from wanflow._runtime.flow_run import FlowRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from wanflow._core.effects import (
     Request,
     Response,
     RunBlocking,
-    Shield,
+    ShieldedFlow,
     Sleep,
     TimePoint,
     TransportError,
@@ -95,8 +95,8 @@ class FakeDriver:
                 return callback(value)
             case RunBlocking(function) | WithLock(function):
                 return function()
-            case Shield(flow):
-                return self.run(flow)
+            case ShieldedFlow():
+                return self.run(effect.run())
             case _:
                 raise AssertionError(f"the fake driver doesn't support {effect}")
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from tests.core.fake_driver import task
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.effects import Request, Response
-from wanflow._core.flow import FlowRun
 from wanflow._core.rate_limiter import LONGEST_PAUSE, LOWEST_RATE, PollRateLimiter, Turn
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.poll import PollTarget, poll_until_done
 from wanflow._flows.poll_many import poll_many
+from wanflow._runtime.flow_run import FlowRun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,6 +7,7 @@ neither a clock nor a socket.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from attrs import define, field, frozen
@@ -221,17 +222,21 @@ class StreamDownload:
     on_chunk: Callable[[], Any] | None = None
 
 
-@frozen
-class Shield:
-    """Play a flow to its end, whatever interrupts or cancels it meanwhile → what it returns or
-    raises.
+class ShieldedFlow(ABC):
+    """Run a flow to its end, whatever interrupts or cancels it → what it returns or raises.
 
-    The interrupt is raised after that. `leave` is called when the first one comes: True where the
-    flow needn't be waited for. A second one isn't held up.
+    The first interrupt or cancellation is raised after that, a second one immediately.
     """
 
-    flow: Flow[Any]
-    on_interrupt: Callable[[], bool]
+    __slots__ = ()
+
+    @abstractmethod
+    def run(self) -> Flow[Any]:
+        """Return the flow."""
+
+    @abstractmethod
+    def on_interrupt(self, error: BaseException) -> bool:
+        """Handle the first interrupt → True if the end of the flow needn't be waited for."""
 
 
 @frozen
@@ -295,15 +300,10 @@ class Yield:
 BatchFunction: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Outcome]]"
 _Exchange: TypeAlias = "Request | StreamDownload"
 _Local: TypeAlias = "Sleep | ReadClock | RandomFloat | InvokeCallback | RunBlocking | WithLock"
-Effect: TypeAlias = "_Exchange | _Local | Shield | Yield | Spawn | WaitNext | Finish"
+Effect: TypeAlias = "_Exchange | _Local | ShieldedFlow | Yield | Spawn | WaitNext | Finish"
 
 if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
-
-
-def shield(flow: Flow[T], on_interrupt: Callable[[], bool]) -> Flow[T]:
-    """Run a flow that interrupts don't break off, and return its result."""
-    return cast("T", (yield Shield(flow, on_interrupt)))
 
 
 def read_clock() -> Flow[TimePoint]:

@@ -1,7 +1,7 @@
 """One try of a submission: its intent is written down, it is sent, its outcome is written down.
 
-It is played under a shield. An interrupt before the first byte calls it off, and then nothing was
-sent, which is written down; one that comes later waits for the response.
+It is shielded from interrupts. One that comes before the first byte cancels it: nothing was sent,
+and that is written down. One that comes later waits for the response.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from wanflow._core.effects import (
     RunBlocking,
     SendCancelled,
     SendTracker,
+    ShieldedFlow,
     TransportError,
     read_clock,
     run_blocking,
-    shield,
 )
 from wanflow._core.snapshot import Snapshot
 from wanflow._core.submission_response import Acceptance, accepted_task, classify, is_rejection
@@ -106,11 +106,11 @@ class SubmissionRecord:
 
 
 @define(eq=False)
-class Attempt:
-    """One try, which threads share: that which plays it, and that which is interrupted.
+class Attempt(ShieldedFlow):
+    """One try, shared by two threads: the one that runs it, and the one that is interrupted.
 
     `recording` is True while its intent is being written, `intent_recorded` once it is. Which of
-    the two threads reports the outcome is decided once, by an entry in `_reporter`.
+    the two threads records the outcome is decided once, by an entry in `_reporter`.
     """
 
     prepared: PreparedRequest
@@ -122,62 +122,48 @@ class Attempt:
     _reporter: dict[str, str] = field(factory=dict[str, str])
 
     def run(self) -> Flow[Outcome]:
-        """Send once → the task, or the error that stands for what came instead.
+        """Send once, and record what came → the task, or the error for what came instead.
 
-        Raises what the entry's `begin` does, and LedgerError where a task can't be written down.
+        Raises what `record_intent` raises, and LedgerError if the task can't be recorded.
         """
-        self.prepared.state.tracker = self.tracker
-        try:
-            outcome = yield from shield(self._recorded(), self._leave)
-        except BaseException as error:
-            if self._reporter.get("by") == _OUTSIDE:
-                self._broken_off(error)
-            raise
-        self.prepared.state.tracker = None
-        return outcome
-
-    def _leave(self) -> bool:
-        """Cancel it → whether nobody needs to wait for the rest of it."""
-        off = self.tracker.cancel()
-        return off and not self.recording and self._reports(_OUTSIDE)
-
-    def _reports(self, who: str) -> bool:
-        return self._reporter.setdefault("by", who) == who
-
-    def _recorded(self) -> Flow[Outcome]:
         outcome = None
         try:
-            outcome = yield from self._exchange()
+            try:
+                response: Response = yield evolve(
+                    self.prepared.request, before=self._before(), tracker=self.tracker
+                )
+            except (SendCancelled, TransportError) as error:
+                outcome = yield from self._without_response(error)
+            else:
+                outcome = yield from self._read(response)
             if self.record is not None and self.intent_recorded and self._reports(_INSIDE):
                 yield from self.record.record_outcome(outcome)
         except BaseException as error:
             if self._reports(_INSIDE):
-                self._broken_off(error, outcome)
+                self._record_interrupted(error, outcome)
             raise
         return outcome
 
-    def _broken_off(self, error: BaseException, outcome: Outcome | None = None) -> None:
+    def on_interrupt(self, error: BaseException) -> bool:
+        """Cancel the request → whether nothing was sent, which is recorded."""
+        unsent = self.tracker.cancel() and not self.recording and self._reports(_OUTSIDE)
+        if unsent:
+            self._record_interrupted(error)
+        return unsent
+
+    def _reports(self, who: str) -> bool:
+        return self._reporter.setdefault("by", who) == who
+
+    def _record_interrupted(self, error: BaseException, outcome: Outcome | None = None) -> None:
         if self.record is None or not self.intent_recorded:
             return
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         self.record.record_interrupted(outcome, reason, sent=self.tracker.maybe_sent)
 
-    def _exchange(self) -> Flow[Outcome]:
-        entry = self.record
-        before = (
-            None if entry is None else RunBlocking(self._begin, entry.recorder.run_in_transaction)
-        )
-        try:
-            reply: Response = yield evolve(
-                self.prepared.request, before=before, tracker=self.tracker
-            )
-        except SendCancelled as off:
-            return self.known or errors.ConnectionFailed(str(off))
-        except TransportError as fault:
-            if fault.maybe_sent:
-                return (yield from self._read_part(fault))
-            return errors.ConnectionFailed(f"the API can't be reached: {fault.reason}")
-        return (yield from self._read(reply))
+    def _before(self) -> RunBlocking | None:
+        if self.record is None:
+            return None
+        return RunBlocking(self._begin, self.record.recorder.run_in_transaction)
 
     def _begin(self) -> None:
         """Write the intent down.
@@ -201,11 +187,15 @@ class Attempt:
         if self.tracker.cancelled:
             raise SendCancelled("not sent: the submission was called off")
 
-    def _read_part(self, fault: TransportError) -> Flow[Outcome]:
-        """Read what came of a response that broke off: a response, if it names a task."""
+    def _without_response(self, error: SendCancelled | TransportError) -> Flow[Outcome]:
+        """Return the outcome of a request without a whole response; a part may name a task."""
+        if isinstance(error, SendCancelled):
+            return self.known or errors.ConnectionFailed(str(error))
+        if not error.maybe_sent:
+            return errors.ConnectionFailed(f"the API can't be reached: {error.reason}")
         part = self.tracker.received
         if part is None or not classify(part, self.prepared.request.content or b"").task_id:
-            return no_response(self.prepared, fault, part)
+            return no_response(self.prepared, error, part)
         return (yield from self._read(part))
 
     def _read(self, reply: Response) -> Flow[Outcome]:

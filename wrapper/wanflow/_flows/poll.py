@@ -19,7 +19,6 @@ from wanflow._core.effects import (
     with_lock,
 )
 from wanflow._core.failure_codes import task_failed
-from wanflow._core.flow import FlowRun
 from wanflow._core.poll_schedule import PollSchedule
 from wanflow._core.rate_limiter import bounded_pause
 from wanflow._core.snapshot import Snapshot, parse_snapshot
@@ -30,7 +29,7 @@ from wanflow._log import RETURNED, log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wanflow._core.effects import Effect, Flow, Request, Response, TimePoint
+    from wanflow._core.effects import Flow, Request, Response, TimePoint
     from wanflow._core.rate_limiter import PollRateLimiter
 
     OnUpdate: TypeAlias = Callable[[Snapshot], object] | None
@@ -178,28 +177,22 @@ def iter_snapshots(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
 
     flow = flow_of(emitted)
     try:
-        script = FlowRun(flow)
-        while script.effect is not None:
-            if isinstance(script.effect, InvokeCallback) and script.effect.callback is emitted:
-                yield Yield(script.effect.value)
-                script.send(None)
+        effect = next(flow)
+        while True:
+            if isinstance(effect, InvokeCallback) and effect.callback is emitted:
+                effect = Yield(effect.value)
+            try:
+                outcome = yield effect
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                effect = flow.throw(error)
             else:
-                yield from _pass_on(script, script.effect)
-    except errors.TaskFailed:
+                effect = flow.send(outcome)
+    except (StopIteration, errors.TaskFailed):
         return
     finally:
         flow.close()
-
-
-def _pass_on(script: FlowRun[Snapshot], effect: Effect) -> Flow[None]:
-    try:
-        outcome = yield effect
-    except GeneratorExit:
-        raise
-    except BaseException as error:
-        script.throw(error)
-    else:
-        script.send(outcome)
 
 
 def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:

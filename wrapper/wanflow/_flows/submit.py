@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Flow
     from wanflow._core.rate_limiter import PollRateLimiter
-    from wanflow._flows.attempt import SubmissionRecord
+    from wanflow._flows.attempt import Outcome, SubmissionRecord
     from wanflow._flows.prepare import PreparedRequest
 
 _STOP_CHECK_INTERVAL = 0.25
@@ -127,7 +127,9 @@ def _submit(
     attempts = _Attempts(prepared)
     while True:
         attempt = Attempt(prepared, record)
-        outcome = yield from attempt.run()
+        prepared.state.tracker = attempt.tracker
+        outcome: Outcome = yield attempt
+        prepared.state.tracker = None
         if isinstance(outcome, Snapshot):
             if attempt.known is not None:
                 return outcome

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
-    from wanflow._core.effects import Effect, Sleep
-    from wanflow._core.flow import FlowRun
+    from wanflow._core.effects import Sleep
     from wanflow._event_loop import WakeupEvent
+    from wanflow._runtime.flow_run import FlowRun
 
 T = TypeVar("T")
 
@@ -90,8 +90,11 @@ class SharedState:
             return sleep.waker.on_wake(call)
         return self.notifier.waiter(sleep.topic, lambda _: call())
 
-    def perform_immediately(self, run: FlowRun[Any]) -> Effect | None:
-        """Perform effects that don't block → the next one that does; None at Yield or the end."""
+    def perform_immediately(self, run: FlowRun[Any]) -> bool:
+        """Perform effects that don't block → whether one that may block is next.
+
+        False when the flow yields a value or has ended.
+        """
         while (act := self._immediate_effects.get(type(run.effect))) is not None:
             try:
                 outcome = act(run.effect)
@@ -99,7 +102,7 @@ class SharedState:
                 run.throw(error)
             else:
                 run.send(outcome)
-        return run.effect if run.pending else None
+        return run.pending
 
     def _with_lock(self, effect: WithLock) -> Any:
         with self._lock:

@@ -16,15 +16,15 @@ from wanflow._core.effects import (
     InvokeCallback,
     Request,
     RunBlocking,
-    Shield,
+    ShieldedFlow,
     Sleep,
     Spawn,
     StreamDownload,
     WaitNext,
 )
-from wanflow._core.flow import FlowRun
 from wanflow._event_loop import new_event, run_in_thread
 from wanflow._runtime.context import SharedState
+from wanflow._runtime.flow_run import FlowRun
 from wanflow._runtime.iterators import AsyncFlowIterator, FlowIterator
 from wanflow._runtime.shield import run_shielded, run_shielded_async
 from wanflow._runtime.task_group import AsyncTaskGroup, GroupEffect, ThreadCancelScope, ThreadGroup
@@ -94,11 +94,11 @@ class SyncDriver:
 
     def _step(self, run: FlowRun[Any], group: ThreadGroup | None = None) -> None:
         """Run until the flow yields a value or ends; without a group, until it needs one."""
-        while (effect := self._shared.perform_immediately(run)) is not None:
-            if group is None and isinstance(effect, GroupEffect):
+        while self._shared.perform_immediately(run):
+            if group is None and isinstance(run.effect, GroupEffect):
                 return
             try:
-                outcome = self._perform(effect, group)
+                outcome = self._perform(run.effect, group)
             except BaseException as error:
                 run.throw(error)
             else:
@@ -112,7 +112,7 @@ class SyncDriver:
         group = ThreadGroup(run_flow, self._shared.notifier, self._shared.clock, scope)
         return group
 
-    def _perform(self, effect: Effect, group: ThreadGroup | None) -> Any:  # noqa: PLR0911
+    def _perform(self, effect: Effect | None, group: ThreadGroup | None) -> Any:  # noqa: PLR0911
         match effect:
             case Request():
                 with self._abandonable() if effect.method == "GET" else nullcontext():
@@ -123,8 +123,8 @@ class SyncDriver:
                 return callback(value)
             case RunBlocking(function):
                 return function()
-            case Shield(flow, leave):
-                return self._shielded(flow, leave)
+            case ShieldedFlow():
+                return self._shielded(effect)
             case StreamDownload():
                 return self._stream_download(effect)
             case Spawn() | WaitNext() | Finish() if group is not None:
@@ -132,11 +132,11 @@ class SyncDriver:
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 
-    def _shielded(self, flow: Flow[Any], leave: Callable[[], bool]) -> Any:
+    def _shielded(self, effect: ShieldedFlow) -> Any:
         """Run a flow to its end, even if its group was cancelled."""
         whole = SyncDriver(self._config, self._transport, self._shared)
         self._check()
-        value = run_shielded(partial(whole.run, flow), leave)
+        value = run_shielded(partial(whole.run, effect.run()), effect.on_interrupt)
         self._check()
         return value
 
@@ -226,18 +226,18 @@ class AsyncDriver:
 
     async def _step(self, run: FlowRun[Any], group: AsyncTaskGroup | None = None) -> None:
         """Run until the flow yields a value or ends; without a group, until it needs one."""
-        while (effect := self._shared.perform_immediately(run)) is not None:
-            if group is None and isinstance(effect, GroupEffect):
+        while self._shared.perform_immediately(run):
+            if group is None and isinstance(run.effect, GroupEffect):
                 return
             try:
-                outcome = await self._perform(effect, group)
+                outcome = await self._perform(run.effect, group)
             except BaseException as error:
                 run.throw(error)
             else:
                 run.send(outcome)
 
     def _perform(  # noqa: PLR0911
-        self, effect: Effect, group: AsyncTaskGroup | None
+        self, effect: Effect | None, group: AsyncTaskGroup | None
     ) -> Awaitable[Any]:
         match effect:
             case Request():
@@ -248,8 +248,8 @@ class AsyncDriver:
                 return _awaited(callback(value))
             case RunBlocking():
                 return self._run_blocking(effect)
-            case Shield(flow, leave):
-                return run_shielded_async(partial(self.run, flow), leave)
+            case ShieldedFlow():
+                return run_shielded_async(partial(self.run, effect.run()), effect.on_interrupt)
             case StreamDownload():
                 return self._transport.stream_to(effect, self._config)
             case Spawn() | WaitNext() | Finish() if group is not None:

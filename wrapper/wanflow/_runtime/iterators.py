@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from wanflow._core.effects import Yield
-from wanflow._core.flow import FlowRun
+from wanflow._runtime.flow_run import FlowRun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Coroutine
 
+    OnInterrupt: TypeAlias = Callable[[BaseException], bool]
+
 T = TypeVar("T")
 
 _CHECK_INTERVAL = 0.1
@@ -27,7 +29,7 @@ _CHECK_INTERVAL = 0.1
 _tasks: set[asyncio.Task[Any]] = set()
 
 
-def run_shielded(run_flow: Callable[[], T], leave: Callable[[], bool]) -> T:
+def run_shielded(run_flow: Callable[[], T], on_interrupt: OnInterrupt) -> T:
     """Run in a separate thread: only the main thread is interrupted."""
     if threading.current_thread() is not threading.main_thread():
         return run_flow()
@@ -37,8 +39,8 @@ def run_shielded(run_flow: Callable[[], T], leave: Callable[[], bool]) -> T:
     try:
         thread.start()
         _wait(done)
-    except BaseException:
-        if not leave():
+    except BaseException as error:
+        if not on_interrupt(error):
             log.warning(
                 "interrupted; waiting for the response to what was sent, to record it. "
                 "Interrupt again to exit without it"
@@ -66,12 +68,12 @@ def _run_and_store(
 
 
 async def run_shielded_async(
-    run_flow: Callable[[], Coroutine[Any, Any, T]], leave: Callable[[], bool]
+    run_flow: Callable[[], Coroutine[Any, Any, T]], on_interrupt: OnInterrupt
 ) -> T:
     """Run in a separate task under asyncio, whose cancellations pass the shield of a scope."""
     loop = asyncio_loop()
     if loop is None:
-        return await _in_scope(run_flow, leave)
+        return await _in_scope(run_flow, on_interrupt)
     from asyncio import CancelledError, wait  # noqa: PLC0415 - a blocking client never needs it
 
     task = loop.create_task(run_flow())
@@ -79,8 +81,8 @@ async def run_shielded_async(
     task.add_done_callback(_forget)
     try:
         await wait((task,))
-    except CancelledError:
-        if leave():
+    except CancelledError as error:
+        if on_interrupt(error):
             task.cancel()
         with anyio.CancelScope(shield=True):
             await wait((task,))
@@ -95,11 +97,11 @@ def _forget(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-async def _in_scope(run_flow: Callable[[], Awaitable[T]], leave: Callable[[], bool]) -> T:
+async def _in_scope(run_flow: Callable[[], Awaitable[T]], on_interrupt: OnInterrupt) -> T:
     ends: list[Outcome] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope(shield=True) as scope:
-            group.start_soon(_watch, leave, scope)
+            group.start_soon(_watch, on_interrupt, scope)
             try:
                 ends.append(Outcome(await run_flow()))
             except anyio.get_cancelled_exc_class():
@@ -110,11 +112,11 @@ async def _in_scope(run_flow: Callable[[], Awaitable[T]], leave: Callable[[], bo
     return cast("T", _value(ends.pop()))
 
 
-async def _watch(leave: Callable[[], bool], scope: anyio.CancelScope) -> None:
+async def _watch(on_interrupt: OnInterrupt, scope: anyio.CancelScope) -> None:
     try:
         await anyio.sleep_forever()
-    except anyio.get_cancelled_exc_class():
-        if leave():
+    except anyio.get_cancelled_exc_class() as error:
+        if on_interrupt(error):
             scope.cancel()
         raise
 
