@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -30,7 +30,7 @@ from wanflow._runtime.shield import run_shielded, run_shielded_async
 from wanflow._runtime.task_group import AsyncTaskGroup, GroupEffect, ThreadCancelScope, ThreadGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
     from types import ModuleType
 
