@@ -66,7 +66,7 @@ contract: export WANFLOW_CONTRACT_API_KEY2 := $(API_KEY2)
 contract: export WANFLOW_CONTRACT_SPEND_LIMIT := $(SPEND_LIMIT)
 contract: export WANFLOW_CONTRACT_SEED := $(SEED)
 contract: set-up ## contract checks: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
-	@$(PY) .ci/with-args $(PY) -m pytest contract_tests/wanflow_contract --contract-report contract-report
+	@$(PY) .ci/with-args $(PY) -m wanflow contract --report contract-report --
 
 mutants: set-up ## the checks against each of some 300 faults; writes self_tests/mutation/mutants.md
 	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --baseline 4 \

@@ -88,6 +88,7 @@ def target(target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterat
             yield found
             reporting.counters.collect(found)
     except TargetUnavailable as error:
+        reporting.not_tested = True
         pytest.exit(str(error), returncode=4)
 
 

@@ -17,6 +17,12 @@ settings.register_profile(
 settings.load_profile("wanflow")
 
 SUITE = Path(__file__).parent
+MARKS = (
+    "fast: contract tests that take seconds; part of `make test`",
+    "slow: tests that take minutes; not part of `make test`",
+    "published_api: contract tests that need only the server's published API; they spend credits",
+    "mock_controls: contract tests that need a mock's controls; skipped on other servers",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,7 +83,9 @@ def _credits(text: str) -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the reporting plugin, and pass the seed to Hypothesis."""
+    """Register the marks and the reporting plugin, and pass the seed to Hypothesis."""
+    for mark in MARKS:
+        config.addinivalue_line("markers", mark)
     folder = config.getoption("--contract-report")
     if folder and not config.option.xmlpath:
         config.option.xmlpath = str(Path(folder) / "junit.xml")

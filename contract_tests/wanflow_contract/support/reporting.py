@@ -49,6 +49,7 @@ class Reporting:
         self.tests: list[RanTest] = []
         self.target: ApiUnderTest | None = None
         self.incomplete = False
+        self.not_tested = False
         self.plan: dict[str, Any] = {}
         self.baseline: dict[str, Any] = {}
         self._repeated: set[str] = set()

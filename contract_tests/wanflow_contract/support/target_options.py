@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+NO_KEY = (
+    "an API key is needed: set WANFLOW_API_KEY, or WANFLOW_CONTRACT_API_KEY (make contract "
+    "API_KEY=…)"
+)
 _HEALTH = "/_mock/health"
 _RATE = 5.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -81,9 +85,7 @@ class TargetOptions:
 
     def _elsewhere(self, base_url: str) -> ApiUnderTest:
         if not self.api_key:
-            raise TargetUnavailable(
-                "an API key is needed: set WANFLOW_CONTRACT_API_KEY (make contract API_KEY=…)"
-            )
+            raise TargetUnavailable(NO_KEY)
         given = {"one": self.api_key, "two": self.api_key2}
         keys = {name: key for name, key in given.items() if key}
         controls = mock_controls(base_url)

@@ -64,7 +64,11 @@ class TestDeclared:
         [
             ("wrapper/wanflow", ["", "aiohttp", "cli", "mock", "media", "spec", "webhooks"]),
             ("generated/wanflow_client", [""]),
-            ("contract_tests", ["", "cli", "mock", "media", "spec", "webhooks", "test", "dev"]),
+            ("contract_tests/wanflow_contract", ["", "mock", "media", "contract"]),
+            (
+                "contract_tests",
+                ["", "cli", "mock", "media", "spec", "webhooks", "contract", "test", "dev"],
+            ),
         ],
     )
     def test_imports(

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from tests.packaging.conftest import Built
 
-OURS = ("wanflow", "wanflow_client")
+LIBRARY = ("wanflow", "wanflow_client")
+OURS = (*LIBRARY, "wanflow_contract")
 KEY = "key-of-the-installed-mock"
 
 
@@ -125,8 +126,8 @@ def bare(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
 class TestWheel:
     """The wheel has the library, and nothing else."""
 
-    def test_holds_the_two_packages(self, built: Built) -> None:
-        """It has the two import packages and its metadata."""
+    def test_holds_the_packages(self, built: Built) -> None:
+        """It has the library, the generated client, the contract suite and its metadata."""
         with ZipFile(built.wheel) as wheel:
             tops = {name.split("/")[0] for name in wheel.namelist()}
         info = {top for top in tops if top.endswith(".dist-info")}
@@ -134,8 +135,8 @@ class TestWheel:
         assert len(info) == 1
 
     def test_holds_every_committed_module(self, built: Built, committed: list[str]) -> None:
-        """The files of the wheel are the committed files of the two packages."""
-        roots = ("wrapper/", "generated/")
+        """The files of the wheel are the committed files of the packages."""
+        roots = ("wrapper/", "generated/", "contract_tests/")
         ours = tuple(root + package for root in roots for package in OURS)
         expected = {p.partition("/")[2] for p in committed if p.startswith(ours)}
         assert expected
@@ -149,9 +150,9 @@ class TestWheel:
         assert len(spec["paths"]) >= 3
 
     def test_is_typed(self, built: Built) -> None:
-        """Both packages have the marker `py.typed`."""
+        """Both packages of the library have the marker `py.typed`."""
         with ZipFile(built.wheel) as wheel:
-            assert {f"{package}/py.typed" for package in OURS} <= set(wheel.namelist())
+            assert {f"{package}/py.typed" for package in LIBRARY} <= set(wheel.namelist())
 
 
 class TestBareInstall:
@@ -182,12 +183,19 @@ class TestBareInstall:
         assert bare.metadata.version in done.stdout
 
     @pytest.mark.parametrize(
-        ("command", "extra"), [(["mock"], "mock"), (["spec", "build"], "spec")]
+        ("command", "extra", "code"),
+        [
+            (["mock"], "mock", 3),
+            (["spec", "build"], "spec", 8),
+            (["contract"], "contract", 2),
+            (["contract", "explain", "json"], "contract", 2),
+        ],
     )
-    def test_absent_extra(self, bare: Installed, command: list[str], extra: str) -> None:
-        """A command whose extra is missing says how to install it."""
+    def test_absent_extra(self, bare: Installed, command: list[str], extra: str, code: int) -> None:
+        """A command whose extra is missing says in one line how to install it."""
         done = bare.run("wanflow", *command)
-        assert done.returncode != 0
+        assert done.returncode == code
+        assert len(done.stderr.splitlines()) == 1
         assert "Traceback" not in done.stderr
         assert re.search(rf"pip install '?\"?wanflow\[{extra}\]", done.stderr), done.stderr
 
@@ -229,6 +237,43 @@ class TestInstalledCommands:
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         assert "wrong-key" not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def contract(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The result of `pip install 'wanflow[contract]'`."""
+    return Installed(tmp_path_factory.mktemp("contract"), built.wheel, "contract")
+
+
+class TestInstalledSuite:
+    """`wanflow contract` needs the wheel alone: no checkout, no configuration, no conftest."""
+
+    def test_tests_the_bundled_mock(self, contract: Installed) -> None:
+        """Without URL it tests the bundled mock, writes the report, and nothing else here."""
+        before = set(contract.folder.iterdir())
+        chosen = ["--report", "out", "--seed", "1", "--", "-k", "key_in_the_query"]
+        done = contract.run("wanflow", "contract", *chosen)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert " passed" in done.stdout
+        assert "arning" not in done.stdout + done.stderr
+        report = json.loads((contract.folder / "out/report.json").read_text())
+        assert {one["outcome"] for one in report["tests"]} == {"passed"}
+        created = set(contract.folder.iterdir()) - before
+        assert {one.name for one in created} <= {"out", "data"}
+
+    def test_all_tests_of_the_suite_are_collected(self, contract: Installed) -> None:
+        """The wheel has every test, and each can be imported."""
+        done = contract.run("wanflow", "contract", "--", "--collect-only", "-q", "-q")
+        files = dict(re.findall(r"(test_\w+)\.py: (\d+)", done.stdout))
+        assert len(files) >= 12, done.stdout + done.stderr
+        assert sum(map(int, files.values())) > 1000
+
+    @pytest.mark.parametrize("command", [["explain", "json"], ["--help"]])
+    def test_other_commands(self, contract: Installed, command: list[str]) -> None:
+        """Explanations and the help text need nothing else either."""
+        done = contract.run("wanflow", "contract", *command)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
 
 
 class TestSdist:

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 @frozen
 class CommandSpec:
-    """Where a command is defined, its one-line summary, and the extra that it needs."""
+    """Where a command is defined, its one-line summary, and the extra that it needs.
+
+    `error` is raised without the extra; it decides the exit code.
+    """
 
     target: str
     summary: str
     extra: str = ""
+    error: type[click.ClickException] = click.ClickException
 
     def load(self) -> click.Command:
         """Import the command.
@@ -39,7 +43,7 @@ class CommandSpec:
         except ModuleNotFoundError as missing:
             if not self.extra:
                 raise
-            raise click.ClickException(
+            raise self.error(
                 f"this command needs {missing.name}; run: pip install 'wanflow[{self.extra}]'"
             ) from missing
         return command
@@ -63,6 +67,12 @@ COMMANDS = {
         "wanflow.cli.ledger:group", "List recorded jobs and resume unfinished ones."
     ),
     "mock": CommandSpec("wanflow.cli.mock:mock", "Run a mock server.", "mock"),
+    "contract": CommandSpec(
+        "wanflow_contract.command.main:contract",
+        "Test a server of the API against its documents.",
+        "contract",
+        click.UsageError,
+    ),
     "spec": CommandSpec("wanflow.cli.spec:spec", "Import, merge and check API specs.", "spec"),
 }
 

@@ -1,0 +1,1 @@
+"""`wanflow contract`: run the suite, and work with its findings."""

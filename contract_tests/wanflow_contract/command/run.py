@@ -1,0 +1,230 @@
+"""`wanflow contract URL`: run the suite in a pytest process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from wanflow.cli.exit_codes import SigtermReceived
+from wanflow_contract.command.exit_codes import INTERRUPTED, TERMINATED, ExitCode
+from wanflow_contract.command.formats import FORMATS, TEXT
+from wanflow_contract.command.main import help_sections
+from wanflow_contract.report.result import read_result
+from wanflow_contract.support.target_options import NO_KEY, TargetUnavailable, mock_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_KEYS = ("WANFLOW_CONTRACT_API_KEY", "WANFLOW_API_KEY")
+_KEY2 = "WANFLOW_CONTRACT_API_KEY2"
+_URL = "WANFLOW_CONTRACT_BASE_URL"
+_PACKAGE = Path(__file__).parents[1]
+# Other plugins of the user's environment might reorder, time out or wrap the tests.
+_PLUGINS = ("xdist.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
+_PYTEST = "wanflow_contract.pytest_arguments"
+
+
+class _Run(click.Command):
+    """A command that passes on to pytest what follows `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take pytest's arguments away."""
+        own, theirs = args, list[str]()
+        if "--" in args:
+            at = args.index("--")
+            own, theirs = args[:at], args[at + 1 :]
+        ctx.meta[_PYTEST] = theirs
+        return super().parse_args(ctx, own)
+
+    def format_usage(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage without the name of the default subcommand."""
+        formatter.write_usage("wanflow contract", "[OPTIONS] [URL] [-- PYTEST-ARGS...]")
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the other subcommands and the exit codes."""
+        for title, rows in help_sections():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+@click.command(cls=_Run)
+@click.argument("url", required=False, envvar=_URL)
+@click.option("--api-key", metavar="KEY", help="API key; better set WANFLOW_API_KEY.")
+@click.option("--api-key2", metavar="KEY", help="API key of a second account, to test isolation.")
+@click.option("--spend-limit", metavar="CREDITS", help="Credits that may be spent; 0 by default.")
+@click.option("--dry-run", is_flag=True, help="Send all to the bundled mock, and list it.")
+@click.option("--baseline", metavar="FILE", help="Known deviations (TOML or JSON), not failures.")
+@click.option("--baseline-update", is_flag=True, help="Write the findings of this run to it.")
+@click.option("--accepted-by", metavar="NAME", help="Who accepts the entries that are added.")
+@click.option("--accepted-why", metavar="TEXT", help="Why they are accepted.")
+@click.option("--accepted-until", metavar="DATE", help="Until when, such as 2027-01-31.")
+@click.option("--seed", metavar="NUMBER", help="The same seed gives the same requests.")
+@click.option("--only", metavar="LAW", multiple=True, help="Only this check; may be repeated.")
+@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
+@click.option("--report", metavar="FOLDER", help="Write report.html, report.json, junit.xml here.")
+@click.option("--emit-tests", metavar="FOLDER", help="Write each finding as a pytest file here.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default=TEXT,
+    show_default=True,
+    help="Format of the result on stdout.",
+)
+@click.option("--strict", is_flag=True, help="Also fail for notes: checks without a sentence.")
+@click.option("--require-complete", is_flag=True, help="Exit with 5 if a rule was not tested.")
+@click.pass_context
+def run(ctx: click.Context, form: str, report: str | None, **given: Any) -> None:
+    """Test a server of the API against its documents; without URL, the bundled mock.
+
+    \b
+      wanflow contract                                      test the bundled mock
+      wanflow contract https://api.example --spend-limit 50 --report out
+      wanflow contract https://api.example -- -k billing -x
+
+    Nothing that is charged is sent without --spend-limit. What follows -- is passed to pytest.
+    """
+    given["url"] = _checked_url(given["url"])
+    keys = _keys(given)
+    if given["url"] and not given["dry_run"]:
+        try:
+            _check_target(given["url"], keys)
+        except TargetUnavailable as error:
+            click.echo(f"wanflow contract: {error}", err=True)
+            ctx.exit(ExitCode.NOT_TESTED)
+    with tempfile.TemporaryDirectory(prefix="wanflow-contract-") as scratch:
+        wanted = report or (None if form == TEXT else str(Path(scratch) / "report"))
+        arguments = [*_arguments(given), *([f"--contract-report={wanted}"] if wanted else ())]
+        command = [*_COMMAND, *_settings(Path(scratch)), *arguments, *ctx.meta[_PYTEST]]
+        code = _run(command, _environment(keys, Path(scratch)), quiet=form != TEXT)
+        if form != TEXT and wanted:
+            _print_result(Path(wanted) / "report.json", form)
+    ctx.exit(code)
+
+
+_COMMAND = (sys.executable, "-P", "-m", "wanflow_contract.command.session")
+# The plugin's option of each option that has a value.
+_VALUES = {
+    "url": "--base-url",
+    "spend_limit": "--spend-limit",
+    "seed": "--seed",
+    "baseline": "--baseline",
+    "accepted_by": "--accepted-by",
+    "accepted_why": "--accepted-why",
+    "accepted_until": "--accepted-until",
+    "emit_tests": "--emit-tests",
+}
+_FLAGS = {
+    "dry_run": "--dry-run",
+    "baseline_update": "--baseline-update",
+    "strict": "--strict-notes",
+    "require_complete": "--require-complete",
+}
+
+
+def _checked_url(text: str | None) -> str | None:
+    """Return the base URL without spaces around it, None if there is none."""
+    url = (text or "").strip()
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
+        raise click.UsageError(f"URL is {url!r}; it must begin with http:// or https:// and a host")
+    return url or None
+
+
+def _check_target(url: str, keys: Mapping[str, str]) -> None:
+    """Check that there is a key and that the server responds, before any test.
+
+    Raises:
+        TargetUnavailable: the server can't be tested.
+    """
+    if not keys[_KEYS[0]]:
+        raise TargetUnavailable(NO_KEY)
+    mock_controls(url)
+
+
+def _arguments(given: Mapping[str, Any]) -> list[str]:
+    """Return the options of the pytest plugin."""
+    values = [f"{name}={given[one]}" for one, name in _VALUES.items() if given[one] is not None]
+    flags = [name for one, name in _FLAGS.items() if given[one]]
+    only = [f"--only={one}" for one in given["only"]]
+    jobs = [f"-n{given['jobs']}"] if given["jobs"] > 1 else []
+    return [*values, *flags, *only, *jobs]
+
+
+def _settings(scratch: Path) -> list[str]:
+    """Return pytest's own settings: it reads no file of the user's project, and writes none."""
+    plugins = [one for name in _PLUGINS for one in ("-p", name)]
+    return [
+        *("--pyargs", "wanflow_contract", "-p", "wanflow_contract.plugin", *plugins),
+        *("-c", str(Path(__file__).with_name("session.ini"))),
+        *(f"--rootdir={_PACKAGE.parent}", f"--confcutdir={_PACKAGE}"),
+        *("-o", f"cache_dir={_cache_folder(scratch)}"),
+    ]
+
+
+def _cache_folder(scratch: Path) -> Path:
+    """Return a private temporary directory, kept between runs for --lf."""
+    owner = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"wanflow-contract-cache-{owner}"
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not folder.is_symlink() and found.st_uid == owner and not found.st_mode & 0o022:
+            return folder
+    return scratch / "cache"
+
+
+def _keys(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the API keys as environment variables; they are never on a command line."""
+    for name in ("api_key", "api_key2"):
+        if given[name]:
+            option = f"--{name.replace('_', '-')}"
+            click.echo(
+                f"wanflow contract: others on this machine can read {option} in the process list; "
+                f"set {_KEYS[0] if name == 'api_key' else _KEY2} instead",
+                err=True,
+            )
+    key = given["api_key"] or next((os.environ[one] for one in _KEYS if os.environ.get(one)), "")
+    return {_KEYS[0]: key, _KEY2: given["api_key2"] or os.environ.get(_KEY2, "")}
+
+
+def _environment(keys: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        **keys,
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        "PYTHONSAFEPATH": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": str(scratch / "hypothesis"),
+    }
+
+
+def _print_result(path: Path, form: str) -> None:
+    if path.exists():
+        click.echo(FORMATS[form](read_result(path)))
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], *, quiet: bool) -> int:
+    """Run a command, and pass on one Ctrl-C or SIGTERM, so that it writes its report.
+
+    It is in a session of its own: a terminal sends Ctrl-C to every process of its group.
+    """
+    output = sys.stderr.fileno() if quiet else None
+    process = subprocess.Popen(command, env=environment, stdout=output, start_new_session=True)
+    try:
+        return process.wait()
+    except KeyboardInterrupt as stop:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        return TERMINATED if isinstance(stop, SigtermReceived) else INTERRUPTED
+    finally:
+        process.kill()  # after a second Ctrl-C
+        process.wait()

@@ -1,0 +1,67 @@
+"""A run of the suite in its own process: pytest, with the exit codes of `wanflow contract`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from attrs import define
+
+from wanflow_contract.command.exit_codes import INTERRUPTED, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@define(eq=False)
+class SessionEnd:
+    """A pytest plugin that records why a session ended.
+
+    pytest uses the codes 2, 4 and 5 for other things than the suite does.
+    """
+
+    config: pytest.Config | None = None
+    session: pytest.Session | None = None
+    interrupted: bool = False
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Keep the configuration."""
+        self.config = config
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep the session."""
+        self.session = session
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Record Ctrl-C; `pytest.exit` calls this, too."""
+        self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
+
+    def exit_code(self, code: int) -> int:
+        """Return the exit code for the one that pytest returned."""
+        if self.interrupted:
+            return INTERRUPTED
+        if self.config is None or self.session is None:
+            return ExitCode.USAGE
+        reporting: Any = self.config.pluginmanager.get_plugin("contract-reporting")
+        if reporting.not_tested:
+            return ExitCode.NOT_TESTED
+        if not self.session.testscollected:
+            return ExitCode.USAGE if code != pytest.ExitCode.INTERRUPTED else ExitCode.SUITE_ERROR
+        return _OTHER_MEANINGS.get(code, code)
+
+
+_OTHER_MEANINGS: dict[int, int] = {
+    pytest.ExitCode.INTERRUPTED: ExitCode.SUITE_ERROR,  # after errors of the collection
+    pytest.ExitCode.USAGE_ERROR: ExitCode.USAGE,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run pytest, and return the exit code of the run."""
+    end = SessionEnd()
+    return end.exit_code(int(pytest.main(list(arguments), plugins=[end])))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
