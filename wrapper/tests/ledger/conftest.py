@@ -1,4 +1,4 @@
-"""A ledger in a folder of its own, and clients of both colours that record in it."""
+"""A ledger in its own directory, and sync and async clients that record in it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Sync:
-    """A client that blocks."""
+class SyncRunner:
+    """Calls functions with a sync client."""
 
     def __init__(self, base_url: str, api_key: str, ledger: Ledger) -> None:
         self._options = {"api_key": api_key, "base_url": base_url, "ledger": ledger}
 
     def __call__(self, work: Callable[[Any], Any], **options: Any) -> Any:
-        """Do some work with a client, and return what it returns."""
+        """Call a function with a client, and return its value."""
         with Client(**self._options | options) as client:
             return work(client)
 
 
-class Async(Sync):
-    """The same, over an async client."""
+class AsyncRunner(SyncRunner):
+    """Calls functions with an async client."""
 
     def __call__(self, work: Callable[[Any], Any], **options: Any) -> Any:
-        """Do some work with a client, and return what it returns."""
+        """Call a function with a client, and return its value."""
 
         async def run() -> Any:
             async with AsyncClient(**self._options | options) as client:
@@ -44,7 +44,7 @@ class Async(Sync):
 
 @pytest.fixture(scope="package")
 def mock() -> Iterator[MockServer]:
-    """A mock that ends a task at its first query: what is recorded isn't how long it took."""
+    """A mock whose tasks end at their first poll."""
     with MockServer(polls=1) as server:
         yield server
 
@@ -60,16 +60,18 @@ def ledger(path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.fixture(params=[Sync, Async], ids=["sync", "async"])
-def do(request: pytest.FixtureRequest, mock: MockServer, api_key: str, ledger: Ledger) -> Sync:
-    """Do some work with a client of either colour that records in the ledger."""
-    made: Sync = request.param(mock.base_url, api_key, ledger)
+@pytest.fixture(params=[SyncRunner, AsyncRunner], ids=["sync", "async"])
+def do(
+    request: pytest.FixtureRequest, mock: MockServer, api_key: str, ledger: Ledger
+) -> SyncRunner:
+    """Call functions with a sync or async client that records in the ledger."""
+    made: SyncRunner = request.param(mock.base_url, api_key, ledger)
     return made
 
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    """A model that makes a picture of words alone."""
+    """A model that makes an image from text."""
     models = packaged_catalog().models.values()
     return next(
         one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
@@ -78,5 +80,5 @@ def model() -> str:
 
 @pytest.fixture
 def submitted(mock: MockServer, api_key: str) -> Callable[[], int]:
-    """Count what the mock has charged this test's account for, or will."""
+    """Return how many tasks the account of this test has submitted."""
     return lambda: mock.accounts.for_key(api_key).submitted

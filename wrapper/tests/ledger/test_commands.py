@@ -1,4 +1,4 @@
-"""`wanflow ledger` shows what was paid for, and takes up what isn't finished."""
+"""`wanflow ledger` lists recorded jobs, and resumes unfinished ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
 
-class Shell:
+class LedgerCommand:
     """Runs `wanflow ledger …` on one ledger."""
 
     def __init__(
@@ -37,13 +37,13 @@ class Shell:
 
 
 @pytest.fixture
-def shell(path: Path, mock: MockServer, api_key: str) -> Shell:
-    return Shell(path, mock, api_key)
+def ledger_command(path: Path, mock: MockServer, api_key: str) -> LedgerCommand:
+    return LedgerCommand(path, mock, api_key)
 
 
 @pytest.fixture
 def task_id(path: Path, mock: MockServer, api_key: str, model: str) -> str:
-    """A ledger with an accepted task, one in doubt, and one that was refused."""
+    """The accepted task of a ledger that also has an uncertain and a rejected job."""
     with Ledger(path) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
         task = client.submit(model=model, prompt="=a fox")
         rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
@@ -54,9 +54,11 @@ def task_id(path: Path, mock: MockServer, api_key: str, model: str) -> str:
         return task.id
 
 
-def test_listing_shows_every_job_and_what_to_do(shell: Shell, task_id: str) -> None:
-    """The newest comes first, and a doubt is shown with the key to ask about."""
-    lines = shell("list").stdout.splitlines()
+def test_listing_shows_every_job_and_what_to_do(
+    ledger_command: LedgerCommand, task_id: str
+) -> None:
+    """The newest comes first, and an uncertain job is shown with its idempotency key."""
+    lines = ledger_command("list").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["3", "refused"],
         ["2", "uncertain"],
@@ -64,68 +66,79 @@ def test_listing_shows_every_job_and_what_to_do(shell: Shell, task_id: str) -> N
     ]
     assert "ask about idempotency key" in lines[1]
     assert task_id in lines[2]
-    only = shell("list", "--state", "accepted", "--json").stdout.splitlines()
+    only = ledger_command("list", "--state", "accepted", "--json").stdout.splitlines()
     assert [json.loads(line)["task_id"] for line in only] == [task_id]
 
 
 def test_the_users_name_is_listed_and_finds_the_job(
-    shell: Shell, path: Path, mock: MockServer, api_key: str, model: str, tmp_path: Path
+    ledger_command: LedgerCommand,
+    path: Path,
+    mock: MockServer,
+    api_key: str,
+    model: str,
+    tmp_path: Path,
 ) -> None:
-    """A batch's key is in the list beside the task, shows the job, and can be forgotten by."""
+    """The key of a batch job is in the list, and `show` and `forget` accept it."""
     with Ledger(path) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
         jobs = [{"model": model, "prompt": "x", "key": "poster 7"}, {"model": model, "prompt": "y"}]
         report = client.batch(jobs, tmp_path / "out")
     named = next(one for one in report.results if one.job.key)
-    (row,) = [line for line in shell("list").stdout.splitlines() if "poster 7" in line]
+    (row,) = [line for line in ledger_command("list").stdout.splitlines() if "poster 7" in line]
     assert f"  {named.task_id}  poster 7" in row
-    shown = json.loads(shell("show", "poster 7", "--json").stdout)
+    shown = json.loads(ledger_command("show", "poster 7", "--json").stdout)
     assert (shown["name"], shown["task_id"]) == ("poster 7", named.task_id)
-    shell("forget", "poster 7")
-    assert "poster 7" not in shell("list").stdout
-    assert len(shell("list").stdout.splitlines()) == 1
+    ledger_command("forget", "poster 7")
+    assert "poster 7" not in ledger_command("list").stdout
+    assert len(ledger_command("list").stdout.splitlines()) == 1
 
 
-def test_a_job_is_found_by_whatever_is_known_of_it(shell: Shell, task_id: str) -> None:
-    """Its number, its task's id and its key lead to the same job."""
-    found = json.loads(shell("show", task_id, "--json").stdout)
-    for reference in ("1", found["key"]):
-        assert json.loads(shell("show", reference, "--json").stdout) == found
-    assert "a fox" in shell("show", "1").stdout
-    assert "no job" in shell("show", "99", code=2).output
-
-
-def test_resume_saves_what_was_paid_for_and_tells_what_is_in_doubt(
-    shell: Shell, task_id: str, tmp_path: Path
+def test_a_job_is_found_by_number_task_id_or_key(
+    ledger_command: LedgerCommand, task_id: str
 ) -> None:
-    """The files are saved, the doubt is told, and the exit code says that not all is done."""
-    done = shell("resume", "-o", str(tmp_path / "out"), code=15)
+    """Its number, its task's id and its key find the same job."""
+    found = json.loads(ledger_command("show", task_id, "--json").stdout)
+    for reference in ("1", found["key"]):
+        assert json.loads(ledger_command("show", reference, "--json").stdout) == found
+    assert "a fox" in ledger_command("show", "1").stdout
+    assert "no job" in ledger_command("show", "99", code=2).output
+
+
+def test_resume_saves_files_and_reports_uncertain_jobs(
+    ledger_command: LedgerCommand, task_id: str, tmp_path: Path
+) -> None:
+    """The files are saved, the uncertain job is reported, and the exit code says so."""
+    done = ledger_command("resume", "-o", str(tmp_path / "out"), code=15)
     assert done.stdout.strip() == str(next((tmp_path / "out").iterdir()))
     assert "ask the provider" in done.stderr
-    shell("resume", "--resubmit-uncertain", "-o", str(tmp_path / "out"))
-    assert shell("list", "--state", "uncertain").stdout == ""
+    ledger_command("resume", "--resubmit-uncertain", "-o", str(tmp_path / "out"))
+    assert ledger_command("list", "--state", "uncertain").stdout == ""
 
 
-def test_what_may_have_been_paid_for_is_not_forgotten_lightly(shell: Shell, task_id: str) -> None:
-    """Jobs at an end are forgotten, others only by force."""
-    assert "--force" in shell("forget", "2", code=2).output
-    assert "1 forgotten" in shell("forget", "--finished").output
-    assert "0 forgotten" in shell("forget", "--finished", "--days", "1").output
-    shell("forget", "2", "--force")
-    assert len(shell("list").stdout.splitlines()) == 1
+def test_only_finished_jobs_are_forgotten_without_force(
+    ledger_command: LedgerCommand, task_id: str
+) -> None:
+    """Finished jobs are forgotten, others only with --force."""
+    assert "--force" in ledger_command("forget", "2", code=2).output
+    assert "1 forgotten" in ledger_command("forget", "--finished").output
+    assert "0 forgotten" in ledger_command("forget", "--finished", "--days", "1").output
+    ledger_command("forget", "2", "--force")
+    assert len(ledger_command("list").stdout.splitlines()) == 1
 
 
-def test_every_job_is_exported(shell: Shell, task_id: str, tmp_path: Path) -> None:
-    """JSON lines and CSV hold all jobs, and no cell is a formula."""
-    lines = shell("export").stdout.splitlines()
+def test_every_job_is_exported(ledger_command: LedgerCommand, task_id: str, tmp_path: Path) -> None:
+    """JSON lines and CSV have all jobs, and no cell is a formula."""
+    lines = ledger_command("export").stdout.splitlines()
     assert [json.loads(line)["id"] for line in lines] == [1, 2, 3]
-    shell("export", "--format", "csv", str(tmp_path / "jobs.csv"))
+    ledger_command("export", "--format", "csv", str(tmp_path / "jobs.csv"))
     with (tmp_path / "jobs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["id"] for row in rows] == ["1", "2", "3"]
     assert not any(cell.startswith("=") for row in rows for cell in row.values())
 
 
-def test_without_a_ledger_there_is_nothing_to_show(shell: Shell, path: Path) -> None:
-    """Looking makes no ledger, and says that there is none."""
-    assert "nothing was recorded" in shell("list", code=14).output
+def test_without_a_ledger_there_is_nothing_to_show(
+    ledger_command: LedgerCommand, path: Path
+) -> None:
+    """Listing creates no ledger, and says that there is none."""
+    assert "nothing was recorded" in ledger_command("list", code=14).output
     assert not path.exists()

@@ -1,4 +1,4 @@
-"""Writes share transactions, and what need not be written at once becomes one write."""
+"""Concurrent writes share commits, and buffered updates become one write."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ only = st.none() | st.frozensets(st.sampled_from(STATES), min_size=1)
 steps = st.lists(st.builds(Update, changes, only), min_size=1, max_size=5).map(tuple)
 
 
-class Counting:
+class CountingConnection:
     """A connection that counts its commits."""
 
     def __init__(self, path: Path) -> None:
@@ -57,15 +57,15 @@ class Counting:
 
 
 @pytest.fixture
-def connection(path: Path) -> Iterator[Counting]:
-    made = Counting(path)
+def connection(path: Path) -> Iterator[CountingConnection]:
+    made = CountingConnection(path)
     made.execute("CREATE TABLE t (x PRIMARY KEY)")
     yield made
     made.real.close()
 
 
 @pytest.fixture
-def commits(connection: Counting, path: Path) -> GroupCommitWriter:
+def commits(connection: CountingConnection, path: Path) -> GroupCommitWriter:
     return GroupCommitWriter(connection, DiskReserve(path.with_name("reserve")))
 
 
@@ -73,13 +73,15 @@ def put(number: int) -> object:
     return lambda connection: connection.execute("INSERT INTO t VALUES (?)", [number])
 
 
-def crowd(commits: GroupCommitWriter, connection: Counting, numbers: list[int]) -> list[bool]:
-    """Write numbers in a thread each, all while another write is under way; which were done."""
-    begun, go_on = threading.Event(), threading.Event()
+def write_concurrently(
+    commits: GroupCommitWriter, connection: CountingConnection, numbers: list[int]
+) -> list[bool]:
+    """Write each number in its own thread during another write; return which succeeded."""
+    begun, proceed = threading.Event(), threading.Event()
 
     def slow(_: object) -> None:
         begun.set()
-        assert go_on.wait(20)
+        assert proceed.wait(20)
 
     def write(number: int) -> bool:
         try:
@@ -94,35 +96,35 @@ def crowd(commits: GroupCommitWriter, connection: Counting, numbers: list[int]) 
         done = [pool.submit(write, number) for number in numbers]
         while len(commits._pending) < len(numbers):
             pass
-        go_on.set()
+        proceed.set()
         first.result()
         return [one.result() for one in done]
 
 
-def test_whoever_comes_during_a_commit_shares_the_next(
-    commits: GroupCommitWriter, connection: Counting
+def test_writes_during_a_commit_share_the_next(
+    commits: GroupCommitWriter, connection: CountingConnection
 ) -> None:
-    """All that wait while a commit is under way are in one, however many they are."""
-    assert all(crowd(commits, connection, list(range(WRITERS))))
+    """All writes that wait for a running commit are in one commit."""
+    assert all(write_concurrently(commits, connection, list(range(WRITERS))))
     assert connection.commits == 2
     (count,) = connection.real.execute("SELECT count(*) FROM t").fetchone()
     assert count == WRITERS
 
 
-def test_one_that_cannot_be_done_fails_alone(
-    commits: GroupCommitWriter, connection: Counting
+def test_an_invalid_write_fails_alone(
+    commits: GroupCommitWriter, connection: CountingConnection
 ) -> None:
-    """A write that breaks a rule is refused, and those in its transaction are kept."""
+    """A write that violates a constraint fails; the others of its transaction are kept."""
     numbers = [*range(WRITERS), 0]
-    assert crowd(commits, connection, numbers).count(False) == 1
+    assert write_concurrently(commits, connection, numbers).count(False) == 1
     (count,) = connection.real.execute("SELECT count(*) FROM t").fetchone()
     assert count == WRITERS
 
 
-def test_an_interrupt_in_a_commit_leaves_it_usable(
-    commits: GroupCommitWriter, connection: Counting
+def test_an_interrupt_during_a_commit_leaves_the_writer_usable(
+    commits: GroupCommitWriter, connection: CountingConnection
 ) -> None:
-    """Whoever is interrupted while it commits leaves nothing locked and nothing half done."""
+    """After an interrupt nothing is locked and nothing half written."""
 
     def interrupted(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO t VALUES (1)")
@@ -130,56 +132,62 @@ def test_an_interrupt_in_a_commit_leaves_it_usable(
 
     with pytest.raises(KeyboardInterrupt):
         commits.write(interrupted)
-    assert all(crowd(commits, connection, [1, 2]))
+    assert all(write_concurrently(commits, connection, [1, 2]))
 
 
-def test_a_write_that_nobody_waits_for_holds_nobody_up(
-    commits: GroupCommitWriter, connection: Counting
+def test_an_enqueued_write_is_in_the_next_commit(
+    commits: GroupCommitWriter, connection: CountingConnection
 ) -> None:
-    """What goes with the next commit is in it, and keeps none of its threads asleep."""
+    """It is in the next commit, and no thread waits for it."""
     commits.enqueue(put(-1))
-    assert all(crowd(commits, connection, list(range(WRITERS))))
+    assert all(write_concurrently(commits, connection, list(range(WRITERS))))
     assert connection.real.execute("SELECT count(*) FROM t").fetchone() == (WRITERS + 1,)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(STATES), steps)
-def test_steps_in_one_are_the_steps_one_by_one(state: JobState, taken: tuple[Update, ...]) -> None:
-    """Changes that are written together leave a job as each on its own would have."""
-    left = [_outcome(state, taken), _outcome(state, _noted(taken)), _one_by_one(state, taken)]
+def test_updates_together_equal_updates_one_by_one(
+    state: JobState, updates: tuple[Update, ...]
+) -> None:
+    """Updates written together leave a job as single ones do."""
+    left = [
+        _outcome(state, updates),
+        _outcome(state, _buffered(updates)),
+        _one_by_one(state, updates),
+    ]
     assert left[0] == left[1] == left[2]
 
 
-def test_looks_at_a_task_become_one_write() -> None:
-    """However often a task is looked at between two writes, it is one change of its job."""
-    looks = [Update({"progress": n}, frozenset({JobState.ACCEPTED})) for n in range(1000)]
-    noted = _noted(tuple(looks))
-    assert noted == (looks[-1],)
+def test_polls_of_a_task_become_one_write() -> None:
+    """Any number of polls between two writes is one update of the job."""
+    polls = [Update({"progress": n}, frozenset({JobState.ACCEPTED})) for n in range(1000)]
+    buffered = _buffered(tuple(polls))
+    assert buffered == (polls[-1],)
     end = Update({"state": JobState.SAVED}, None)
-    assert coalesced((*noted, end)) == Update(
-        {"progress": 999, "state": JobState.SAVED}, looks[0].only
+    assert coalesced((*buffered, end)) == Update(
+        {"progress": 999, "state": JobState.SAVED}, polls[0].only
     )
 
 
-def _noted(taken: tuple[Update, ...]) -> tuple[Update, ...]:
-    notes = WriteBuffer(lambda: None)
+def _buffered(updates: tuple[Update, ...]) -> tuple[Update, ...]:
+    buffer = WriteBuffer(lambda: None)
     try:
-        for step in taken:
-            notes.add(IdRef(1), step)
-        return notes.pop(IdRef(1))
+        for update in updates:
+            buffer.add(IdRef(1), update)
+        return buffer.pop(IdRef(1))
     finally:
-        notes.close()
+        buffer.close()
 
 
-def _one_by_one(state: JobState, taken: tuple[Update, ...]) -> object:
+def _one_by_one(state: JobState, updates: tuple[Update, ...]) -> object:
     with closing(_job_in(state)) as connection:
-        found = [rows.change(connection, IdRef(1), (step,)) for step in taken]
+        found = [rows.change(connection, IdRef(1), (update,)) for update in updates]
         return found[-1], connection.execute("SELECT * FROM job").fetchall()
 
 
-def _outcome(state: JobState, taken: tuple[Update, ...]) -> object:
+def _outcome(state: JobState, updates: tuple[Update, ...]) -> object:
     with closing(_job_in(state)) as connection:
-        found = rows.change(connection, IdRef(1), taken)
+        found = rows.change(connection, IdRef(1), updates)
         return found, connection.execute("SELECT * FROM job").fetchall()
 
 

@@ -1,4 +1,4 @@
-"""The ledger's file is noticed when it goes, is its owner's alone, and knows who lives."""
+"""The ledger's file: replacement is noticed, rights are private, owners are known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.ledger.conftest import Sync
+    from tests.ledger.conftest import SyncRunner
 
 SERVER = "http://api.example/v1"
 
@@ -36,7 +36,7 @@ def intent(number: int, **more: Any) -> SubmissionIntent:
 
 
 def replaced(path: Path) -> None:
-    """As sync tools and restores do it."""
+    """Replace the file, as sync tools and restores do."""
     copy = path.with_name("copy")
     shutil.copy(path, copy)
     copy.replace(path)
@@ -57,21 +57,21 @@ CHANGES = {
     "its -wal replaced": beside("-wal", replaced),
     "its -shm deleted": beside("-shm", deleted),
     "emptied": lambda path: path.write_bytes(b""),
-    "cut off": lambda path: os.truncate(path, 4096),
-    "moved away": lambda path: path.rename(path.with_name("elsewhere")),
+    "truncated": lambda path: os.truncate(path, 4096),
+    "renamed": lambda path: path.rename(path.with_name("elsewhere")),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_file_that_was_taken_away_stops_the_next_submission(
-    do: Sync,
+def test_a_replaced_file_stops_the_next_submission(
+    do: SyncRunner,
     path: Path,
     ledger: Ledger,
     model: str,
     submitted: Callable[[], int],
     change: Callable[[Path], None],
 ) -> None:
-    """What would be written would be lost, so nothing is sent, and it is said what to do."""
+    """The record would be lost, so nothing is sent, and the error says what to do."""
     do(lambda client: client.submit(model=model, prompt="x"))
     change(path)
     with pytest.raises(LedgerError, match=r"while it was in use.*run the program again"):
@@ -79,8 +79,8 @@ def test_a_file_that_was_taken_away_stops_the_next_submission(
     assert submitted() == 1
 
 
-def test_what_is_in_doubt_isnt_sent_again_either(path: Path, ledger: Ledger) -> None:
-    """The same holds where a submission takes up a job that is there."""
+def test_a_replaced_file_stops_a_resubmission(path: Path, ledger: Ledger) -> None:
+    """The same holds for the resubmission of an existing job."""
     ledger.record_intent(intent(1))
     ledger.record_uncertain(intent(1).key, "lost")
     with pytest.raises(SubmitUncertain):
@@ -91,7 +91,7 @@ def test_what_is_in_doubt_isnt_sent_again_either(path: Path, ledger: Ledger) -> 
 
 
 def test_a_ledger_that_others_open_and_close_stays_the_same(path: Path, ledger: Ledger) -> None:
-    """Nothing that processes do with it as they should is taken for a change."""
+    """Normal use by other processes is not a replacement."""
     script = "import sys; from wanflow.ledger import Ledger; Ledger(sys.argv[1]).close()"
     for number in range(3):
         subprocess.run([sys.executable, "-c", script, str(path)], check=True)
@@ -101,7 +101,7 @@ def test_a_ledger_that_others_open_and_close_stays_the_same(path: Path, ledger: 
 
 
 def test_a_link_to_a_ledger_is_the_ledger(path: Path, ledger: Ledger, tmp_path: Path) -> None:
-    """Who lives is known by whatever name it was opened."""
+    """Owners are recognised if the ledger is opened through a link."""
     ledger.record_intent(intent(1))
     link = tmp_path / "other" / "name.db"
     link.parent.mkdir()
@@ -130,8 +130,8 @@ def rights(folder: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077])
-def test_every_file_of_a_ledger_is_its_owners_alone(path: Path, mask: int) -> None:
-    """Prompts are nobody else's business, whatever the umask is."""
+def test_every_file_of_a_ledger_is_private(path: Path, mask: int) -> None:
+    """The files are private with any umask."""
     with umask(mask), Ledger(path) as ledger:
         ledger.record_intent(intent(1))
         found = rights(path.parent)
@@ -139,18 +139,18 @@ def test_every_file_of_a_ledger_is_its_owners_alone(path: Path, mask: int) -> No
         assert set(found.values()) == {0o600}, found
 
 
-def test_a_folder_that_is_made_for_a_ledger_is_its_owners_alone(tmp_path: Path) -> None:
-    """Who can write there could put another file in its place; one that is there stays as it is."""
+def test_a_new_directory_of_a_ledger_is_private(tmp_path: Path) -> None:
+    """A new directory is private; an existing one is not changed."""
     with umask(0):
-        (tmp_path / "theirs").mkdir()
-        for name in ("made", "theirs"):
+        (tmp_path / "existing").mkdir()
+        for name in ("made", "existing"):
             Ledger(tmp_path / name / "ledger.db").close()
     found = {one.name: stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
-    assert found == {"made": 0o700, "theirs": 0o777}
+    assert found == {"made": 0o700, "existing": 0o777}
 
 
-def test_a_ledger_with_wider_rights_is_tightened(path: Path) -> None:
-    """One that was made by another program, or copied, is its owner's alone from then on."""
+def test_a_ledger_with_wider_rights_becomes_private(path: Path) -> None:
+    """A ledger that others may read becomes private when it is opened."""
     with umask(0):
         with Ledger(path) as ledger:
             ledger.record_intent(intent(1))
@@ -161,23 +161,23 @@ def test_a_ledger_with_wider_rights_is_tightened(path: Path) -> None:
             assert set(rights(path.parent).values()) == {0o600}
 
 
-def test_rights_that_cannot_be_tightened_are_told(
+def test_rights_that_cannot_be_changed_are_logged(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the file is somebody else's, the log says who may read it."""
+    """If the rights can't be changed, a warning is logged."""
     Ledger(path).close()
     path.chmod(0o644)
 
-    def refuse(*_: object, **__: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "chmod", fail)
     with caplog.at_level(logging.WARNING, "wanflow"):
         create_file(path)
     assert "other users may read" in caplog.text
 
 
-FORK = """
+PARENT_EXITS = """
 import os, sys
 from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import Ledger
@@ -187,13 +187,13 @@ if os.fork() == 0:
     print("forked", flush=True)
     sys.stdin.read()
     os._exit(0)
-os._exit(9)  # dies, and its child lives on
+os._exit(9)  # the parent exits, and its child runs on
 """
 
 
-def test_a_forked_child_keeps_nothing_of_its_dead_parent_alive(path: Path) -> None:
-    """What the parent held is free when it dies, however long its child lives."""
-    words = [sys.executable, "-c", FORK, str(path)]
+def test_a_forked_child_does_not_own_the_jobs_of_its_dead_parent(path: Path) -> None:
+    """The parent's jobs are free when it has exited, even if its child still runs."""
+    words = [sys.executable, "-c", PARENT_EXITS, str(path)]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout.readline() == "forked\n"
@@ -206,42 +206,42 @@ def test_a_forked_child_keeps_nothing_of_its_dead_parent_alive(path: Path) -> No
         process.stdin.close()
 
 
-LIVES = """
+CHILD_EXITS = """
 import os, sys
 from wanflow._core.recorder import SubmissionIntent
 from wanflow.ledger import Ledger
 book = Ledger(sys.argv[1])
 book.record_intent(SubmissionIntent("http://api.example/v1", "key-of-a-job-000001", "m", {}, b"{}"))
 if os.fork() == 0:
-    os._exit(0)  # the child ends, and its parent lives on
+    os._exit(0)  # the child exits, and its parent runs on
 os.wait()
-print("alone", flush=True)
+print("ready", flush=True)
 sys.stdin.read()
 """
 
 
-def test_a_forked_child_takes_nothing_from_its_living_parent(path: Path) -> None:
-    """Its end is not the parent's."""
-    words = [sys.executable, "-c", LIVES, str(path)]
+def test_a_child_that_exits_does_not_free_the_jobs_of_its_parent(path: Path) -> None:
+    """The parent still owns its jobs."""
+    words = [sys.executable, "-c", CHILD_EXITS, str(path)]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdout.readline() == "alone\n"
+        assert process.stdout.readline() == "ready\n"
         with Ledger(path) as ledger:
             assert ledger.is_owned(ledger.jobs()[0])
         process.stdin.close()
 
 
-def test_a_pipe_in_the_place_of_the_reserve_keeps_nobody_waiting(path: Path) -> None:
-    """What isn't a file is said to be in the way."""
+def test_a_pipe_instead_of_the_reserve_is_an_error(path: Path) -> None:
+    """A pipe in place of the reserve doesn't block, and the error names it."""
     os.mkfifo(path.with_name(f"{path.name}-reserve"))
     with Ledger(path) as ledger, pytest.raises(LedgerError, match="a pipe is in the place"):
         ledger.record_intent(intent(1))
 
 
-def test_a_client_goes_on_with_the_file_that_is_there(
+def test_a_new_client_uses_a_new_file(
     path: Path, ledger: Ledger, mock: Any, api_key: str, model: str
 ) -> None:
-    """After the error, the program is run again, and does."""
+    """After the error, a new run of the program works."""
     ledger.record_intent(intent(1))
     ledger.record_accepted(intent(1).key, Snapshot("task-1", "pending"), hold=False)
     deleted(path)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.ledger.conftest import Sync
+    from tests.ledger.conftest import SyncRunner
     from wanflow._core.snapshot import Snapshot
 
 OWN_KEY = "my-own-key-for-this-job"
@@ -35,7 +35,7 @@ ACCEPTED = {"id": TASK_ID, "status": "pending", "progress": 99}
 
 
 @pytest.fixture
-def order(model: str) -> dict[str, Any]:
+def request_body(model: str) -> dict[str, Any]:
     return {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
 
 
@@ -43,11 +43,11 @@ def press_ctrl_c() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
-def late(did: Callable[[], object], body: Any) -> Any:
-    """Do something once the request has come, and answer a moment later."""
+def delayed_response(action: Callable[[], object], body: Any) -> Any:
+    """Call a function when the request arrives, and respond 0.2 s later."""
 
     def act(connection: socket.socket) -> bool:
-        did()
+        action()
         time.sleep(0.2)
         responds_json(200, body)(connection)
         return True
@@ -56,7 +56,7 @@ def late(did: Callable[[], object], body: Any) -> Any:
 
 
 class InterruptedWhileIntending(Ledger):
-    """Ctrl-C comes while the intent is written down."""
+    """Ctrl-C comes while the intent is recorded."""
 
     def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         known = super().record_intent(intent)
@@ -65,42 +65,44 @@ class InterruptedWhileIntending(Ledger):
         return known
 
 
-def test_an_interrupt_after_the_intent_calls_it_off(path: Path, order: dict[str, Any]) -> None:
-    """Nothing is sent, the job says so, and the same key is accepted right after."""
+def test_an_interrupt_after_the_intent_cancels_the_submission(
+    path: Path, request_body: dict[str, Any]
+) -> None:
+    """Nothing is sent, the job says so, and the same key is accepted afterwards."""
     with MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server, Ledger(path) as plain:
         with (
             InterruptedWhileIntending(path) as ledger,
             Client("k", server.url, ledger=ledger) as client,
             pytest.raises(KeyboardInterrupt) as caught,
         ):
-            client.submit(**order)
+            client.submit(**request_body)
         assert server.count("POST") == 0
         (job,) = plain.jobs()
         assert (job.state, job.owner) == (JobState.REJECTED, None)
         assert "not sent" in job.reason
         assert caught.value.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
         with Client("k", server.url, ledger=plain) as client:
-            assert client.submit(**order).id == TASK_ID
+            assert client.submit(**request_body).id == TASK_ID
 
 
 def test_an_interrupt_waits_for_the_response_to_what_was_sent(
-    ledger: Ledger, order: dict[str, Any]
+    ledger: Ledger, request_body: dict[str, Any]
 ) -> None:
-    """The id that comes after Ctrl-C is in the ledger and on the interrupt."""
-    with MisbehavingServer(post=[late(press_ctrl_c, ACCEPTED)]) as server:
+    """The id that arrives after Ctrl-C is in the ledger and on the exception."""
+    with MisbehavingServer(post=[delayed_response(press_ctrl_c, ACCEPTED)]) as server:
         with (
             Client("k", server.url, ledger=ledger) as client,
             pytest.raises(KeyboardInterrupt) as caught,
         ):
-            client.run(**order)
+            client.run(**request_body)
         assert caught.value.task_id == TASK_ID  # type: ignore[attr-defined]
         assert caught.value.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
         (job,) = ledger.jobs()
         assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
-def test_a_second_interrupt_is_not_held_up(ledger: Ledger, order: dict[str, Any]) -> None:
-    """It ends the wait for a response that doesn't come, and says what may be."""
+def test_a_second_interrupt_is_not_delayed(ledger: Ledger, request_body: dict[str, Any]) -> None:
+    """It ends the wait for the response, and the exception has the key."""
     with MisbehavingServer() as server:
         hung = hangs(server.done)
 
@@ -115,16 +117,16 @@ def test_a_second_interrupt_is_not_held_up(ledger: Ledger, order: dict[str, Any]
             Client("k", server.url, ledger=ledger, timeout=20) as client,
             pytest.raises(KeyboardInterrupt) as caught,
         ):
-            client.submit(**order)
+            client.submit(**request_body)
         assert time.monotonic() - begun < 10
         assert any(OWN_KEY in note for note in caught.value.__notes__)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_cancellation_waits_for_the_response_to_what_was_sent(
-    ledger: Ledger, order: dict[str, Any], backend: str
+    ledger: Ledger, request_body: dict[str, Any], backend: str
 ) -> None:
-    """The id that comes after it is in the ledger and on the cancellation, which goes on then."""
+    """The id that arrives after it is in the ledger and on the exception, which is raised then."""
     caught: list[BaseException] = []
 
     async def main(server: MisbehavingServer, sent: threading.Event) -> None:
@@ -133,7 +135,7 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
                 async with anyio.create_task_group() as group:
                     group.start_soon(_cancel, sent, scope)
                     try:
-                        await client.run(**order)
+                        await client.run(**request_body)
                     except anyio.get_cancelled_exc_class() as error:
                         caught.append(error)
                         raise
@@ -144,7 +146,7 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
         scope.cancel()
 
     sent = threading.Event()
-    with MisbehavingServer(post=[late(sent.set, ACCEPTED)]) as server:
+    with MisbehavingServer(post=[delayed_response(sent.set, ACCEPTED)]) as server:
         anyio.run(main, server, sent, backend=backend)
     (error,) = caught
     assert error.task_id == TASK_ID  # type: ignore[attr-defined]
@@ -152,17 +154,19 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
-def test_a_native_cancellation_does_too(ledger: Ledger, order: dict[str, Any]) -> None:
-    """`task.cancel()` and `asyncio.timeout` pass a scope's shield, and not this one."""
+def test_a_native_cancellation_waits_for_the_response_too(
+    ledger: Ledger, request_body: dict[str, Any]
+) -> None:
+    """`task.cancel()` and `asyncio.timeout` also wait for the response."""
 
     async def main(server: MisbehavingServer) -> None:
         async with AsyncClient("k", server.url, ledger=ledger) as client:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.1):
-                    await client.submit(**order)
+                    await client.submit(**request_body)
             assert caught.value.__cause__.task_id == TASK_ID  # type: ignore[union-attr]
 
-    with MisbehavingServer(post=[late(lambda: time.sleep(0.2), ACCEPTED)]) as server:
+    with MisbehavingServer(post=[delayed_response(lambda: time.sleep(0.2), ACCEPTED)]) as server:
         asyncio.run(main(server))
     (job,) = ledger.jobs()
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
@@ -180,8 +184,8 @@ threading.Event().wait()
 """
 
 
-def test_what_waits_for_a_connection_has_no_intent(path: Path, model: str) -> None:
-    """Killed while 12 submissions share 2 connections, 2 are uncertain, and no other."""
+def test_a_submission_that_waits_for_a_connection_has_no_intent(path: Path, model: str) -> None:
+    """If the process is killed while 12 submissions share 2 connections, only 2 are uncertain."""
     with MisbehavingServer() as server:
         server._acts["POST"].append(hangs(server.done))
         words = [sys.executable, "-c", SUBMITS, server.url, str(path), model]
@@ -197,9 +201,9 @@ def test_what_waits_for_a_connection_has_no_intent(path: Path, model: str) -> No
 
 @pytest.mark.parametrize("at_close", [False, True])
 def test_an_id_that_could_not_be_written_is_written_later(
-    path: Path, order: dict[str, Any], *, at_close: bool
+    path: Path, request_body: dict[str, Any], *, at_close: bool
 ) -> None:
-    """The exception has the id meanwhile, and the ledger has it once it can be written."""
+    """The exception has the id, and the ledger has it once it can be written."""
     ledger = Ledger(path)
     other = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     ledger._store._connection.execute("PRAGMA busy_timeout = 50")
@@ -208,11 +212,11 @@ def test_an_id_that_could_not_be_written_is_written_later(
         other.execute("BEGIN IMMEDIATE")
 
     with (
-        MisbehavingServer(post=[late(lock, ACCEPTED)]) as server,
+        MisbehavingServer(post=[delayed_response(lock, ACCEPTED)]) as server,
         Client("k", server.url, ledger=ledger) as client,
     ):
         with pytest.raises(errors.LedgerError) as caught:
-            client.submit(**order)
+            client.submit(**request_body)
         assert caught.value.task_id == TASK_ID
         other.execute("ROLLBACK")
         other.close()
@@ -228,8 +232,8 @@ def test_an_id_that_could_not_be_written_is_written_later(
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
-def test_a_task_that_two_submissions_were_given_is_one_job(do: Any, ledger: Ledger) -> None:
-    """The second one is uncertain: its own task, if there is one, isn't known."""
+def test_a_task_id_in_two_responses_is_one_job(do: Any, ledger: Ledger) -> None:
+    """The second submission is uncertain: its own task isn't known."""
     first = {"model": "wan2.5-text-to-image", "prompt": "x"}
     with MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server:
         given = {"base_url": server.url}
@@ -243,22 +247,22 @@ def test_a_task_that_two_submissions_were_given_is_one_job(do: Any, ledger: Ledg
     assert TASK_ID in two.reason
 
 
-def test_a_task_that_was_waited_for_before_it_was_written_is_one_job(
-    do: Any, ledger: Ledger, order: dict[str, Any]
+def test_a_task_that_was_waited_for_before_its_submission_is_recorded_is_one_job(
+    do: Any, ledger: Ledger, request_body: dict[str, Any]
 ) -> None:
-    """A wait that came first has made a job without a key, which becomes the submission's."""
+    """An earlier wait made a job without a key, which becomes the submission's."""
     with MisbehavingServer(
         post=[responds_json(200, ACCEPTED)], get=[task("completed", id=TASK_ID)]
     ) as server:
         given = {"base_url": server.url}
         do(lambda client: client.task(TASK_ID).wait(), **given)
-        assert do(lambda client: client.submit(**order), **given).id == TASK_ID
+        assert do(lambda client: client.submit(**request_body), **given).id == TASK_ID
     (job,) = ledger.jobs()
     assert (job.state, job.task_id, job.key) == (JobState.COMPLETED, TASK_ID, OWN_KEY)
 
 
 def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
-    ledger: Ledger, order: dict[str, Any]
+    ledger: Ledger, request_body: dict[str, Any]
 ) -> None:
     """`wanflow ledger forget` while the response is awaited loses no id."""
 
@@ -266,16 +270,16 @@ def test_a_task_whose_job_was_forgotten_meanwhile_is_kept(
         ledger.delete(ledger.jobs())
 
     with (
-        MisbehavingServer(post=[late(forget, ACCEPTED)]) as server,
+        MisbehavingServer(post=[delayed_response(forget, ACCEPTED)]) as server,
         Client("k", server.url, ledger=ledger) as client,
     ):
-        assert client.submit(**order).id == TASK_ID
+        assert client.submit(**request_body).id == TASK_ID
     (job,) = ledger.jobs()
     assert (job.state, job.task_id) == (JobState.ACCEPTED, TASK_ID)
 
 
 def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, model: str) -> None:
-    """A run that ends between its acceptance and its wait gives its task back."""
+    """A run that ends between acceptance and wait releases its task."""
 
     def fails(_: Snapshot) -> None:
         raise ZeroDivisionError
@@ -288,8 +292,8 @@ def test_a_callback_that_fails_leaves_nothing_owned(do: Any, ledger: Ledger, mod
 
 
 @pytest.mark.parametrize("status", [200, 302, 409, 500, 503])
-def test_no_body_that_is_kept_has_the_key(do: Any, ledger: Ledger, model: str, status: int) -> None:
-    """A server that repeats the key finds it neither on the error nor in the ledger."""
+def test_no_stored_body_contains_the_key(do: Any, ledger: Ledger, model: str, status: int) -> None:
+    """A key that a server repeats is neither on the error nor in the ledger."""
     key = "sk-0123456789abcdef"
     with MisbehavingServer(post=[responds_json(status, {"you": f"Bearer {key}"})]) as server:
         given = {"base_url": server.url, "api_key": key}
@@ -310,13 +314,18 @@ def _batch(client: Any, jobs: list[dict[str, Any]], path: Path, on_result: Any) 
 @pytest.mark.parametrize("call", [_resume_all, _batch], ids=["resume_all", "batch"])
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
 def test_a_concurrent_submission_is_recorded_before_the_error_is_raised(
-    do: Sync, ledger: Ledger, model: str, tmp_path: Path, call: Any, error: type[BaseException]
+    do: SyncRunner,
+    ledger: Ledger,
+    model: str,
+    tmp_path: Path,
+    call: Any,
+    error: type[BaseException],
 ) -> None:
     """Of two concurrent submissions one fails and its callback raises: the other is recorded first.
 
     Its task is in the ledger when the error reaches the caller, and is owned by nobody.
     """
-    if error is KeyboardInterrupt and type(do).__name__ == "Async":
+    if error is KeyboardInterrupt and type(do).__name__ == "AsyncRunner":
         pytest.skip("an event loop stops immediately when a task raises KeyboardInterrupt")
     both, raised = threading.Event(), threading.Event()
 

@@ -36,9 +36,8 @@ SERVER = "http://api.example/v1"
 
 
 @pytest.fixture
-def quick(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: hundreds of ledgers are made, and nothing here is of
-    the disk."""
+def fast_dir(tmp_path: Path) -> Iterator[Path]:
+    """A directory in memory if possible, because the tests create hundreds of ledgers."""
     memory = Path("/dev/shm")
     if not (memory.is_dir() and os.access(memory, os.W_OK)):
         yield tmp_path
@@ -48,28 +47,28 @@ def quick(tmp_path: Path) -> Iterator[Path]:
 
 
 class Interrupting:
-    """Raises KeyboardInterrupt at the nth line that is run in the ledger, once."""
+    """A tracer that raises KeyboardInterrupt once, at the nth executed line of the ledger."""
 
     def __init__(self, nth: int) -> None:
-        self._left, self.came = nth, False
+        self._left, self.raised = nth, False
         self._withs = Withs()
 
     def __call__(self, frame: Any, event: str, _: object) -> Any:
         name = frame.f_code.co_filename
         if Path(name).parent != HERE or "__exit__" in frame.f_code.co_name:
             return None
-        if event == "line" and not self.came and not self._withs.end_at(frame):
+        if event == "line" and not self.raised and not self._withs.end_at(frame):
             self._left -= 1
             if self._left < 0:
-                self.came = True
+                self.raised = True
                 raise KeyboardInterrupt
         return self
 
 
 def interrupted(nth: int, do: Callable[[], object]) -> Interrupting:
-    """Do something in a thread that is interrupted.
+    """Call a function in a thread that is interrupted at the nth line.
 
-    In one of its own: an exception of a tracer leaves marks in the thread that it was raised in.
+    Each call has its own thread, because an exception in a tracer affects later tracing.
     """
     tracer = Interrupting(nth)
 
@@ -85,22 +84,22 @@ def interrupted(nth: int, do: Callable[[], object]) -> Interrupting:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(30)
-    assert not thread.is_alive(), "what was interrupted didn't end"
+    assert not thread.is_alive(), "the interrupted call didn't end"
     return tracer
 
 
 def at_every_line(folder: Path, body: Callable[[Ledger], object]) -> Iterator[tuple[Ledger, Path]]:
-    """Do something with a new ledger, interrupted at one line after the other."""
+    """Call a function with a new ledger for each line, interrupted there."""
     for nth in range(2000):
         path = folder / f"{nth}.db"
         with Ledger(path) as ledger:
             ledger.record_intent(intent(1))
             tracer = interrupted(nth, partial(body, ledger))
             yield ledger, path
-        if not tracer.came:
-            assert nth > 20, "there was next to nothing to interrupt"
+        if not tracer.raised:
+            assert nth > 20, "too few lines were interrupted"
             return
-    raise AssertionError("there was no end of it")
+    raise AssertionError("the function has too many lines")
 
 
 def intent(number: int) -> SubmissionIntent:
@@ -108,7 +107,7 @@ def intent(number: int) -> SubmissionIntent:
 
 
 def writable(path: Path) -> bool:
-    """Whether another connection can write, as another process would."""
+    """Return whether another connection can write."""
     with closing(sqlite3.connect(path, timeout=0.05, isolation_level=None)) as other:
         try:
             other.execute("BEGIN IMMEDIATE")
@@ -122,11 +121,11 @@ def accepted(ledger: Ledger, number: int = 1) -> None:
     ledger.record_accepted(intent(number).key, Snapshot(f"task-{number}", "pending"), hold=True)
 
 
-def in_one(ledger: Ledger) -> None:
+def in_transaction_of_one(ledger: Ledger) -> None:
     ledger.run_in_transaction([lambda: accepted(ledger)])
 
 
-def looked(ledger: Ledger) -> None:
+def polled(ledger: Ledger) -> None:
     accepted(ledger)
     ledger.record_poll(SERVER, Snapshot("task-1", "processing", progress=10))
     ledger.find("task-1")
@@ -135,18 +134,18 @@ def looked(ledger: Ledger) -> None:
 WRITES = {
     "intend": lambda ledger: ledger.record_intent(intent(2)),
     "accepted": accepted,
-    "together": in_one,
+    "transaction": in_transaction_of_one,
     "claim": lambda ledger: ledger.claim(SERVER),
-    "a look": looked,
+    "a poll": polled,
 }
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_an_interrupt_at_any_line_leaves_the_ledger_writable(
-    quick: Path, write: Callable[[Ledger], object]
+    fast_dir: Path, write: Callable[[Ledger], object]
 ) -> None:
-    """This process and others write on, and nobody waits for a thread that has gone."""
-    for ledger, path in at_every_line(quick, write):
+    """This process and others can write, and no thread waits for the interrupted one."""
+    for ledger, path in at_every_line(fast_dir, write):
         assert writable(path)
         done = threading.Thread(target=ledger.record_intent, args=[intent(3)], daemon=True)
         done.start()
@@ -158,14 +157,14 @@ def test_an_interrupt_at_any_line_leaves_the_ledger_writable(
 
 
 @pytest.mark.parametrize("essential", [True, False])
-def test_what_is_interrupted_is_written_once_or_never_again(quick: Path, essential: bool) -> None:
-    """What must be kept is written before the interrupt goes on, from the moment that it is on the
-    list. What somebody would have acted on is not written any more, now that nobody will."""
+def test_an_interrupted_write_is_written_at_most_once(fast_dir: Path, essential: bool) -> None:
+    """An essential write is completed before the interrupt is raised, once it is queued. Any other
+    write is dropped, because its caller won't act on it."""
     missing = 0
     for nth in range(500):
         with closing(in_memory()) as connection:
             connection.execute("CREATE TABLE t (x)")
-            commits = GroupCommitWriter(connection, DiskReserve(quick / "reserve"))
+            commits = GroupCommitWriter(connection, DiskReserve(fast_dir / "reserve"))
             tracer = interrupted(
                 nth, partial(commits.write, put(1), durable=True, essential=essential)
             )
@@ -174,9 +173,9 @@ def test_what_is_interrupted_is_written_once_or_never_again(quick: Path, essenti
             assert connection.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
             assert kept < 2
             missing += not kept
-        if not tracer.came:
+        if not tracer.raised:
             break
-    # The lines before it is on the list.
+    # The lines before it is queued.
     assert missing < 8 if essential else missing > 20
 
 
@@ -192,9 +191,9 @@ def put(number: int) -> Callable[[sqlite3.Connection], object]:
     return lambda connection: connection.execute("INSERT INTO t VALUES (?)", [number])
 
 
-def test_an_interrupted_intent_is_done_or_not_there(quick: Path) -> None:
-    """It is never written later, when nobody is about to send it any more."""
-    for ledger, path in at_every_line(quick, WRITES["intend"]):
+def test_an_interrupted_intent_is_recorded_immediately_or_never(fast_dir: Path) -> None:
+    """It is never written later, when it would not be sent any more."""
+    for ledger, path in at_every_line(fast_dir, WRITES["intend"]):
         before = ledger.find(intent(2).key)
         ledger.record_intent(intent(3))
         with closing(sqlite3.connect(path)) as other:
@@ -202,10 +201,10 @@ def test_an_interrupted_intent_is_done_or_not_there(quick: Path) -> None:
         assert count == 2 + (before is not None)
 
 
-def test_an_interrupt_costs_no_other_thread_its_write(quick: Path) -> None:
-    """The thread that commits for others may be interrupted; another one does it then."""
+def test_an_interrupt_loses_no_write_of_another_thread(fast_dir: Path) -> None:
+    """If the committing thread is interrupted, another one commits."""
     for nth in range(0, 60, 2):
-        with Ledger(quick / f"{nth}.db") as ledger:
+        with Ledger(fast_dir / f"{nth}.db") as ledger:
             ledger.record_intent(intent(0))
             threads = [
                 threading.Thread(target=ledger.record_intent, args=[intent(n)], daemon=True)
@@ -221,21 +220,21 @@ def test_an_interrupt_costs_no_other_thread_its_write(quick: Path) -> None:
             assert {intent(n).key for n in range(10, 14)} <= keys
 
 
-def test_an_interrupt_while_a_ledger_is_brought_up_locks_nobody_out(quick: Path) -> None:
-    """It is of the old version or of the new one, and others can write."""
+def test_an_interrupt_during_a_migration_leaves_the_ledger_writable(fast_dir: Path) -> None:
+    """It has the old or the new version, and others can write."""
     for nth in range(200):
-        path = quick / f"{nth}.db"
+        path = fast_dir / f"{nth}.db"
         tracer = interrupted(nth, partial(opened_and_closed, path))
         assert writable(path)
         connect(path).close()
-        if not tracer.came:
+        if not tracer.raised:
             return
-    raise AssertionError("there was no end of it")
+    raise AssertionError("the function has too many lines")
 
 
-class Interrupted:
-    """A connection where the interrupt comes when a statement has been done, as it does where
-    SQLite waited for a lock: the handler runs when the call is over."""
+class InterruptedConnection:
+    """A connection that is interrupted after a statement, as when SQLite waited for a lock:
+    Python runs the signal handler after the call."""
 
     def __init__(self, real: sqlite3.Connection, after: str) -> None:
         self._real, self._after = real, after
@@ -253,15 +252,15 @@ class Interrupted:
 
 
 @pytest.mark.parametrize("after", ["BEGIN", "COMMIT", "INSERT", "PRAGMA synchronous"])
-@pytest.mark.parametrize("shared", [False, True], ids=["alone", "together"])
+@pytest.mark.parametrize("shared", [False, True], ids=["single", "transaction"])
 def test_an_interrupt_after_a_statement_leaves_no_transaction(
     path: Path, after: str, shared: bool
 ) -> None:
-    """What was committed is not written twice, and what wasn't isn't kept open."""
+    """What was committed is not written twice, and no transaction stays open."""
     with closing(sqlite3.connect(path, isolation_level=None)) as real:
         real.execute("CREATE TABLE t (x)")
         commits = GroupCommitWriter(
-            Interrupted(real, after), DiskReserve(path.with_name("reserve"))
+            InterruptedConnection(real, after), DiskReserve(path.with_name("reserve"))
         )
 
         def write(connection: sqlite3.Connection) -> None:
@@ -276,14 +275,14 @@ def test_an_interrupt_after_a_statement_leaves_no_transaction(
             do()
         assert writable(path)
         (kept,) = real.execute("SELECT count(*) FROM t").fetchone()
-        # What is told one by one is written before the interrupt goes on, and once.
+        # A single write is completed before the interrupt is raised, once.
         assert kept == (shared and after == "COMMIT") or (not shared and kept == 1)
         assert do() in (None, [Outcome()])
         assert real.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
 
 
 def test_a_signal_while_sqlite_waits_for_a_lock_leaves_the_ledger_writable(path: Path) -> None:
-    """The handler runs when the wait is over, and `BEGIN` has been done by then."""
+    """The signal handler runs after the wait, when `BEGIN` was executed."""
     script = """
 import signal, sys, threading, time
 from wanflow._core.recorder import SubmissionIntent
@@ -320,12 +319,12 @@ sys.stdin.readline()
         finally:
             process.kill()
     with Ledger(path) as ledger:
-        # The interrupted one was not sent, and isn't there.
+        # The interrupted one was not sent, so it isn't recorded.
         assert {job.key for job in ledger.jobs()} == {intent(1).key, intent(3).key}
 
 
-def test_a_ledger_that_could_not_be_opened_is_closed(path: Path) -> None:
-    """Nothing of it keeps the file."""
+def test_a_ledger_that_could_not_be_opened_releases_its_file(path: Path) -> None:
+    """The file can be deleted and created again."""
     path.write_bytes(b"no ledger" * 200)
     for _ in range(3):
         with suppress(LedgerError):

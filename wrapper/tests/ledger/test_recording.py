@@ -1,4 +1,4 @@
-"""A client given a ledger records all it does, in either colour."""
+"""A sync or async client with a ledger records all it does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.ledger.conftest import Sync
+    from tests.ledger.conftest import SyncRunner
     from wanflow.mock import MockServer
 
 OWN_KEY = "my-own-key-for-this-job"
@@ -29,9 +29,9 @@ def only(ledger: Ledger) -> object:
 
 
 def test_a_run_is_recorded_from_its_intent_to_its_files(
-    do: Sync, ledger: Ledger, model: str, tmp_path: Path
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
-    """A run leaves a job whose files are on disk, with their sizes and digests."""
+    """A run records the files with their sizes and digests."""
     result = do(lambda client: client.run(model=model, prompt="a fox", output_dir=tmp_path / "out"))
     job = only(ledger)
     assert job.state is JobState.SAVED
@@ -46,18 +46,18 @@ def test_a_run_is_recorded_from_its_intent_to_its_files(
     assert job.owner is None
 
 
-def test_a_submission_alone_leaves_a_task_to_be_waited_for(
-    do: Sync, ledger: Ledger, model: str
+def test_a_submission_alone_is_recorded_as_accepted(
+    do: SyncRunner, ledger: Ledger, model: str
 ) -> None:
-    """Whoever only submits leaves an accepted job that anybody may take up."""
+    """A submission without a wait leaves an accepted job without an owner."""
     task = do(lambda client: client.submit(model=model, prompt="x"))
     job = only(ledger)
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, task.id, None)
     assert not job.finished
 
 
-def test_a_refusal_is_recorded_as_one(do: Sync, ledger: Ledger, model: str) -> None:
-    """What the API provably refused was not charged, and says why."""
+def test_a_rejection_is_recorded(do: SyncRunner, ledger: Ledger, model: str) -> None:
+    """A rejected job has the reason and is finished."""
     with pytest.raises(errors.BadRequest):
         do(lambda client: client.submit(model=model, prompt="[mock:code=400]"))
     job = only(ledger)
@@ -67,10 +67,10 @@ def test_a_refusal_is_recorded_as_one(do: Sync, ledger: Ledger, model: str) -> N
 
 
 @pytest.mark.parametrize("fault", ["lost-response", "status=500", "status=502", "missing=id"])
-def test_a_lost_answer_is_recorded_as_a_doubt(
-    do: Sync, ledger: Ledger, model: str, fault: str
+def test_a_lost_response_is_recorded_as_uncertain(
+    do: SyncRunner, ledger: Ledger, model: str, fault: str
 ) -> None:
-    """Where the answer was lost, or came from a gateway that failed, the job is uncertain."""
+    """If the response was lost or an error of the gateway, the job is uncertain."""
     with pytest.raises(errors.WanflowError):
         do(
             lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"),
@@ -84,27 +84,29 @@ def test_a_lost_answer_is_recorded_as_a_doubt(
 
 
 @pytest.mark.parametrize("fault", ["truncated", "garbled"])
-def test_a_spoilt_answer_that_names_its_task_is_an_acceptance(
-    do: Sync, ledger: Ledger, model: str, fault: str
+def test_a_damaged_response_with_a_task_id_is_an_acceptance(
+    do: SyncRunner, ledger: Ledger, model: str, fault: str
 ) -> None:
-    """A body that is no JSON, and has the id in it, leaves an accepted job."""
+    """A damaged body that contains the id leaves an accepted job."""
     task = do(lambda client: client.submit(model=model, prompt=f"[mock:fault={fault}]"))
     job = only(ledger)
     assert (job.state, job.task_id) == (JobState.ACCEPTED, task.id)
 
 
-def test_a_failed_task_is_recorded_with_its_code(do: Sync, ledger: Ledger, model: str) -> None:
-    """A task that failed is at its end, and its code says whether another try can help."""
+def test_a_failed_task_is_recorded_with_its_code(
+    do: SyncRunner, ledger: Ledger, model: str
+) -> None:
+    """A failed task is recorded with its error code."""
     with pytest.raises(errors.TaskFailed):
         do(lambda client: client.run(model=model, prompt="[mock:fail=service_error]"))
     job = only(ledger)
     assert (job.state, job.code) == (JobState.FAILED, "service_error")
 
 
-def test_a_task_from_elsewhere_gets_a_job_when_it_is_waited_for(
-    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+def test_a_task_of_another_program_is_recorded_by_its_wait(
+    do: SyncRunner, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
-    """A task that another program submitted is recorded from its first wait on."""
+    """A task that another program submitted is recorded from the first wait on."""
     task = do(lambda client: client.submit(model=model, prompt="x"))
     assert ledger.delete(ledger.jobs()) == 1
     do(lambda client: client.task(task.id).wait())
@@ -113,73 +115,81 @@ def test_a_task_from_elsewhere_gets_a_job_when_it_is_waited_for(
     assert job.links
 
 
-def test_an_unknown_task_is_recorded_as_lost(do: Sync, ledger: Ledger) -> None:
-    """A task that the API doesn't know any more has nothing left to wait for."""
+def test_an_unknown_task_is_recorded_as_lost(do: SyncRunner, ledger: Ledger) -> None:
+    """A task that the API doesn't know is recorded as lost."""
     with pytest.raises(errors.NotFound):
         do(lambda client: client.task("task-unified-1756817821-nowhere1").wait())
     assert only(ledger).state is JobState.LOST
 
 
 def test_the_same_key_is_the_same_job(
-    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+    do: SyncRunner, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
-    """A key that was accepted before is not sent again: its task is handed out."""
-    order = {"model": model, "prompt": "once", "idempotency_key": OWN_KEY}
-    first = do(lambda client: client.submit(**order))
+    """A key that was accepted is not sent again; its task is returned."""
+    request_body = {"model": model, "prompt": "once", "idempotency_key": OWN_KEY}
+    first = do(lambda client: client.submit(**request_body))
     before = submitted()
-    again = do(lambda client: client.submit(**order))
+    again = do(lambda client: client.submit(**request_body))
     assert again.id == first.id
     assert submitted() == before
     assert len(ledger.jobs()) == 1
 
 
-def test_a_key_belongs_to_one_request(do: Sync, ledger: Ledger, model: str) -> None:
+def test_a_key_belongs_to_one_request(do: SyncRunner, ledger: Ledger, model: str) -> None:
     """The same key with another request is an error, and nothing is sent."""
     do(lambda client: client.submit(model=model, prompt="this", idempotency_key=OWN_KEY))
     with pytest.raises(errors.InvalidRequest, match="another request"):
         do(lambda client: client.submit(model=model, prompt="that", idempotency_key=OWN_KEY))
 
 
-def test_a_job_in_doubt_is_not_sent_again(
-    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+def test_an_uncertain_job_is_not_sent_again(
+    do: SyncRunner, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
-    """A key whose answer was lost is not sent again, and the error has what it takes to ask."""
-    order = {"model": model, "prompt": "[mock:fault=lost-response]", "idempotency_key": OWN_KEY}
+    """A key whose response was lost is not sent again, and the error has the key."""
+    request_body = {
+        "model": model,
+        "prompt": "[mock:fault=lost-response]",
+        "idempotency_key": OWN_KEY,
+    }
     with pytest.raises(errors.SubmitUncertain):
-        do(lambda client: client.submit(**order))
+        do(lambda client: client.submit(**request_body))
     before = submitted()
     with pytest.raises(errors.SubmitUncertain) as caught:
-        do(lambda client: client.submit(**order))
+        do(lambda client: client.submit(**request_body))
     assert caught.value.idempotency_key == OWN_KEY
     assert submitted() == before
 
 
-def test_a_job_in_doubt_is_sent_again_where_that_is_asked_for(
-    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+def test_an_uncertain_job_is_sent_again_if_requested(
+    do: SyncRunner, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
-    """`resubmit_uncertain` sends what an earlier call left in doubt, and it stays one job."""
-    order = {"model": model, "prompt": "[mock:fault=lost-response]", "idempotency_key": OWN_KEY}
+    """`resubmit_uncertain` sends an uncertain job again, and it stays one job."""
+    request_body = {
+        "model": model,
+        "prompt": "[mock:fault=lost-response]",
+        "idempotency_key": OWN_KEY,
+    }
     with pytest.raises(errors.SubmitUncertain):
-        do(lambda client: client.submit(**order))
+        do(lambda client: client.submit(**request_body))
     with pytest.raises(errors.SubmitUncertain, match="was sent once with"):
-        do(lambda client: client.submit(**order, resubmit_uncertain=True), retry_timeout=0)
+        do(lambda client: client.submit(**request_body, resubmit_uncertain=True), retry_timeout=0)
     assert only(ledger).uncertain
     assert submitted() == 1
 
 
-def test_a_refused_job_may_be_sent_again(do: Sync, ledger: Ledger, model: str) -> None:
-    """A refusal charged nothing, so its key may be used once more."""
-    order = {"model": model, "prompt": "[mock:code=400]", "idempotency_key": OWN_KEY}
+def test_a_rejected_job_may_be_sent_again(do: SyncRunner, ledger: Ledger, model: str) -> None:
+    """A rejected job was not charged, so its key may be used again."""
+    request_body = {"model": model, "prompt": "[mock:code=400]", "idempotency_key": OWN_KEY}
     for _ in range(2):
         with pytest.raises(errors.BadRequest):
-            do(lambda client: client.submit(**order))
+            do(lambda client: client.submit(**request_body))
     assert only(ledger).state is JobState.REJECTED
 
 
 def test_files_saved_later_are_recorded(
-    do: Sync, ledger: Ledger, model: str, tmp_path: Path
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
-    """Files that are downloaded from a result count as much as those of a run."""
+    """Files downloaded from a result are recorded like those of a run."""
     result = do(lambda client: client.run(model=model, prompt="x"))
     assert only(ledger).state is JobState.COMPLETED
     assert only(ledger).finished
@@ -198,10 +208,10 @@ def _download(client: object, task_id: str, folder: Path) -> object:
     return run()
 
 
-def test_the_key_is_never_stored(
-    do: Sync, path: Path, model: str, tmp_path: Path, api_key: str
+def test_the_api_key_is_never_stored(
+    do: SyncRunner, path: Path, model: str, tmp_path: Path, api_key: str
 ) -> None:
-    """No file of the ledger holds the API key."""
+    """No file of the ledger contains the API key."""
     do(lambda client: client.run(model=model, prompt="x", output_dir=tmp_path / "out"))
     files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
     assert path in files
@@ -209,7 +219,7 @@ def test_the_key_is_never_stored(
 
 
 def test_prompts_can_be_left_out(mock: MockServer, api_key: str, path: Path, model: str) -> None:
-    """With `keep_prompts=False` no file of the ledger holds a prompt."""
+    """With `keep_prompts=False` no file of the ledger contains a prompt."""
     secret = "a very private unicorn"
     with (
         Ledger(path, keep_prompts=False) as ledger,
@@ -222,13 +232,13 @@ def test_prompts_can_be_left_out(mock: MockServer, api_key: str, path: Path, mod
         assert not any(secret.encode() in file.read_bytes() for file in files)
 
 
-def test_the_ledger_is_for_its_owner_alone(ledger: Ledger, path: Path) -> None:
-    """Nobody else may read the ledger: prompts and links are in it."""
+def test_the_ledger_is_private(ledger: Ledger, path: Path) -> None:
+    """Other users may not read the ledger."""
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_nothing_is_sent_where_the_intent_cannot_be_kept(
-    do: Sync, ledger: Ledger, path: Path, model: str, submitted: Callable[[], int]
+def test_nothing_is_sent_if_the_intent_cannot_be_recorded(
+    do: SyncRunner, ledger: Ledger, path: Path, model: str, submitted: Callable[[], int]
 ) -> None:
     """Without a record there is no submission."""
     before = submitted()
@@ -241,8 +251,8 @@ def test_nothing_is_sent_where_the_intent_cannot_be_kept(
     assert submitted() == before
 
 
-def test_one_look_tells_the_ledger_as_well(do: Sync, ledger: Ledger, model: str) -> None:
-    """Whoever looks by itself, and never waits, leaves what it saw, and that a task is gone."""
+def test_a_single_poll_is_recorded(do: SyncRunner, ledger: Ledger, model: str) -> None:
+    """A poll without a wait is recorded."""
     task = do(lambda client: client.submit(model=model, prompt="[mock:progression=polls=2] x"))
     do(lambda client: client.task(task.id).refresh())
     assert only(ledger).status == "processing"
@@ -250,10 +260,10 @@ def test_one_look_tells_the_ledger_as_well(do: Sync, ledger: Ledger, model: str)
     assert only(ledger).state is JobState.COMPLETED
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
-    do: Sync, ledger: Ledger, model: str, tmp_path: Path, submitted: Callable[[], int]
+def test_a_directory_that_cannot_be_written_is_an_error_before_the_submission(
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path, submitted: Callable[[], int]
 ) -> None:
-    """A run whose files could not be saved is not begun: nothing is sent, recorded or paid."""
+    """A run whose files could not be saved is not started: nothing is sent or recorded."""
     (tmp_path / "taken").write_text("a file")
     for folder in (tmp_path / "taken", tmp_path / "taken" / "out"):
         with pytest.raises(errors.ConfigurationError, match="nothing was sent"):
@@ -261,15 +271,15 @@ def test_a_folder_that_cannot_be_written_is_told_before_the_submission(
     assert submitted() == 0
     assert ledger.jobs() == []
     do(lambda client: client.run(model=model, prompt="x", output_dir=tmp_path / "new" / "out"))
-    assert len(list((tmp_path / "new" / "out").iterdir())) == 1, "the probe is gone"
+    assert len(list((tmp_path / "new" / "out").iterdir())) == 1, "the test file was removed"
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 429, 500, 503])
-def test_an_id_that_came_with_an_error_is_recorded(
-    do: Sync, ledger: Ledger, model: str, status: int
+def test_a_task_id_in_an_error_response_is_recorded(
+    do: SyncRunner, ledger: Ledger, model: str, status: int
 ) -> None:
-    """Whatever the status, a task that was named is kept, resumed, and not paid for again."""
-    order = {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
+    """A task id in any error response is recorded, and the task is resumed, not resubmitted."""
+    request_body = {"model": model, "prompt": "x", "idempotency_key": OWN_KEY}
     task_id = "task-unified-1760000000-abcd1234"
     body = {"error": {"code": status, "message": "no"}, "data": {"task_id": task_id}}
     with MisbehavingServer(
@@ -277,12 +287,12 @@ def test_an_id_that_came_with_an_error_is_recorded(
     ) as server:
         given = {"base_url": server.url}
         with pytest.raises(errors.SubmitUncertain) as caught:
-            do(lambda client: client.submit(**order), **given)
+            do(lambda client: client.submit(**request_body), **given)
         assert caught.value.task_id == task_id
         job = only(ledger)
         assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, task_id, None)
         assert str(status) in job.reason
-        assert do(lambda client: client.submit(**order), **given).id == task_id
+        assert do(lambda client: client.submit(**request_body), **given).id == task_id
         assert server.count("POST") == 1
         (ending,) = do(lambda client: client.resume_all(), **given)
         assert (ending.error, ending.job.state) == (None, JobState.COMPLETED)

@@ -1,4 +1,4 @@
-"""What a resume leaves is told, and nothing that was paid for is given up before its time."""
+"""A resume reports what remains, and gives up no task before its files expire."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.ledger.test_commands import Shell
+from tests.ledger.test_commands import LedgerCommand
 from wanflow import Client, errors
 from wanflow.ledger import JobState, Ledger
 from wanflow.ledger.export import isoformat
@@ -18,14 +18,14 @@ from wanflow.ledger.export import isoformat
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.ledger.conftest import Sync
+    from tests.ledger.conftest import SyncRunner
     from wanflow.mock import MockServer
 
 _DAY = 24 * 3600
 
 
-def complete(do: Sync, model: str, *prompts: str) -> list[str]:
-    """Make tasks and wait for them, as a process that is killed before it saved any file."""
+def complete(do: SyncRunner, model: str, *prompts: str) -> list[str]:
+    """Complete tasks like a process that is killed before it saves files."""
 
     names: list[str] = []
     for prompt in prompts:
@@ -47,10 +47,10 @@ def states(ledger: Ledger) -> list[str]:
     return [str(job.state) for job in ledger.jobs()]
 
 
-def test_files_that_nobody_saved_are_saved_where_a_folder_is_named(
-    do: Sync, ledger: Ledger, path: Path, model: str, tmp_path: Path
+def test_unsaved_files_are_saved_if_a_directory_is_given(
+    do: SyncRunner, ledger: Ledger, path: Path, model: str, tmp_path: Path
 ) -> None:
-    """Tasks that completed unsaved were paid for: those whose links die first come first."""
+    """The files of completed tasks are saved, those whose URLs expire first, first."""
     early, later, late = complete(do, model, "a", "b", "c")
     age(path, 3600, late)
     age(path, 60, later)
@@ -65,10 +65,10 @@ def test_files_that_nobody_saved_are_saved_where_a_folder_is_named(
     assert endings.remaining.files == 0
 
 
-def test_files_whose_links_have_died_are_not_asked_for(
-    do: Sync, ledger: Ledger, path: Path, model: str, tmp_path: Path
+def test_files_whose_urls_have_expired_are_not_requested(
+    do: SyncRunner, ledger: Ledger, path: Path, model: str, tmp_path: Path
 ) -> None:
-    """Where nobody wanted the files in their time, there is nothing left to take up, or to tell."""
+    """Tasks whose URLs have expired are neither resumed nor reported."""
     complete(do, model, "a")
     age(path, _DAY + 1)
     endings = do(lambda client: client.resume_all(tmp_path / "out"))
@@ -76,51 +76,59 @@ def test_files_whose_links_have_died_are_not_asked_for(
     assert endings.remaining.files == 0
 
 
-def test_the_command_says_what_is_unsaved_until_when_and_how_to_save_it(
-    do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer, api_key: str, tmp_path: Path
+def test_the_command_reports_unsaved_files_and_how_to_save_them(
+    do: SyncRunner,
+    ledger: Ledger,
+    path: Path,
+    model: str,
+    mock: MockServer,
+    api_key: str,
+    tmp_path: Path,
 ) -> None:
-    """The printed command saves them; the list has their expiry and cost beside the task."""
+    """The printed command saves them; the list has their expiry and cost."""
     (name,) = complete(do, model, "a")
     (job,) = ledger.jobs()
     until = isoformat(job.links_expire_at)
     assert until is not None
-    shell = Shell(path, mock, api_key)
-    said = shell("resume").stderr
+    ledger_command = LedgerCommand(path, mock, api_key)
+    said = ledger_command("resume").stderr
     assert "1 file is not saved" in said
     assert until in said
     assert f"wanflow ledger resume --output-dir out --ledger {path}" in said
-    (row,) = shell("list").stdout.splitlines()
+    (row,) = ledger_command("list").stdout.splitlines()
     assert name in row
     assert f"{job.credits:g} credits" in row
     assert f"links are valid until {until}" in row
-    event = json.loads(shell("resume", "--json").stdout)
+    event = json.loads(ledger_command("resume", "--json").stdout)
     assert (event["event"], event["files"], event["expires"]) == ("remaining", 1, until)
-    assert "1 resumed" in shell("resume", "--output-dir", str(tmp_path / "out")).stderr
+    assert "1 resumed" in ledger_command("resume", "--output-dir", str(tmp_path / "out")).stderr
     assert states(ledger) == ["saved"]
 
 
-def test_jobs_of_another_server_are_told_and_no_key_is_sent_there(
-    do: Sync, path: Path, model: str, mock: MockServer, api_key: str
+def test_jobs_of_another_server_are_reported_and_get_no_key(
+    do: SyncRunner, path: Path, model: str, mock: MockServer, api_key: str
 ) -> None:
-    """A resume at another address takes nothing up, and says whose the jobs are."""
+    """A resume with another base URL resumes nothing, and names the server of the jobs."""
     do(lambda client: client.submit(model=model, prompt="a"))
     do(lambda client: client.submit(model=model, prompt="b"))
-    seen = mock.accounts.for_key("sent-elsewhere").submitted
-    elsewhere = Shell(path, mock, "sent-elsewhere", base_url=f"{mock.base_url}/other")
-    said = elsewhere("resume").stderr
+    seen = mock.accounts.for_key("key-for-other-server").submitted
+    other_server = LedgerCommand(
+        path, mock, "key-for-other-server", base_url=f"{mock.base_url}/other"
+    )
+    said = other_server("resume").stderr
     assert f"2 unfinished jobs belong to another server ({mock.base_url})" in said
     assert "0 resumed" in said
-    assert mock.accounts.for_key("sent-elsewhere").submitted == seen
-    assert "another server" not in Shell(path, mock, api_key)("resume").stderr
+    assert mock.accounts.for_key("key-for-other-server").submitted == seen
+    assert "another server" not in LedgerCommand(path, mock, api_key)("resume").stderr
 
 
 def test_another_key_loses_nothing(
-    do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer, tmp_path: Path
+    do: SyncRunner, ledger: Ledger, path: Path, model: str, mock: MockServer, tmp_path: Path
 ) -> None:
-    """A 404 within a task's 24 hours leaves it unfinished, and the right key finds it again."""
+    """A 404 within 24 hours leaves a task unfinished, and the right key finds it again."""
     names = [do(lambda client: client.submit(model=model, prompt="x")).id for _ in range(2)]
-    age(path, 120)  # younger ones are asked about for a minute
-    said = Shell(path, mock, uuid4().hex)(
+    age(path, 120)  # younger ones are polled for a minute
+    said = LedgerCommand(path, mock, uuid4().hex)(
         "resume", "--output-dir", str(tmp_path / "out"), code=15
     ).stderr
     assert said.count("it stays unfinished") == 2
@@ -132,17 +140,17 @@ def test_another_key_loses_nothing(
     assert [job.reason for job in ledger.jobs()] == [None, None]
 
 
-def test_a_task_unknown_after_its_time_is_lost_until_it_is_seen_alive(
-    do: Sync, ledger: Ledger, path: Path, model: str, mock: MockServer
+def test_an_unknown_task_is_lost_after_24_hours_until_it_is_found_again(
+    do: SyncRunner, ledger: Ledger, path: Path, model: str, mock: MockServer
 ) -> None:
-    """After 24 hours a 404 is final; a task that is seen all the same is alive again."""
+    """After 24 hours a 404 means lost; a task that is found again is accepted again."""
     name = do(lambda client: client.submit(model=model, prompt="[mock:progression=polls=2] x")).id
     age(path, _DAY + 1)
     with (
-        Client(uuid4().hex, mock.base_url, ledger=ledger) as stranger,
+        Client(uuid4().hex, mock.base_url, ledger=ledger) as other_client,
         pytest.raises(errors.NotFound),
     ):
-        stranger.task(name).wait()
+        other_client.task(name).wait()
     assert states(ledger) == ["lost"]
     do(lambda client: client.task(name).refresh())
     assert ledger.jobs()[0].state is JobState.ACCEPTED

@@ -1,4 +1,4 @@
-"""Whatever isn't finished is taken up, once, and nothing is paid for twice."""
+"""Unfinished jobs are resumed once, and none is charged twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.ledger.conftest import Sync
+    from tests.ledger.conftest import SyncRunner
     from wanflow.mock import MockServer
 
 
@@ -24,9 +24,9 @@ def states(ledger: Ledger) -> list[str]:
 
 
 def test_a_known_task_is_waited_for_and_its_files_are_saved(
-    do: Sync, ledger: Ledger, model: str, tmp_path: Path
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
-    """A task that was accepted is brought to its end, its files where they were wanted."""
+    """An accepted task is waited for, and its files are saved."""
     do(lambda client: client.submit(model=model, prompt="x", extra={"n": 2}))
     endings = do(lambda client: client.resume_all(tmp_path / "out"))
     assert [ending.error for ending in endings] == [None]
@@ -35,17 +35,17 @@ def test_a_known_task_is_waited_for_and_its_files_are_saved(
     assert all(file.path.stat().st_size == file.size for file in ledger.jobs()[0].files)
 
 
-def test_what_is_finished_is_left_alone(do: Sync, ledger: Ledger, model: str) -> None:
+def test_a_finished_job_is_not_resumed(do: SyncRunner, ledger: Ledger, model: str) -> None:
     """A second resume has nothing to do."""
     do(lambda client: client.submit(model=model, prompt="x"))
     assert len(do(lambda client: client.resume_all())) == 1
     assert do(lambda client: client.resume_all()) == []
 
 
-def test_a_doubt_is_told_and_not_sent_again(
-    do: Sync, ledger: Ledger, model: str, submitted: Callable[[], int]
+def test_an_uncertain_job_is_reported_and_not_sent_again(
+    do: SyncRunner, ledger: Ledger, model: str, submitted: Callable[[], int]
 ) -> None:
-    """A submission whose answer was lost stays as it is, and shows what it takes to ask."""
+    """A submission whose response was lost stays uncertain, and the error has its key."""
     with pytest.raises(errors.SubmitUncertain):
         do(lambda client: client.submit(model=model, prompt="[mock:fault=lost-response]"))
     before = submitted()
@@ -56,10 +56,10 @@ def test_a_doubt_is_told_and_not_sent_again(
     assert submitted() == before
 
 
-def test_a_doubt_is_sent_again_where_that_is_asked_for_and_charged_once_where_keys_are_honoured(
+def test_an_uncertain_job_is_sent_again_if_requested_and_charged_once(
     ledger: Ledger, model: str, tmp_path: Path, mock: MockServer, api_key: str
 ) -> None:
-    """With the same key, a server that honours keys finds the task that it had made."""
+    """With the same key, a server that honours keys returns the first task."""
     rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
     try:
         with Client(api_key, mock.base_url, ledger=ledger) as client:
@@ -73,10 +73,10 @@ def test_a_doubt_is_sent_again_where_that_is_asked_for_and_charged_once_where_ke
     assert mock.accounts.for_key(api_key).submitted == 1
 
 
-def test_a_refusal_of_the_second_try_leaves_the_doubt(
+def test_a_job_stays_uncertain_if_its_resubmission_is_rejected(
     ledger: Ledger, model: str, mock: MockServer, api_key: str
 ) -> None:
-    """That a second try is refused says nothing of the first, which may have been charged."""
+    """A rejected resubmission doesn't show that the first was not charged."""
     account = mock.accounts.for_key(api_key)
     rules = [
         mock.faults.add("lost-response", count=1, account=account),
@@ -94,10 +94,10 @@ def test_a_refusal_of_the_second_try_leaves_the_doubt(
     assert states(ledger) == ["uncertain"]
 
 
-def test_a_doubt_without_its_prompt_stays_one(
+def test_an_uncertain_job_without_its_prompt_stays_uncertain(
     path: Path, model: str, mock: MockServer, api_key: str
 ) -> None:
-    """What was recorded without its prompt can't be sent again."""
+    """A job recorded without its prompt can't be sent again."""
     rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
     try:
         with (
@@ -112,16 +112,16 @@ def test_a_doubt_without_its_prompt_stays_one(
     assert isinstance(ending.error, errors.SubmitUncertain)
 
 
-def test_one_job_that_fails_costs_the_others_nothing(
-    do: Sync, ledger: Ledger, model: str, tmp_path: Path
+def test_a_failed_job_does_not_affect_the_others(
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
-    """Each job has an ending of its own, and all of them are told as they come."""
+    """Each job has its own result, reported when it ends."""
     prompts = ["x", "[mock:fail=generation_timeout]", "[mock:download-fault=status=404]", "y"]
     for prompt in prompts:
         do(lambda client, prompt=prompt: client.submit(model=model, prompt=prompt))
-    told: list[Any] = []
-    endings = do(lambda client: client.resume_all(tmp_path, on_result=told.append))
-    assert told == endings
+    reported: list[Any] = []
+    endings = do(lambda client: client.resume_all(tmp_path, on_result=reported.append))
+    assert reported == endings
     assert sorted(states(ledger)) == ["completed", "failed", "saved", "saved"]
     kinds = {str(ending.job.state): type(ending.error) for ending in endings}
     assert kinds["failed"] is errors.TaskFailed
@@ -130,10 +130,10 @@ def test_one_job_that_fails_costs_the_others_nothing(
     assert [ending.job.state for ending in again] == [JobState.COMPLETED]
 
 
-def test_jobs_of_another_server_are_left_to_it(
-    do: Sync, ledger: Ledger, model: str, mock: MockServer, api_key: str
+def test_jobs_of_another_server_are_not_resumed(
+    do: SyncRunner, ledger: Ledger, model: str, mock: MockServer, api_key: str
 ) -> None:
-    """A task's id is known to the server that gave it, and nobody else is asked."""
+    """A task is queried only at the server that issued its id."""
     do(lambda client: client.submit(model=model, prompt="x"))
     with Client(api_key, f"{mock.base_url}/elsewhere", ledger=ledger) as client:
         assert client.resume_all() == []
@@ -141,26 +141,26 @@ def test_jobs_of_another_server_are_left_to_it(
 
 
 def test_a_client_without_a_ledger_has_nothing_to_resume(mock: MockServer, api_key: str) -> None:
-    """There must be a ledger, and the error says so."""
+    """The error says that a ledger is needed."""
     with Client(api_key, mock.base_url) as client, pytest.raises(errors.ConfigurationError):
         client.resume_all()
 
 
-def test_more_jobs_than_may_be_under_way_together_all_end(
-    do: Sync, ledger: Ledger, model: str
+def test_more_jobs_than_the_concurrency_limit_all_end(
+    do: SyncRunner, ledger: Ledger, model: str
 ) -> None:
-    """A bound on what is under way leaves nothing behind."""
+    """With a limit on concurrency all jobs end."""
     for _ in range(7):
         do(lambda client: client.submit(model=model, prompt="x"))
     assert len(do(lambda client: client.resume_all(max_concurrency=2))) == 7
     assert set(states(ledger)) == {"completed"}
 
 
-def test_what_expires_first_is_taken_up_first(
+def test_jobs_that_expire_first_are_resumed_first(
     mock: MockServer, api_key: str, ledger: Ledger, model: str, tmp_path: Path
 ) -> None:
-    """Results before running tasks, and the older ones first: their links die sooner."""
-    told: list[str] = []
+    """Completed tasks come before running ones, and older ones first: their URLs expire sooner."""
+    reported: list[str] = []
     with Client(api_key, mock.base_url, ledger=ledger) as client:
         running, done = (client.submit(model=model, prompt=prompt) for prompt in ("a", "b"))
         client.submit(model=model, prompt="c").wait()
@@ -169,8 +169,10 @@ def test_what_expires_first_is_taken_up_first(
         ledger.record_target_dir(mock.base_url, done.id, tmp_path)
         ledger.release_task(mock.base_url, done.id)
         endings = client.resume_all(
-            tmp_path, max_concurrency=1, on_result=lambda ending: told.append(ending.job.task_id)
+            tmp_path,
+            max_concurrency=1,
+            on_result=lambda ending: reported.append(ending.job.task_id),
         )
     assert last.finished
-    assert told == [done.id, last.task_id, running.id]
+    assert reported == [done.id, last.task_id, running.id]
     assert [ending.error for ending in endings] == [None] * 3

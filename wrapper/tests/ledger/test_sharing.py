@@ -1,4 +1,4 @@
-"""Threads and processes share a ledger: none takes another's job, and no write is lost."""
+"""Threads and processes share a ledger: a job has one owner, and no write is lost."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def accept(ledger: Ledger, number: int) -> None:
 
 @contextmanager
 def claimer(path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A process that claims whatever is unfinished, and holds it until it ends."""
+    """A process that claims all unfinished jobs, and owns them until it exits."""
     words = [sys.executable, "-c", CLAIM, str(path), SERVER]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
@@ -64,8 +64,8 @@ def claimer(path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
             process.kill()
 
 
-def test_two_processes_never_take_the_same_job(ledger: Ledger, path: Path) -> None:
-    """What a living process holds is nobody else's, and its end, however sudden, frees it."""
+def test_two_processes_never_own_the_same_job(ledger: Ledger, path: Path) -> None:
+    """A job is owned by one running process, and is free when that is killed."""
     for number in range(3):
         accept(ledger, number)
     with claimer(path) as (claimed, process):
@@ -78,15 +78,15 @@ def test_two_processes_never_take_the_same_job(ledger: Ledger, path: Path) -> No
         assert len(ledger.claim(SERVER).jobs) == 3
 
 
-def test_a_job_in_the_hands_of_another_is_not_submitted(ledger: Ledger, path: Path) -> None:
-    """The same key in two processes at once is sent by one of them."""
+def test_a_job_that_is_locked_by_another_is_not_submitted(ledger: Ledger, path: Path) -> None:
+    """The same key in two concurrent processes is sent by one of them."""
     ledger.record_intent(intent(1))
     with Ledger(path) as other, pytest.raises(errors.JobLocked):
         other.record_intent(intent(1))
 
 
-def test_an_intent_of_a_dead_process_is_a_doubt(path: Path) -> None:
-    """An intent whose process is gone may have been sent: it is a doubt, and is not sent again."""
+def test_an_intent_of_a_dead_process_is_uncertain(path: Path) -> None:
+    """An intent of an exited process may have been sent: it is uncertain, and not sent again."""
     first = Ledger(path)
     first.record_intent(intent(1))
     first.close()
@@ -97,8 +97,8 @@ def test_an_intent_of_a_dead_process_is_a_doubt(path: Path) -> None:
         assert second.jobs()[0].state is JobState.UNCERTAIN
 
 
-def test_processes_that_make_a_ledger_together_all_write(path: Path) -> None:
-    """Several processes may find no ledger and make one, and none loses a job."""
+def test_processes_that_create_a_ledger_concurrently_all_write(path: Path) -> None:
+    """Several processes may create the same ledger, and none loses a job."""
     words = [[sys.executable, "-c", WRITE, str(path), f"process-{name}"] for name in range(5)]
     processes = [subprocess.Popen(one, stderr=subprocess.PIPE, text=True) for one in words]
     troubles = [process.communicate()[1] for process in processes]
@@ -107,15 +107,15 @@ def test_processes_that_make_a_ledger_together_all_write(path: Path) -> None:
         assert len(ledger.jobs([JobState.ACCEPTED])) == 100
 
 
-def test_threads_share_commits_and_lose_nothing(ledger: Ledger) -> None:
-    """Each of many threads finds what it wrote, though they share transactions."""
+def test_threads_share_commits_without_loss(ledger: Ledger) -> None:
+    """All writes of many threads are stored, though they share transactions."""
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda number: accept(ledger, number), range(200)))
     assert len(ledger.jobs([JobState.ACCEPTED])) == 200
 
 
-def test_a_write_that_fails_costs_those_beside_it_nothing(ledger: Ledger) -> None:
-    """A task's id that is taken fails its own job's write, and no other in its transaction."""
+def test_a_failed_write_does_not_affect_concurrent_ones(ledger: Ledger) -> None:
+    """A task id that exists fails only its own write, and no other in its transaction."""
     accept(ledger, 0)
     for number in range(1, 9):
         ledger.record_intent(intent(number))
@@ -134,7 +134,7 @@ def test_a_write_that_fails_costs_those_beside_it_nothing(ledger: Ledger) -> Non
 
 
 def test_a_ledger_is_not_used_across_a_fork(ledger: Ledger, path: Path) -> None:
-    """A forked process is told to open the ledger itself."""
+    """In a forked process the error says to open the ledger again."""
     script = """
 import os, sys
 from wanflow import LedgerError
@@ -154,15 +154,15 @@ os.wait()
 
 
 def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
-    """A closed ledger is one file and its reserve; what is held and locked is given up."""
+    """A closed ledger is one file and its reserve; owned jobs are released."""
     with Ledger(path) as ledger:
         ledger.record_intent(intent(1))
         assert len(list(path.parent.glob("*.alive"))) == 1
     assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-reserve"}
 
 
-def test_a_closed_ledger_keeps_nobody_waiting(path: Path) -> None:
-    """Whoever uses it all the same hears so, each time."""
+def test_a_closed_ledger_is_an_error(path: Path) -> None:
+    """Each use of a closed ledger is an error, and doesn't block."""
     ledger = Ledger(path)
     ledger.record_intent(intent(1))
     ledger.close()
@@ -172,13 +172,13 @@ def test_a_closed_ledger_keeps_nobody_waiting(path: Path) -> None:
                 pool.submit(ledger.record_intent, intent(number)).result(10)
 
 
-def test_what_is_noted_is_written_without_another_write(ledger: Ledger, path: Path) -> None:
-    """A note needs no later write to be seen by others: half a second brings it there."""
+def test_a_buffered_update_is_written_without_another_write(ledger: Ledger, path: Path) -> None:
+    """A buffered update is written within half a second."""
     accept(ledger, 1)
     ledger.acquire_task(SERVER, "task-1")
     ledger.release_task(SERVER, "task-1")
     deadline = time.monotonic() + 20
     with Ledger(path) as other:
         while not other.claim(SERVER).jobs:
-            assert time.monotonic() < deadline, "the job is held for ever"
+            assert time.monotonic() < deadline, "the job is owned for ever"
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""What is told to a ledger together shares one commit, and is otherwise as if told one by one."""
+"""`run_in_transaction`: functions share one commit, with the effect of single calls."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def accepted(ledger: Ledger, number: int) -> None:
     ledger.record_accepted(key(number), Snapshot(f"task-{number}", "pending"), hold=True)
 
 
-class Sabotaged:
-    """The connection of a ledger, which counts commits and fails at one statement once."""
+class FailingConnection:
+    """Wraps the connection of a ledger; counts commits, and fails at a chosen statement."""
 
     def __init__(self, ledger: Ledger, at: str = "nothing", times: int = 1) -> None:
         self.real = ledger._store._connection
@@ -62,22 +62,22 @@ class Sabotaged:
         return self.real.in_transaction
 
 
-def test_many_share_one_commit(ledger: Ledger) -> None:
-    """However many there are, the disk is waited for once; each has its own result."""
+def test_many_functions_share_one_commit(ledger: Ledger) -> None:
+    """Many functions share one commit; each has its own result."""
     ledger.record_intent(intent(0))
-    connection = Sabotaged(ledger)
-    known = ledger.run_in_transaction(
+    connection = FailingConnection(ledger)
+    outcomes = ledger.run_in_transaction(
         [partial(ledger.record_intent, intent(number)) for number in range(1, MANY)]
     )
-    assert [end.error for end in known] == [None] * (MANY - 1)
+    assert [outcome.error for outcome in outcomes] == [None] * (MANY - 1)
     assert connection.commits == 1
     assert len(ledger.jobs()) == MANY
 
 
-def test_they_see_what_those_before_them_wrote(ledger: Ledger) -> None:
-    """The same submission twice is one job, and another request under its key is refused alone."""
+def test_functions_see_earlier_writes(ledger: Ledger) -> None:
+    """The same submission twice is one job; only another request with its key fails."""
     other = b'{"another": 1}'
-    ends = ledger.run_in_transaction(
+    outcomes = ledger.run_in_transaction(
         [
             partial(ledger.record_intent, intent(1)),
             partial(accepted, ledger, 1),
@@ -86,9 +86,9 @@ def test_they_see_what_those_before_them_wrote(ledger: Ledger) -> None:
             partial(ledger.record_intent, intent(2)),
         ]
     )
-    assert ends[2].value.id == "task-1"
-    assert isinstance(ends[3].error, InvalidRequest)
-    assert [ends[place].error for place in (0, 1, 2, 4)] == [None] * 4
+    assert outcomes[2].value.id == "task-1"
+    assert isinstance(outcomes[3].error, InvalidRequest)
+    assert [outcomes[index].error for index in (0, 1, 2, 4)] == [None] * 4
     assert {job.key: job.state for job in ledger.jobs()} == {
         key(1): JobState.ACCEPTED,
         key(2): JobState.INTENT,
@@ -96,53 +96,54 @@ def test_they_see_what_those_before_them_wrote(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("at", ["COMMIT", "UPDATE", "INSERT INTO file", "SAVEPOINT"])
-def test_a_commit_that_fails_costs_nothing_but_itself(ledger: Ledger, at: str) -> None:
-    """Each is told again by itself, and nothing that was noted before is lost."""
+def test_a_failed_commit_is_repeated_one_by_one(ledger: Ledger, at: str) -> None:
+    """Each function is called again by itself, and no buffered update is lost."""
     for number in range(3):
         ledger.record_intent(intent(number))
         accepted(ledger, number)
         ended = Snapshot(f"task-{number}", "completed", progress=100, urls=("http://h/1.png",))
         ledger.record_done(SERVER, ended)
-    Sabotaged(ledger, at)
+    FailingConnection(ledger, at)
     file = File(0, Path("/files/1.png"), 3, "ab" * 32)
-    ends = ledger.run_in_transaction(
+    outcomes = ledger.run_in_transaction(
         [partial(ledger.record_files, SERVER, f"task-{number}", [file]) for number in range(3)]
     )
-    assert ends == [Outcome()] * 3
+    assert outcomes == [Outcome()] * 3
     found = [(job.state, job.progress, job.files) for job in ledger.jobs()]
     assert found == [(JobState.SAVED, 100, (file,))] * 3
 
 
-def test_what_can_not_be_kept_says_so_and_is_not_taken_for_kept(ledger: Ledger) -> None:
-    """Where the second try fails as well, its caller is told, and later writes go to the disk."""
+def test_a_write_that_fails_twice_is_an_error(ledger: Ledger) -> None:
+    """If the second attempt fails, too, its caller gets the error; a later write succeeds."""
     ledger.record_intent(intent(1))
-    # The shared commit, and the one of its own.
-    Sabotaged(ledger, "UPDATE", times=2)
-    (end,) = ledger.run_in_transaction([partial(accepted, ledger, 1)])
-    assert isinstance(end.error, LedgerError)
+    # The shared commit, and the single one.
+    FailingConnection(ledger, "UPDATE", times=2)
+    (outcome,) = ledger.run_in_transaction([partial(accepted, ledger, 1)])
+    assert isinstance(outcome.error, LedgerError)
     assert not ledger.is_cached(SERVER, "task-1")
     accepted(ledger, 1)
     assert ledger.jobs()[0].state is JobState.ACCEPTED
 
 
 def test_a_locked_file_is_an_error_for_each(ledger: Ledger, path: Path) -> None:
-    """Where no transaction can begin, no function is called, and each caller hears why."""
+    """If no transaction can begin, no function is called, and each has the error."""
     ledger.record_intent(intent(0))
     ledger._store._connection.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     called: list[int] = []
-    ends = ledger.run_in_transaction([partial(called.append, number) for number in range(3)])
+    outcomes = ledger.run_in_transaction([partial(called.append, number) for number in range(3)])
     other.execute("ROLLBACK")
     other.close()
     assert called == []
-    assert ["locked" in str(end.error) for end in ends] == [True] * 3
+    assert ["locked" in str(outcome.error) for outcome in outcomes] == [True] * 3
     assert [
-        end.error for end in ledger.run_in_transaction([partial(ledger.record_intent, intent(1))])
+        outcome.error
+        for outcome in ledger.run_in_transaction([partial(ledger.record_intent, intent(1))])
     ] == [None]
 
 
-moves = st.tuples(
+calls_of_jobs = st.tuples(
     st.sampled_from(
         [
             "record_intent",
@@ -159,7 +160,7 @@ moves = st.tuples(
 )
 
 
-def move(ledger: Ledger, name: str, number: int) -> object:
+def call(ledger: Ledger, name: str, number: int) -> object:
     task = f"task-{number}"
     snapshot = Snapshot(task, "completed", progress=100, urls=("http://h/1.png",))
     arguments: dict[str, tuple[object, ...]] = {
@@ -176,34 +177,35 @@ def move(ledger: Ledger, name: str, number: int) -> object:
     return getattr(ledger, name)(*arguments[name])
 
 
-def told(ledger: Ledger, taken: Sequence[tuple[str, int]]) -> list[object]:
-    functions = [partial(move, ledger, *one) for one in taken]
+def run_together(ledger: Ledger, steps: Sequence[tuple[str, int]]) -> list[object]:
+    functions = [partial(call, ledger, *one) for one in steps]
     return [
-        type(end.error) if end.error else end.value for end in ledger.run_in_transaction(functions)
+        type(outcome.error) if outcome.error else outcome.value
+        for outcome in ledger.run_in_transaction(functions)
     ]
 
 
 @settings(max_examples=60, deadline=None)
-@given(steps=st.lists(moves, max_size=14), cut=st.integers(1, 5))
-def test_together_is_as_one_by_one(steps: list[tuple[str, int]], cut: int) -> None:
-    """Whatever is told, in whatever groups, the ledger says the same as if told one by one."""
+@given(steps=st.lists(calls_of_jobs, max_size=14), cut=st.integers(1, 5))
+def test_groups_equal_single_calls(steps: list[tuple[str, int]], cut: int) -> None:
+    """Calls in groups of any size have the effect of single calls."""
     with tempfile.TemporaryDirectory() as name:
         found = []
         for size in (1, cut):
             with Ledger(Path(name) / f"{size}-{len(found)}.db") as ledger:
                 groups = [steps[at : at + size] for at in range(0, len(steps), size)]
-                ends = [end for group in groups for end in told(ledger, group)]
+                outcomes = [outcome for group in groups for outcome in run_together(ledger, group)]
                 jobs = [
                     (job.key, job.state, job.task_id, job.progress, job.links, job.files)
                     for job in ledger.jobs()
                 ]
-                found.append((ends, jobs))
+                found.append((outcomes, jobs))
         assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_those_who_wait_for_a_thread_share_the_next(backend: str) -> None:
-    """One thread does all that came while it was busy; each caller gets its own end."""
+def test_waiting_callers_share_the_next_group(backend: str) -> None:
+    """Calls that arrive while the thread is busy form a group; each caller gets its own result."""
     calls: list[int] = []
     threads: set[int] = set()
 
@@ -212,17 +214,17 @@ def test_those_who_wait_for_a_thread_share_the_next(backend: str) -> None:
         threads.add(threading.get_ident())
         return [_ended(function) for function in functions]
 
-    async def ask(company: BatchExecutor, number: int, found: dict[int, object]) -> None:
+    async def submit(executor: BatchExecutor, number: int, found: dict[int, object]) -> None:
         try:
-            found[number] = await company.submit(partial(_half, number), group)
+            found[number] = await executor.submit(partial(_half, number), group)
         except ValueError as error:
             found[number] = str(error)
 
     async def main() -> dict[int, object]:
-        company, found = BatchExecutor(), dict[int, object]()
+        executor, found = BatchExecutor(), dict[int, object]()
         async with anyio.create_task_group() as tasks:
             for number in range(MANY):
-                tasks.start_soon(ask, company, number, found)
+                tasks.start_soon(submit, executor, number, found)
         return found
 
     found = anyio.run(main, backend=backend)
@@ -233,24 +235,24 @@ def test_those_who_wait_for_a_thread_share_the_next(backend: str) -> None:
         assert len(calls) < MANY / 2
 
 
-def test_what_is_begun_is_done_whoever_is_cancelled() -> None:
-    """A cancelled caller leaves its function to be done, and the others' ends to be told."""
+def test_a_cancelled_caller_does_not_cancel_its_function() -> None:
+    """The function of a cancelled caller still runs, and so do the others."""
     done: list[int] = []
-    gate = threading.Event()
+    release = threading.Event()
 
     def group(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        assert gate.wait(20)
+        assert release.wait(20)
         return [_ended(function) for function in functions]
 
     async def main() -> None:
-        company = BatchExecutor()
+        executor = BatchExecutor()
         async with anyio.create_task_group() as tasks:
             with anyio.CancelScope() as scope:
-                tasks.start_soon(company.submit, partial(done.append, 1), group)
-                tasks.start_soon(company.submit, partial(done.append, 2), group)
+                tasks.start_soon(executor.submit, partial(done.append, 1), group)
+                tasks.start_soon(executor.submit, partial(done.append, 2), group)
                 await anyio.sleep(0.05)
                 tasks.cancel_scope.cancel()
-                gate.set()
+                release.set()
             assert scope is not None
 
     anyio.run(main)

@@ -1,4 +1,4 @@
-"""What can't be written costs its own entry and no other, whatever it is and whatever it raises."""
+"""A value that can't be written fails its own job, and no other."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SERVER = "http://api.example/v1"
-HALF = "half of a pair: \ud83d"
+SURROGATE = "lone surrogate: \ud83d"
 HUGE = 2**70
 
 
-class Odd:
-    """A value of a type that no database knows."""
+class Unsupported:
+    """A value of a type that no database supports."""
 
 
 def intent(number: int, **more: Any) -> SubmissionIntent:
@@ -58,17 +58,23 @@ def file_of(number: int, **more: Any) -> File:
     )
 
 
-# Each way to tell a ledger something that no database can hold.
-POISON: dict[str, Callable[[Ledger, int], object]] = {
-    "intend: half a pair in the name": lambda one, n: one.record_intent(intent(n, name=HALF)),
-    "intend: half a pair in the model": lambda one, n: one.record_intent(intent(n, model=HALF)),
-    "intend: a huge attempt": lambda one, n: one.record_intent(intent(n, name="n", attempt=HUGE)),
-    "intend: an odd model": lambda one, n: one.record_intent(intent(n, model=Odd())),
-    "intend: a body that is no JSON": lambda one, n: one.record_intent(
-        intent(n, body={"a": Odd()})
+# Each call with a value that no database can store.
+UNWRITABLE: dict[str, Callable[[Ledger, int], object]] = {
+    "intend: a lone surrogate in the name": lambda one, n: one.record_intent(
+        intent(n, name=SURROGATE)
     ),
-    "accepted: half a pair in the id": lambda one, n: one.record_accepted(
-        key(n), Snapshot(HALF + str(n), "pending"), hold=True
+    "intend: a lone surrogate in the model": lambda one, n: one.record_intent(
+        intent(n, model=SURROGATE)
+    ),
+    "intend: a huge attempt": lambda one, n: one.record_intent(intent(n, name="n", attempt=HUGE)),
+    "intend: an unsupported model": lambda one, n: one.record_intent(
+        intent(n, model=Unsupported())
+    ),
+    "intend: a body that is not JSON": lambda one, n: one.record_intent(
+        intent(n, body={"a": Unsupported()})
+    ),
+    "accepted: a lone surrogate in the id": lambda one, n: one.record_accepted(
+        key(n), Snapshot(SURROGATE + str(n), "pending"), hold=True
     ),
     "accepted: the id of another": lambda one, n: one.record_accepted(
         key(n), Snapshot(task(0), "pending"), hold=True
@@ -76,23 +82,29 @@ POISON: dict[str, Callable[[Ledger, int], object]] = {
     "accepted: a huge progress": lambda one, n: one.record_accepted(
         key(n), Snapshot(task(n), "pending", progress=HUGE), hold=True
     ),
-    "seen: a huge progress": lambda one, n: one.record_poll(SERVER, done(n, progress=HUGE)),
-    "seen: half a pair in the model": lambda one, n: one.record_poll(SERVER, done(n, model=HALF)),
-    "ended: a huge moment": lambda one, n: one.record_done(SERVER, done(n, created=HUGE)),
-    "ended: an odd model": lambda one, n: one.record_done(SERVER, done(n, model=Odd())),
-    "hold: half a pair in the id": lambda one, n: one.acquire_task(SERVER, HALF + str(n)),
-    "saved: a digest that is none": lambda one, n: one.record_files(
+    "poll: a huge progress": lambda one, n: one.record_poll(SERVER, done(n, progress=HUGE)),
+    "poll: a lone surrogate in the model": lambda one, n: one.record_poll(
+        SERVER, done(n, model=SURROGATE)
+    ),
+    "ended: a huge time": lambda one, n: one.record_done(SERVER, done(n, created=HUGE)),
+    "ended: an unsupported model": lambda one, n: one.record_done(
+        SERVER, done(n, model=Unsupported())
+    ),
+    "acquire: a lone surrogate in the id": lambda one, n: one.acquire_task(
+        SERVER, SURROGATE + str(n)
+    ),
+    "saved: an invalid digest": lambda one, n: one.record_files(
         SERVER, task(n), [file_of(n, sha256="no digest")]
     ),
     "saved: a huge size": lambda one, n: one.record_files(SERVER, task(n), [file_of(n, size=HUGE)]),
-    "saved: half a pair in a name": lambda one, n: one.record_files(
-        SERVER, task(n), [file_of(n, path=Path("/files") / HALF)]
+    "saved: a lone surrogate in a name": lambda one, n: one.record_files(
+        SERVER, task(n), [file_of(n, path=Path("/files") / SURROGATE)]
     ),
 }
 
 
-def whole(ledger: Ledger, number: int) -> None:
-    """A job from its beginning to its end."""
+def record_job(ledger: Ledger, number: int) -> None:
+    """Record a job from its intent to its files."""
     ledger.record_intent(intent(number))
     ledger.record_accepted(key(number), Snapshot(task(number), "pending"), hold=True)
     ledger.record_poll(SERVER, Snapshot(task(number), "processing", progress=50))
@@ -101,79 +113,81 @@ def whole(ledger: Ledger, number: int) -> None:
     ledger.release_task(SERVER, task(number))
 
 
-def poisoned(ledger: Ledger, number: int, poison: Callable[[Ledger, int], object]) -> str:
-    """A job into which something comes that can't be written; what became of it."""
+def record_invalid_job(
+    ledger: Ledger, number: int, write_invalid: Callable[[Ledger, int], object]
+) -> str:
+    """Record a job with a value that can't be written; return the error's name, or ''."""
     try:
         ledger.record_intent(intent(number))
-        poison(ledger, number)
+        write_invalid(ledger, number)
         ledger.find(key(number))
     except Exception as error:
         return type(error).__name__
     return ""
 
 
-@pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
-@pytest.mark.parametrize("shared", [False, True], ids=["threads", "together"])
-def test_a_poisoned_entry_costs_itself_alone(
-    ledger: Ledger, poison: Callable[[Ledger, int], object], shared: bool
+@pytest.mark.parametrize("write_invalid", UNWRITABLE.values(), ids=UNWRITABLE)
+@pytest.mark.parametrize("shared", [False, True], ids=["threads", "transaction"])
+def test_an_unwritable_value_fails_only_its_own_job(
+    ledger: Ledger, write_invalid: Callable[[Ledger, int], object], shared: bool
 ) -> None:
-    """Every other job that is written beside it is whole, and so is each that comes after."""
-    whole(ledger, 0)
+    """Every other job, concurrent or later, is complete."""
+    record_job(ledger, 0)
     numbers = range(1, 25)
     jobs = [
-        partial(poisoned, ledger, number, poison)
+        partial(record_invalid_job, ledger, number, write_invalid)
         if number % 5 == 3
-        else partial(whole, ledger, number)
+        else partial(record_job, ledger, number)
         for number in numbers
     ]
     if shared:
-        ends = ledger.run_in_transaction(jobs)
-        assert [end.error for n, end in zip(numbers, ends, strict=True) if n % 5 != 3] == [
-            None
-        ] * 19
+        outcomes = ledger.run_in_transaction(jobs)
+        assert [
+            outcome.error for n, outcome in zip(numbers, outcomes, strict=True) if n % 5 != 3
+        ] == [None] * 19
     else:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda job: job(), jobs))
-    whole(ledger, 99)
+    record_job(ledger, 99)
     saved = {job.key for job in ledger.jobs([JobState.SAVED]) if len(job.files) == 1}
     assert {key(n) for n in (0, *numbers, 99) if n % 5 != 3} <= saved
 
 
-def test_what_cannot_be_written_is_an_error_of_the_ledger(ledger: Ledger) -> None:
-    """Who told it hears of it in the ledger's own words, and what was there stays."""
+def test_an_unwritable_value_is_a_ledger_error(ledger: Ledger) -> None:
+    """The caller gets a LedgerError, and what was stored before is kept."""
     ledger.record_intent(intent(1))
     with pytest.raises(LedgerError, match="can't be stored"):
-        ledger.record_accepted(key(1), Snapshot(HALF, "pending"), hold=False)
+        ledger.record_accepted(key(1), Snapshot(SURROGATE, "pending"), hold=False)
     assert ledger.find(key(1)).state is JobState.INTENT
     ledger.record_accepted(key(1), Snapshot(task(1), "pending"), hold=False)
 
 
-words = st.sampled_from([*POISON, *["good"] * len(POISON)])
+words = st.sampled_from([*UNWRITABLE, *["valid"] * len(UNWRITABLE)])
 
 
 @settings(max_examples=25)
 @given(st.lists(words, min_size=4, max_size=30), st.integers(1, 8))
-def test_any_mixture_of_good_and_poisoned_keeps_the_good(taken: list[str], threads: int) -> None:
-    """Whatever order and company they come in."""
+def test_any_mixture_keeps_the_valid_jobs(kinds: list[str], threads: int) -> None:
+    """In any order, all valid jobs are kept."""
     with tempfile.TemporaryDirectory() as folder, Ledger(Path(folder) / "l.db") as ledger:
-        whole(ledger, 0)
+        record_job(ledger, 0)
 
         def do(number: int) -> None:
-            word = taken[number - 1]
-            if word == "good":
-                whole(ledger, number)
+            word = kinds[number - 1]
+            if word == "valid":
+                record_job(ledger, number)
             else:
-                poisoned(ledger, number, POISON[word])
+                record_invalid_job(ledger, number, UNWRITABLE[word])
 
-        numbers = range(1, len(taken) + 1)
+        numbers = range(1, len(kinds) + 1)
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(do, numbers))
         saved = {job.key for job in ledger.jobs([JobState.SAVED])}
-        assert {key(n) for n in numbers if taken[n - 1] == "good"} <= saved
+        assert {key(n) for n in numbers if kinds[n - 1] == "valid"} <= saved
 
 
-def test_a_disk_that_fails_costs_no_note(ledger: Ledger, path: Path) -> None:
-    """What was noted and could not be written is written later."""
+def test_a_failed_write_loses_no_buffered_update(ledger: Ledger, path: Path) -> None:
+    """A buffered update that could not be written is written later."""
     for number in range(3):
         ledger.record_intent(intent(number))
         ledger.record_accepted(key(number), Snapshot(task(number), "pending"), hold=True)
@@ -188,9 +202,9 @@ def test_a_disk_that_fails_costs_no_note(ledger: Ledger, path: Path) -> None:
     assert [job.progress for job in ledger.jobs()] == [50] * 3
 
 
-@pytest.mark.parametrize("text", [HALF, "\x00", "a\x1b[31mb", "\U0001f600"])
+@pytest.mark.parametrize("text", [SURROGATE, "\x00", "a\x1b[31mb", "\U0001f600"])
 def test_a_reason_of_any_text_is_kept_readable(ledger: Ledger, text: str) -> None:
-    """What people read is written with replacement."""
+    """Invalid characters of a message are replaced."""
     ledger.record_intent(intent(1))
     ledger.record_accepted(key(1), Snapshot(task(1), "pending"), hold=False)
     ledger.record_done(SERVER, Snapshot(task(1), "failed", failure=TaskFailure("code", text)))
@@ -201,7 +215,7 @@ def test_a_reason_of_any_text_is_kept_readable(ledger: Ledger, text: str) -> Non
 
 @pytest.mark.parametrize("links", [("http://h/\ud83d.png",), ("http://h/ü.png", "x")])
 def test_links_of_any_text_are_read_back_equal(ledger: Ledger, links: tuple[str, ...]) -> None:
-    """They lead to what was paid for."""
+    """URLs are stored without loss."""
     ledger.record_intent(intent(1))
     ledger.record_accepted(key(1), Snapshot(task(1), "pending"), hold=False)
     ledger.record_done(SERVER, done(1, urls=links))
@@ -230,12 +244,12 @@ def test_a_ledger_in_a_folder_of_any_name(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"caf\xe9") / "ledger.db"
     for number in range(2):
         with Ledger(path) as ledger:
-            whole(ledger, number)
+            record_job(ledger, number)
             assert len(ledger.jobs([JobState.SAVED])) == number + 1
 
 
-def test_a_folder_that_was_written_before_is_found_again(path: Path) -> None:
-    """What older versions wrote stays as it is, and is the same folder."""
+def test_a_directory_of_an_older_version_is_read(path: Path) -> None:
+    """A directory written by an older version is read as the same path."""
     with closing(sqlite3.connect(path, isolation_level=None)) as old:
         migrate(old, path, MIGRATIONS)
         old.execute("INSERT INTO place (text) VALUES (?), (?)", [SERVER, "/files/ü %41"])
@@ -247,11 +261,13 @@ def test_a_folder_that_was_written_before_is_found_again(path: Path) -> None:
         assert ledger.find(key(1)).output_dir == Path("/files/ü %41")
 
 
-def test_threads_that_write_much_are_all_heard(ledger: Ledger) -> None:
-    """Poison in every kind of write at the same time keeps no thread waiting."""
+def test_many_threads_with_unwritable_values_all_end(ledger: Ledger) -> None:
+    """Unwritable values in all kinds of concurrent writes block no thread."""
     threads = [
-        threading.Thread(target=poisoned, args=(ledger, number, poison), daemon=True)
-        for number, poison in enumerate(POISON.values(), 1)
+        threading.Thread(
+            target=record_invalid_job, args=(ledger, number, write_invalid), daemon=True
+        )
+        for number, write_invalid in enumerate(UNWRITABLE.values(), 1)
     ]
     for one in threads:
         one.start()
@@ -259,4 +275,4 @@ def test_threads_that_write_much_are_all_heard(ledger: Ledger) -> None:
         one.join(20)
     assert not any(one.is_alive() for one in threads)
     with pytest.raises(WanflowError):
-        ledger.record_intent(intent(1, name=HALF))
+        ledger.record_intent(intent(1, name=SURROGATE))

@@ -1,4 +1,4 @@
-"""Client, ledger and batch mean the same by every response to a submission."""
+"""Client, ledger and batch classify every response to a submission alike."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from wanflow.ledger import JobState, Ledger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.ledger.conftest import Sync
+    from tests.ledger.conftest import SyncRunner
 
 URL = "https://api.example"
 STATUSES = range(100, 600)
 KINDS = ("documented", "empty", "naming")
 # These stop a batch: no other job would be accepted either.
-HOPELESS = {401, 402}
+STOPS_BATCH = {401, 402}
 
 
 def task_of(status: int, kind: str) -> str:
@@ -33,7 +33,7 @@ def task_of(status: int, kind: str) -> str:
 
 
 def content_of(status: int, kind: str) -> bytes:
-    """The body of a response to a submission."""
+    """Return the body of a response to a submission."""
     return {
         "documented": json.dumps({"error": {"code": status, "message": "no"}}).encode(),
         "empty": b"",
@@ -42,7 +42,7 @@ def content_of(status: int, kind: str) -> bytes:
 
 
 def respond(request: httpx.Request) -> httpx.Response:
-    """Respond as a submission's prompt says; each task has failed when it is asked about."""
+    """Respond as the prompt says; the status of each task is failed."""
     if request.method == "POST":
         status, kind = json.loads(request.content)["prompt"].split()
         return httpx.Response(int(status), content=content_of(int(status), kind))
@@ -51,12 +51,12 @@ def respond(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=failed)
 
 
-def rule_of(status: int, kind: str) -> Classified:
+def classification_of(status: int, kind: str) -> Classified:
     return classify(Response(status, {}, content_of(status, kind)))
 
 
-def raised(client: Any, order: dict[str, Any]) -> Any:
-    """Submit with a client of either colour → the error, or the task."""
+def submit_or_error(client: Any, request_body: dict[str, Any]) -> Any:
+    """Submit with a sync or async client; return the error or the task."""
 
     async def wait(made: Any) -> Any:
         try:
@@ -65,7 +65,7 @@ def raised(client: Any, order: dict[str, Any]) -> Any:
             return error
 
     try:
-        made = client.submit(**order)
+        made = client.submit(**request_body)
     except errors.WanflowError as error:
         return error
     return wait(made) if hasattr(made, "__await__") else made
@@ -73,9 +73,9 @@ def raised(client: Any, order: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_submission_is_recorded_as_what_it_raises(
-    do: Sync, ledger: Ledger, model: str, kind: str
+    do: SyncRunner, ledger: Ledger, model: str, kind: str
 ) -> None:
-    """Whatever the status: refused, uncertain, or accepted with the id that came."""
+    """For each status: rejected, uncertain, or accepted with the id of the response."""
     wanted = {
         Acceptance.ACCEPTED: JobState.ACCEPTED,
         Acceptance.UNCERTAIN: JobState.UNCERTAIN,
@@ -84,10 +84,13 @@ def test_a_submission_is_recorded_as_what_it_raises(
     }
     for status in STATUSES:
         key = f"{kind}-{status:016d}"
-        order = {"model": model, "prompt": f"{status} {kind}", "idempotency_key": key}
+        request_body = {"model": model, "prompt": f"{status} {kind}", "idempotency_key": key}
         options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
-        made = do(lambda client, order=order: raised(client, order), **options)
-        found, job = rule_of(status, kind), ledger.find(key)
+        made = do(
+            lambda client, request_body=request_body: submit_or_error(client, request_body),
+            **options,
+        )
+        found, job = classification_of(status, kind), ledger.find(key)
         assert job is not None
         assert job.state is (JobState.ACCEPTED if found.task_id else wanted[found.acceptance]), (
             status
@@ -104,35 +107,37 @@ def test_a_submission_is_recorded_as_what_it_raises(
                 assert isinstance(made, errors.APIError)
 
 
-def test_a_batch_means_the_same(do: Sync, ledger: Ledger, model: str, tmp_path: Path) -> None:
-    """Each job ends, in the report and in the ledger, as the response to it says."""
+def test_a_batch_classifies_responses_alike(
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """Each job has the status of its response in the report and in the ledger."""
     # Each status once, and each kind of body of those that prove a rejection by their body alone.
-    asked = [(one, KINDS[one % len(KINDS)]) for one in STATUSES if one not in HOPELESS]
-    asked = list(dict.fromkeys([*asked, *product((429, 503), KINDS)]))
-    jobs = [{"model": model, "prompt": f"{status} {kind}"} for status, kind in asked]
+    responses = [(one, KINDS[one % len(KINDS)]) for one in STATUSES if one not in STOPS_BATCH]
+    responses = list(dict.fromkeys([*responses, *product((429, 503), KINDS)]))
+    jobs = [{"model": model, "prompt": f"{status} {kind}"} for status, kind in responses]
 
     def work(client: Any) -> Any:
         return with_fast_clock(client).batch(jobs, tmp_path / "out", max_concurrency=200)
 
     options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
     report = do(work, **options)
-    assert len(report.results) == len(asked)
-    for (status, kind), outcome in zip(asked, report.results, strict=True):
-        end, state = meant_by(rule_of(status, kind))
+    assert len(report.results) == len(responses)
+    for (status, kind), outcome in zip(responses, report.results, strict=True):
+        end, state = expected_end(classification_of(status, kind))
         assert outcome.status is end, (status, kind)
-        assert outcome.task_id == rule_of(status, kind).task_id
+        assert outcome.task_id == classification_of(status, kind).task_id
         job = ledger.find(outcome.key)
         assert job is not None
         assert job.state is state, (status, kind)
 
 
-def meant_by(found: Classified) -> tuple[JobStatus, JobState]:
-    """What a response makes of a job of a batch, and of its entry; each task has failed."""
+def expected_end(found: Classified) -> tuple[JobStatus, JobState]:
+    """Return the expected status in the report and state in the ledger; each task has failed."""
     match found.acceptance:
         case Acceptance.ACCEPTED:
             return JobStatus.FAILED, JobState.FAILED
         case Acceptance.UNCERTAIN:
-            # The next run takes the task up that was named.
+            # The next run resumes the task with this id.
             named = found.task_id is not None
             return (
                 (JobStatus.RESUMABLE, JobState.ACCEPTED)
