@@ -75,7 +75,12 @@ def test_every_operation_rejects_a_request_without_a_valid_key(target, operation
     method, path, headers, content = request_of(target, operation_id)
     exchange = target.exchange(method, path, {**headers, **requests_without_key(key)[way]}, content)
     right = {401} if target.budget.ample or method == "GET" else {400, 401}
-    KEY_REQUIRED.require(exchange.status in right, f"{exchange.status} with {way}", exchange)
+    KEY_REQUIRED.require(
+        exchange.status in right,
+        f"{exchange.status} with {way}",
+        exchange,
+        pointer="request header Authorization",
+    )
 
 
 @pytest.mark.fast
@@ -87,7 +92,13 @@ def test_a_key_in_the_query_is_not_accepted(target, operation_id, name) -> None:
     method, path, headers, content = request_of(target, operation_id)
     exchange = target.submit_paid(method, f"{path}?{name}={key}", headers, content)
     # A server may reject the unknown query parameter first.
-    KEY_REQUIRED.require(exchange.status in {400, 401}, f"{exchange.status} with {name}", exchange)
+    KEY_REQUIRED.require(
+        exchange.status in {400, 401},
+        f"{exchange.status} with {name}",
+        exchange,
+        pointer="request query",
+        shape=f"{exchange.status} with a key in the query",
+    )
 
 
 @pytest.mark.fast
@@ -116,5 +127,9 @@ def test_a_task_is_visible_to_its_own_account_only(target) -> None:
         target.get_task(history.id, "two")
         target.wait(history)
         exchange = target.get_task(history.id, "two")
-        PRIVATE.require(exchange.status in {403, 404}, "", exchange)
+        PRIVATE.require(
+            exchange.status in {403, 404},
+            f"{exchange.status} for another account",
+            exchange,
+        )
         target.poll(history)

@@ -12,6 +12,7 @@ import pytest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import Check
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.faulty_field import request_field
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
 
 MODELS = list(packaged_contract().catalog.models.values())
@@ -83,13 +84,19 @@ def test_a_larger_request_costs_more(target, name, field, sentence) -> None:
     for (less, low, first), (more, high, second) in pairwise(seen):
         detail = f"{low} for {field} {less}, {high} for {more}"
         least = low * (1 + _SLIGHTLY * (more - less) / less)
-        PRECHARGE.require(least < high, detail, first, second, cites=sentence)
+        at = {"pointer": request_field(field), "shape": f"{name}: no higher price"}
+        PRECHARGE.require(least < high, detail, first, second, cites=sentence, **at)
     if "maximum" in model.parameters[field]:
         (one, base, first), *others = seen
         for more, cost, exchange in others:
             detail, fair = f"{base} for {one}, {cost} for {more}", base * more / one
             NO_SURCHARGE.require(
-                cost <= fair + _rounding(more, base, cost), detail, first, exchange
+                cost <= fair + _rounding(more, base, cost),
+                detail,
+                first,
+                exchange,
+                pointer=request_field(field),
+                shape=f"{name}: a surcharge",
             )
 
 
@@ -109,7 +116,15 @@ def test_prices_rise_with_quality(target, name, field, options) -> None:
     for ((low, first), _), ((high, second), sentence) in pairwise(seen):
         if low is not None and high is not None:
             free = low == high == 0
-            QUALITY.require(low < high or free, f"{low} and {high}", first, second, cites=sentence)
+            QUALITY.require(
+                low < high or free,
+                f"{low} and {high}",
+                first,
+                second,
+                cites=sentence,
+                pointer=request_field(field),
+                shape=f"{name}: no higher price",
+            )
 
 
 @pytest.mark.fast
@@ -118,7 +133,9 @@ def test_equal_requests_cost_the_same(target, model) -> None:
     """The same request costs the same when it is repeated."""
     body = cheapest(model)
     (one, first), (two, second) = price(target, body), price(target, body)
-    SAME.require(one == two, f"{one}, then {two}", first, second)
+    SAME.require(
+        one == two, f"{one}, then {two}", first, second, shape=f"{model.name}: other prices"
+    )
 
 
 @pytest.mark.fast
@@ -130,7 +147,14 @@ def test_an_omitted_parameter_costs_the_same_as_its_default(target, name, field,
         price(target, body),
         price(target, {**body, field: default}),
     )
-    SAME.require(left_out == written, f"{left_out} and {written}", first, second)
+    SAME.require(
+        left_out == written,
+        f"{left_out} and {written}",
+        first,
+        second,
+        pointer=request_field(field),
+        shape=f"{name}: other prices",
+    )
 
 
 @pytest.mark.fast
@@ -144,7 +168,14 @@ def test_text_length_and_callbacks_cost_nothing(target, model) -> None:
     for more in (callback, wordy if usage.get("billing_rule") != "per_token" else {}):
         if more.keys() <= model.parameters.keys():
             cost, second = price(target, {**body, **more})
-            NO_CHARGE.require(cost == plain, f"{plain}, and {cost} with {[*more]}", first, second)
+            NO_CHARGE.require(
+                cost == plain,
+                f"{plain}, and {cost} with {[*more]}",
+                first,
+                second,
+                pointer=request_field(next(iter(more), "")),
+                shape=f"{model.name}: another price",
+            )
 
 
 @pytest.mark.fast
@@ -157,7 +188,9 @@ def test_a_rejected_request_costs_nothing(target, model) -> None:
     after = target.account_status()
     names = ("reserved", "spent", "submitted")
     same = all(before.get(name) == after.get(name) for name in names)
-    REJECTED_FREE.require(same, f"{before}, then {after}", *seen[-3:])
+    REJECTED_FREE.require(
+        same, f"{before}, then {after}", *seen[-3:], shape=f"{model.name}: charged"
+    )
 
 
 @pytest.mark.fast
@@ -175,7 +208,12 @@ def test_a_submission_is_charged_once(target, model) -> None:
         target.poll(history)
     spent, due = credits_used(target) - before, usage.get("credits_reserved")
     CHARGED_ONCE.require(
-        abs(spent - due) < _CENT, f"{spent} for {due}", history.first, exchange, history.last
+        abs(spent - due) < _CENT,
+        f"{spent} for {due}",
+        history.first,
+        exchange,
+        history.last,
+        shape=f"{model.name}: another amount",
     )
 
 

@@ -115,14 +115,20 @@ def check_body(target: ApiUnderTest, history: TaskHistory, delivery: Delivery) -
     shown = any(key in said for key in target.keys.values() if len(key) >= MIN_KEY_LENGTH)
     LEAK.require(not shown, "a key is in a callback", history.last)
     state, body = history.state, delivery.body
-    SAME_AS_QUERY.require(isinstance(body, dict), f"the body is {body!r}", history.last)
+    SAME_AS_QUERY.require(
+        isinstance(body, dict), f"the body is {body!r}", history.last, shape="no object"
+    )
     kind = delivery.headers.get("content-type", "")
     SAME_AS_QUERY.require(
         kind.startswith("application/json"), f"Content-Type {kind!r}", history.last
     )
     for name in ("id", "model", "object", "created", "type", "status", "progress", "error"):
         SAME_AS_QUERY.require(
-            body.get(name) == state.get(name), f"{name} is {body.get(name)!r}", history.last
+            body.get(name) == state.get(name),
+            f"{name} is {body.get(name)!r}",
+            history.last,
+            pointer=f"callback /{name}",
+            shape="another value",
         )
     links = body.get("results") or []
     SAME_AS_QUERY.require(len(links) == len(history.links), f"{len(links)} results", history.last)

@@ -11,6 +11,7 @@ import pytest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.faulty_field import request_field, response_field, response_header
 from wanflow_contract.checks.files import (
     AS_DEFAULT,
     DAY,
@@ -97,12 +98,34 @@ def fetch_files(target, history) -> list[bytes]:
         if urlsplit(link).scheme not in {"http", "https"}:
             continue
         exchange = fetch_link(target, history, link)
-        LINK.require(exchange.status == 200, f"{exchange.status}", history.last, exchange)
+        wanted, at = history.model.kind, response_field("results")
+        LINK.require(
+            exchange.status == 200,
+            f"{exchange.status}",
+            history.last,
+            exchange,
+            pointer=at,
+            shape=f"{wanted}: {exchange.status}",
+        )
         kind = kind_of(exchange.content)
-        LINK.require(kind == history.model.kind, f"a file of kind {kind}", history.last, exchange)
+        LINK.require(
+            kind == wanted,
+            f"a file of kind {kind}",
+            history.last,
+            exchange,
+            pointer=at,
+            shape=f"{wanted}: another kind",
+        )
         content_type = exchange.header("content-type") or ""
         right = content_type.startswith((history.model.kind + "/", "application/octet-stream"))
-        LINK.require(right, f"Content-Type {content_type!r}", history.last, exchange)
+        LINK.require(
+            right,
+            f"Content-Type {content_type!r}",
+            history.last,
+            exchange,
+            pointer=response_header("Content-Type"),
+            shape=f"{wanted}: the type of another kind",
+        )
         _check_file(content_type, history, exchange)
         contents.append(exchange.content)
     return contents
@@ -113,9 +136,20 @@ def _check_file(content_type: str, history, exchange) -> None:
     content, kind = exchange.content, media_of(exchange.content)
     said = content_type.partition(";")[0].strip().lower().replace("/jpg", "/jpeg")
     right = kind is None or said in {kind, "application/octet-stream", "image/x-ms-bmp"}
-    LINK.require(right, f"{kind} is labelled {content_type!r}", history.last, exchange)
+    LINK.require(
+        right,
+        f"{kind} is labelled {content_type!r}",
+        history.last,
+        exchange,
+        pointer=response_header("Content-Type"),
+        shape=f"{kind}: the type of another format",
+    )
     WHOLE.require(
-        is_whole(content), f"{len(content)} bytes are not the complete file", history.last, exchange
+        is_whole(content),
+        f"{len(content)} bytes are not the complete file",
+        history.last,
+        exchange,
+        shape=f"{history.model.kind}: cut",
     )
 
 
@@ -176,9 +210,10 @@ def test_a_video_of_higher_quality_has_a_larger_frame(target, name) -> None:
                 min(size) / quality_height(quality),
                 f"{size[0]:g}x{size[1]:g} for {quality}",
             )
-            FRAME.require(0.85 <= short <= 1.5, detail, history.first, history.last)
+            at = {"pointer": request_field("quality"), "shape": f"{name}: another frame"}
+            FRAME.require(0.85 <= short <= 1.5, detail, history.first, history.last, **at)
             seen = [one for one in (before[1], history.first, history.last) if one]
-            FRAME.require(size[0] * size[1] > before[0], detail, *seen)
+            FRAME.require(size[0] * size[1] > before[0], detail, *seen, **at)
             before = (size[0] * size[1], history.first)
 
 
@@ -199,7 +234,14 @@ def test_an_image_has_the_requested_size(target, name, size) -> None:
     for content in fetch_files(target, history):
         found = png_size(content)
         seen = None if found is None else f"{found[0]}x{found[1]}"
-        SIZE.require(seen in {None, size}, f"{seen} for {size}", history.first, history.last)
+        SIZE.require(
+            seen in {None, size},
+            f"{seen} for {size}",
+            history.first,
+            history.last,
+            pointer=request_field("size"),
+            shape=f"{name}: another size",
+        )
 
 
 @pytest.mark.fast
@@ -217,11 +259,25 @@ def test_a_video_has_the_requested_duration_and_shape(target, name, field, value
         seconds, size = video_seconds(content), video_size(content)
         if field == "duration" and seconds is not None:
             near = abs(seconds - value) <= 0.5 + value / 10
-            VIDEO.require(near, f"{seconds:g} s for {value}", history.first, history.last)
+            VIDEO.require(
+                near,
+                f"{seconds:g} s for {value}",
+                history.first,
+                history.last,
+                pointer=request_field(field),
+                shape=f"{name}: another duration",
+            )
         if field == "aspect_ratio" and size is not None:
             wide, high = (int(one) for one in value.split(":"))
             near = abs(size[0] / size[1] * high / wide - 1) < _RATIO_TOLERANCE
-            VIDEO.require(near, f"{size} for {value}", history.first, history.last)
+            VIDEO.require(
+                near,
+                f"{size} for {value}",
+                history.first,
+                history.last,
+                pointer=request_field(field),
+                shape=f"{name}: another ratio",
+            )
 
 
 def _measured(content: bytes) -> tuple[object, ...]:
@@ -239,7 +295,16 @@ def test_an_omitted_parameter_has_the_effect_of_its_default(target, name, field,
         [_measured(content) for content in fetch_files(target, history)] for history in (one, other)
     ]
     detail = f"{seen[0]} without {field}, {seen[1]} for {default}"
-    AS_DEFAULT.require(seen[0] == seen[1], detail, one.first, one.last, other.first, other.last)
+    AS_DEFAULT.require(
+        seen[0] == seen[1],
+        detail,
+        one.first,
+        one.last,
+        other.first,
+        other.last,
+        pointer=request_field(field),
+        shape=f"{name}: another effect",
+    )
 
 
 @pytest.mark.fast

@@ -103,9 +103,10 @@ def test_concurrent_requests_with_one_key_make_one_task(target) -> None:
         return target.submit_paid("POST", model.path, sent, _encoded(cheapest(model)))
 
     with ThreadPoolExecutor(max_workers=4) as pool:
-        seen = [one for one in pool.map(send, range(4)) if one.status == 200]
+        sent_together = list(pool.map(send, range(4)))
+    seen = [one for one in sent_together if one.status == 200]
     made = len({one.json()["id"] for one in seen})
-    ONCE.require(seen, "none was accepted")
+    ONCE.require(seen, "none was accepted", *sent_together)
     ONCE.require(made in {1, len(seen)}, f"{made} tasks of {len(seen)} requests", *seen)
 
 

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.faulty_field import response_field, response_header
 
 if TYPE_CHECKING:
     from wanflow_contract.checks.documented_responses import DocumentedResponse, OperationContract
@@ -61,12 +62,23 @@ def check_response(contract: OperationContract, exchange: Exchange) -> Any:
     if documented is None:
         listed = ", ".join(str(status) for status in contract.responses)
         known = exchange.status in ALWAYS_ALLOWED
-        DOCUMENTED.require(known, f"{exchange.status}; {contract.id} lists {listed}", exchange)
+        DOCUMENTED.require(
+            known,
+            f"{exchange.status}; {contract.id} lists {listed}",
+            exchange,
+            pointer="response status",
+            shape=str(exchange.status),
+        )
         return _decoded(exchange) if _is_json(exchange) else None
     body = decoded(exchange)
     _check_schema(documented, body, exchange)
     if exchange.status < 400:
-        NO_ERROR.require("error" not in body or "id" in body, "a 2xx with an error", exchange)
+        NO_ERROR.require(
+            "error" not in body or "id" in body,
+            "a 2xx with an error",
+            exchange,
+            pointer=response_field("error"),
+        )
     else:
         check_error(documented, body, exchange)
     return body
@@ -80,15 +92,30 @@ def decoded(exchange: Exchange) -> Any:
     """
     kinds = [value for name, value in exchange.headers if name.lower() == "content-type"]
     JSON.require(
-        len(kinds) == 1 and _JSON_TYPE.fullmatch(kinds[0]), f"Content-Type: {kinds}", exchange
+        len(kinds) == 1 and _JSON_TYPE.fullmatch(kinds[0]),
+        f"Content-Type: {kinds}",
+        exchange,
+        pointer=response_header("Content-Type"),
+        shape=f"{exchange.status}: {len(kinds)} types",
     )
     charset = _CHARSET.search(kinds[0])
     unicode = charset is None or charset[1].lower() in {"utf-8", "utf8"}
-    JSON.require(unicode, f"Content-Type: {kinds[0]}", exchange)
+    JSON.require(
+        unicode,
+        f"Content-Type: {kinds[0]}",
+        exchange,
+        pointer=response_header("Content-Type"),
+        shape=f"{exchange.status}: another charset",
+    )
     length = exchange.header("content-length")
     plain = exchange.header("content-encoding") is None
     if length is not None and plain and exchange.method != "HEAD":
-        LENGTH.require(length == str(len(exchange.content)), f"announced {length}", exchange)
+        LENGTH.require(
+            length == str(len(exchange.content)),
+            f"announced {length}",
+            exchange,
+            pointer=response_header("Content-Length"),
+        )
     return _decoded(exchange)
 
 
@@ -99,43 +126,88 @@ def check_error(documented: DocumentedResponse, body: Any, exchange: Exchange) -
         CheckFailed: a check fails.
     """
     error = body.get("error") if isinstance(body, dict) else None
-    SHAPE.require(isinstance(error, dict), "there is no object `error`", exchange)
+    SHAPE.require(
+        isinstance(error, dict),
+        "there is no object `error`",
+        exchange,
+        pointer=response_field("error"),
+        shape=f"{exchange.status}: absent",
+    )
     assert isinstance(error, dict)
     for name in ("message", "type"):
         said = error.get(name)
-        SHAPE.require(isinstance(said, str) and said.strip(), f"error.{name} is {said!r}", exchange)
+        SHAPE.require(
+            isinstance(said, str) and said.strip(),
+            f"error.{name} is {said!r}",
+            exchange,
+            pointer=response_field("error", name),
+            shape=f"{exchange.status}: no text",
+        )
     _check_code(documented, error.get("code"), exchange)
     types = {str(shown.get("type")) for shown in documented.errors}
     if types:
-        TYPE.require(error["type"] in types, f"{error['type']!r}, not {sorted(types)}", exchange)
+        TYPE.require(
+            error["type"] in types,
+            f"{error['type']!r}, not {sorted(types)}",
+            exchange,
+            pointer=response_field("error", "type"),
+            shape=f"{exchange.status}: another type",
+        )
     NO_TASK.require(
-        not {"id", "status", "results"} & body.keys(), f"it has {sorted(body)}", exchange
+        not {"id", "status", "results"} & body.keys(),
+        f"it has {sorted(body)}",
+        exchange,
+        shape=f"{exchange.status} with a task",
     )
     _check_retry(error, exchange)
 
 
 def _check_code(documented: DocumentedResponse, code: Any, exchange: Exchange) -> None:
     if isinstance(code, int) and not isinstance(code, bool):
-        CODE.require(code == exchange.status, f"code {code} with {exchange.status}", exchange)
+        CODE.require(
+            code == exchange.status,
+            f"code {code} with {exchange.status}",
+            exchange,
+            pointer=response_field("error", "code"),
+        )
         return
-    SHAPE.require(isinstance(code, str) and code.strip(), f"error.code is {code!r}", exchange)
+    SHAPE.require(
+        isinstance(code, str) and code.strip(),
+        f"error.code is {code!r}",
+        exchange,
+        pointer=response_field("error", "code"),
+        shape=f"{exchange.status}: no code",
+    )
     assert isinstance(code, str)
     if code.isdigit():
-        CODE.require(code == str(exchange.status), f"code {code!r}", exchange)
+        CODE.require(
+            code == str(exchange.status),
+            f"code {code!r}",
+            exchange,
+            pointer=response_field("error", "code"),
+            shape=f"{exchange.status}: another number",
+        )
     foreign = _CODES.get(code)
     CODE.require(
-        foreign in {None, exchange.status}, f"code {code!r} is for status {foreign}", exchange
+        foreign in {None, exchange.status},
+        f"code {code!r} is for status {foreign}",
+        exchange,
+        pointer=response_field("error", "code"),
+        shape=f"{exchange.status}: the code of {foreign}",
     )
 
 
 def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
     given = [value for name, value in exchange.headers if name.lower() == "retry-after"]
-    RETRY.require(len(given) <= 1, f"Retry-After: {given}", exchange)
+    at = response_header("Retry-After")
+    RETRY.require(len(given) <= 1, f"Retry-After: {given}", exchange, pointer=at, shape="repeated")
     if not given:
         return
     header = given[0]
     if not re.fullmatch(r"[0-9]{1,7}", header):
-        RETRY.require(_is_near(header), f"Retry-After: {header}", exchange)
+        RETRY.require(
+            _is_near(header), f"Retry-After: {header}", exchange, pointer=at, shape="no time"
+        )
         return
     found = _SECONDS.search(str(error.get("fallback_suggestion", "")))
     if found:
@@ -143,6 +215,8 @@ def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
             int(header) <= int(found[1]) or not int(found[1]),
             f"Retry-After: {header}, and {found[0]!r}",
             exchange,
+            pointer=at,
+            shape="later than suggested",
         )
 
 
@@ -155,12 +229,23 @@ def _is_near(date: str) -> bool:
 
 
 def _check_schema(documented: DocumentedResponse, body: Any, exchange: Exchange) -> None:
-    SCHEMA.require(isinstance(body, dict), f"the body is {type(body).__name__}", exchange)
+    SCHEMA.require(
+        isinstance(body, dict),
+        f"the body is {type(body).__name__}",
+        exchange,
+        pointer=response_field(),
+        shape=f"{exchange.status}: no object",
+    )
     if documented.validator is None:
         return
     for error in documented.validator.iter_errors(body):
         place = "/".join(str(part) for part in error.instance_path) or "the body"
-        SCHEMA.fail(f"{place}: {error.message}", exchange)
+        SCHEMA.fail(
+            f"{place}: {error.message}",
+            exchange,
+            pointer=response_field(*error.instance_path),
+            shape=f"{exchange.status}: violates {error.schema_path[-1]}",
+        )
 
 
 def _is_json(exchange: Exchange) -> bool:
@@ -173,7 +258,12 @@ def _decoded(exchange: Exchange) -> Any:
     try:
         return exchange.json()
     except (ValueError, RecursionError) as error:
-        JSON.fail(f"the body can't be decoded: {error}", exchange)
+        JSON.fail(
+            f"the body can't be decoded: {error}",
+            exchange,
+            pointer=response_field(),
+            shape=f"{exchange.status}: can't be decoded",
+        )
 
 
 # The strings that later revisions use for `code`, from the documentation of the task query.

@@ -11,6 +11,16 @@ from attrs import define, field
 
 from wanflow_contract.checks.check import Check
 from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.checks.faulty_field import (
+    REQUEST,
+    refused_field,
+    request_field,
+    requested_model,
+    response_field,
+    response_header,
+    violated_field,
+    violated_rule,
+)
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import IDENTITY_STABLE, TaskHistory, start
 from wanflow_contract.support.exchange import MIN_KEY_LENGTH
@@ -88,7 +98,12 @@ class RunState:
         """
         forced = _forced_status(exchange) if self.has_mock_controls else None
         if forced != exchange.status:
-            NO_SERVER_ERROR.require(exchange.status < 500 or exchange.status == 501, "", exchange)
+            NO_SERVER_ERROR.require(
+                exchange.status < 500 or exchange.status == 501,
+                f"answered with {exchange.status}",
+                exchange,
+                pointer=refused_field(exchange) if expectation is not None else REQUEST,
+            )
         shown = any(
             key.encode() in exchange.content
             for key in self.keys.values()
@@ -105,7 +120,12 @@ class RunState:
             guarded = exchange.status == 401 or (
                 400 <= exchange.status < 500 and not _is_valid(expectation)
             )
-            KEY_REQUIRED.require(guarded, f"{exchange.status} without a valid key", exchange)
+            KEY_REQUIRED.require(
+                guarded,
+                f"{exchange.status} without a valid key",
+                exchange,
+                pointer=f"{REQUEST} header Authorization",
+            )
         elif expectation is not None:
             self._check_submission(expectation, account, body, exchange)
         else:
@@ -115,8 +135,7 @@ class RunState:
         self, expectation: Expectation, account: str, body: Any, exchange: Exchange
     ) -> None:
         if expectation.expected is Expected.ACCEPT:
-            detail = f"answered with {exchange.status}"
-            ACCEPTS.require(exchange.status == 200, detail, exchange)
+            require_accepted(exchange)
         if expectation.expected is Expected.REJECT:
             _check_rejection(expectation, body, exchange)
         if exchange.status == 200:
@@ -133,7 +152,11 @@ class RunState:
             else:
                 was, now = _replayed_fields(known.receipt), _replayed_fields(body)
                 IDENTITY_STABLE.require(
-                    was == now, f"{was} was replayed as {now}", known.first, exchange
+                    was == now,
+                    f"{was} was replayed as {now}",
+                    known.first,
+                    exchange,
+                    shape="replayed with other fields",
                 )
 
     def _check_clock(self, created: Any, exchange: Exchange) -> None:
@@ -144,9 +167,18 @@ class RunState:
                 return
             now = self.clock() if self.has_mock_controls else now
             CREATED.require(
-                abs(created - now) < _HOUR, f"created {created}, now {now:.0f}", exchange
+                abs(created - now) < _HOUR,
+                f"created {created}, now {now:.0f}",
+                exchange,
+                pointer=response_field("created"),
             )
-        CREATED.require(isinstance(created, int | float), f"created {created!r}", exchange)
+        CREATED.require(
+            isinstance(created, int | float),
+            f"created {created!r}",
+            exchange,
+            pointer=response_field("created"),
+            shape="not a number",
+        )
 
     def _check_rules(self, history: TaskHistory, exchange: Exchange) -> None:
         usage = history.receipt.get("usage")
@@ -154,7 +186,14 @@ class RunState:
             value = usage.get(name) if isinstance(usage, dict) else None
             if value is not None:
                 was, first = self._rules.setdefault((name, whose), (value, exchange))
-                ONE_RULE.require(was == value, f"{name} was {was}, is {value}", first, exchange)
+                ONE_RULE.require(
+                    was == value,
+                    f"{name} was {was}, is {value}",
+                    first,
+                    exchange,
+                    pointer=response_field("usage", name),
+                    shape="another value",
+                )
 
     def _check_price(self, history: TaskHistory, exchange: Exchange) -> None:
         usage = history.receipt.get("usage")
@@ -162,7 +201,13 @@ class RunState:
         if value is not None:
             whose = (history.account, json.dumps(history.request, sort_keys=True).encode())
             was, first = self._prices.setdefault(whose, (value, exchange))
-            STABLE_PRICE.require(was == value, f"it was {was}, and is {value}", first, exchange)
+            STABLE_PRICE.require(
+                was == value,
+                f"it was {was}, and is {value}",
+                first,
+                exchange,
+                pointer=response_field("usage", "credits_reserved"),
+            )
 
     def register(self, history: TaskHistory, links: list[str], exchange: Exchange) -> None:
         """Check that result URLs belong to one task only.
@@ -172,7 +217,15 @@ class RunState:
         """
         for link in links:
             owner = self._links.setdefault(link, history)
-            UNIQUE_LINKS.require(owner.id == history.id, link, owner.first, owner.last, exchange)
+            UNIQUE_LINKS.require(
+                owner.id == history.id,
+                link,
+                owner.first,
+                owner.last,
+                exchange,
+                pointer=response_field("results"),
+                shape="a URL of two tasks",
+            )
 
     def _check_poll(self, account: str, body: Any, exchange: Exchange) -> None:
         history = self.tasks.get(exchange.path.rpartition("/")[2])
@@ -180,7 +233,12 @@ class RunState:
             if exchange.status != 200:
                 UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
             else:
-                UNKNOWN.require(body.get("id") in exchange.path, "another task", exchange)
+                UNKNOWN.require(
+                    str(body.get("id")) in exchange.path,
+                    "another task",
+                    exchange,
+                    pointer=response_field("id"),
+                )
             return
         if history.account != account:
             PRIVATE.require(
@@ -188,13 +246,20 @@ class RunState:
                 f"{exchange.status} for {account}",
                 history.first,
                 exchange,
+                shape=f"{exchange.status} for another account",
             )
             return
         FOUND.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
         history.observe(body, exchange)
         cached = _AGE.search(exchange.header("cache-control") or "")
         stale = cached is not None and int(cached[1]) > _SOON and not history.ended
-        NOT_CACHED.require(not stale, f"{cached and cached[0]}", exchange)
+        NOT_CACHED.require(
+            not stale,
+            f"{cached and cached[0]}",
+            exchange,
+            pointer=response_header("Cache-Control"),
+            shape="long",
+        )
         self.register(history, history.links, exchange)
 
     def _account(self, exchange: Exchange) -> str | None:
@@ -216,15 +281,47 @@ def _check_rejection(expectation: Expectation, body: Any, exchange: Exchange) ->
     kind = exchange.sent_header("content-type") or ""
     right |= {415} if kind.lower() != "application/json" else set()
     detail = f"{exchange.status}, but {expectation.reason}"
-    REJECTS.require(exchange.status in right, detail, exchange, cites=expectation.citation)
+    REJECTS.require(
+        exchange.status in right,
+        detail,
+        exchange,
+        cites=expectation.citation,
+        pointer=violated_field(expectation),
+        shape=_rejection_shape(expectation, exchange),
+    )
     error = body.get("error") if isinstance(body, dict) else None
     named = error.get("param") if isinstance(error, dict) else None
     if isinstance(named, str) and len(expectation.parameters) == 1 and exchange.status == 400:
         (fault,) = expectation.parameters
         right_name = not fault or fault in named or named == "model"
         PARAM.require(
-            right_name, f"param is {named!r}, the invalid parameter is {fault!r}", exchange
+            right_name,
+            f"param is {named!r}, the invalid parameter is {fault!r}",
+            exchange,
+            pointer=request_field(fault),
+            shape=f"{requested_model(exchange)}: param is another",
         )
+
+
+def _rejection_shape(expectation: Expectation, exchange: Exchange) -> str:
+    rule = violated_rule(expectation)
+    broken = f"in violation of {rule}" if rule else "with an invalid body"
+    return f"{requested_model(exchange)}: {exchange.status} {broken}"
+
+
+def require_accepted(exchange: Exchange) -> None:
+    """Check that a valid submission is accepted.
+
+    Raises:
+        CheckFailed: it is refused.
+    """
+    ACCEPTS.require(
+        exchange.status == 200,
+        f"answered with {exchange.status}",
+        exchange,
+        pointer=refused_field(exchange),
+        shape=f"{requested_model(exchange)}: {exchange.status}",
+    )
 
 
 def _replayed_fields(receipt: Mapping[str, Any]) -> dict[str, Any]:

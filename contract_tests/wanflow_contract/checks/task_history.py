@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.faulty_field import response_field
 
 if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
@@ -143,33 +144,79 @@ class TaskHistory:
 
     def _check_identity(self, body: dict[str, Any], seen: tuple[Exchange, ...]) -> None:
         OWN_ID.require(
-            body.get("id") == self.id, f"queried {self.id}, got {body.get('id')!r}", *seen
+            body.get("id") == self.id,
+            f"queried {self.id}, got {body.get('id')!r}",
+            *seen,
+            pointer=response_field("id"),
+            shape="another id",
         )
         for name in IDENTITY:
             if name in body and name in self.receipt:
                 was, now = self.receipt[name], body[name]
-                IDENTITY_STABLE.require(was == now, f"{name} was {was!r} and is {now!r}", *seen)
+                IDENTITY_STABLE.require(
+                    was == now,
+                    f"{name} was {was!r} and is {now!r}",
+                    *seen,
+                    pointer=response_field(name),
+                    shape="changed",
+                )
             elif name in self.receipt and body.get("status") != FAILED:
-                STILL_PRESENT.fail(f"{name} was {self.receipt[name]!r} and is absent", *seen)
+                STILL_PRESENT.fail(
+                    f"{name} was {self.receipt[name]!r} and is absent",
+                    *seen,
+                    pointer=response_field(name),
+                    shape="absent",
+                )
         if "progress" in self.state and body.get("status") != FAILED:
-            STILL_PRESENT.require("progress" in body, "progress is absent", *seen)
+            STILL_PRESENT.require(
+                "progress" in body,
+                "progress is absent",
+                *seen,
+                pointer=response_field("progress"),
+                shape="absent",
+            )
 
     def _check_order(self, body: dict[str, Any], seen: tuple[Exchange, ...]) -> None:
         was, now = self.status, body.get("status")
-        STILL_PRESENT.require(isinstance(now, str), f"status is {now!r}", *seen)
+        at = response_field("status")
+        STILL_PRESENT.require(
+            isinstance(now, str), f"status is {now!r}", *seen, pointer=at, shape="absent"
+        )
         if was in ENDED:
-            FINAL.require(now == was, f"{was} became {now}", *seen)
+            FINAL.require(now == was, f"{was} became {now}", *seen, pointer=at)
             # A receipt has no results, so only polls are compared with each other.
             for name, value in _end_state(self.state).items() if self.polls else ():
                 FINAL.require(
-                    _end_state(body)[name] == value, f"{name} was {value} and changed", *seen
+                    _end_state(body)[name] == value,
+                    f"{name} was {value} and changed",
+                    *seen,
+                    pointer=response_field(*_FIELDS[name]),
+                    shape="changed",
                 )
             paid, pays = _credits_used(self.state), _credits_used(body)
-            FINAL.require(paid in {None, pays}, f"{paid} credits used, then {pays}", *seen)
-        FORWARD.require(_RANK.get(str(now), -1) >= _RANK.get(was, 3), f"{was} became {now}", *seen)
+            FINAL.require(
+                paid in {None, pays},
+                f"{paid} credits used, then {pays}",
+                *seen,
+                pointer=response_field("usage", "credits_used"),
+                shape="changed",
+            )
+        FORWARD.require(
+            _RANK.get(str(now), -1) >= _RANK.get(was, 3),
+            f"{was} became {now}",
+            *seen,
+            pointer=at,
+            shape=f"{was} became {now if now in _RANK else 'an unknown status'}",
+        )
         before, after = self.state.get("progress"), body.get("progress")
         if now != FAILED and isinstance(before, int | float) and isinstance(after, int | float):
-            PROGRESS.require(after >= before, f"{before} became {after}", *seen)
+            PROGRESS.require(
+                after >= before,
+                f"{before} became {after}",
+                *seen,
+                pointer=response_field("progress"),
+                shape="fell",
+            )
 
 
 def start(
@@ -185,9 +232,20 @@ def start(
         CheckFailed: the response doesn't match the request.
     """
     for name in ("id", "model", "status", "created"):
-        RECEIPT.require(receipt.get(name) is not None, f"{name} is absent", exchange)
-    ID.require(str(receipt["id"]).startswith(ID_PREFIX), f"the id is {receipt['id']!r}", exchange)
-    ID.require(len(receipt["id"]) > len(ID_PREFIX), f"the id is {receipt['id']!r}", exchange)
+        RECEIPT.require(
+            receipt.get(name) is not None,
+            f"{name} is absent",
+            exchange,
+            pointer=response_field(name),
+        )
+    named = str(receipt["id"])
+    ID.require(
+        named.startswith(ID_PREFIX) and len(named) > len(ID_PREFIX),
+        f"the id is {named!r}",
+        exchange,
+        pointer=response_field("id"),
+        shape="another form",
+    )
     history = TaskHistory(model, request, account, receipt, exchange, exchange, receipt)
     _check_kind(history, exchange)
     _check_state(history, receipt, exchange)
@@ -197,48 +255,94 @@ def start(
 
 def _check_kind(history: TaskHistory, exchange: Exchange) -> None:
     receipt, kind = history.receipt, history.model.kind
-    KIND.require(
-        receipt["model"] == history.model.name, f"the model is {receipt['model']!r}", exchange
-    )
-    value = receipt.get("object", f"{kind}.generation.task")
-    KIND.require(value == f"{kind}.generation.task", f"the object is {value!r}", exchange)
-    value = receipt.get("type", kind)
-    KIND.require(value == kind, f"the type is {value!r}", exchange)
+    right = {"model": history.model.name, "object": f"{kind}.generation.task", "type": kind}
+    for name, value in right.items():
+        found = receipt.get(name, value)
+        KIND.require(
+            found == value,
+            f"the {name} is {found!r}",
+            exchange,
+            pointer=response_field(name),
+            shape="another",
+        )
 
 
 def _check_state(history: TaskHistory, body: dict[str, Any], exchange: Exchange) -> None:
     status, progress = body.get("status"), body.get("progress")
     if isinstance(progress, int | float):
         detail = f"{status} at {progress}"
-        PROGRESS_100.require((progress == 100) == (status == COMPLETED), detail, exchange)
+        PROGRESS_100.require(
+            (progress == 100) == (status == COMPLETED),
+            detail,
+            exchange,
+            pointer=response_field("progress"),
+            shape=f"{status} at {'100' if progress == 100 else 'less'}",
+        )
     results = body.get("results") or []
     of_a_query = exchange.method == "GET"
     if status == COMPLETED and of_a_query:
         detail = f"{len(results)} of {history.expected_results}"
-        RESULTS.require(len(results) == history.expected_results, detail, exchange)
-        RESULTS.require(len(set(results)) == len(results), "two URLs are the same", exchange)
+        at = response_field("results")
+        more = "more" if len(results) > history.expected_results else "fewer"
+        shape = f"{more} than requested"
+        right = len(results) == history.expected_results
+        RESULTS.require(right, detail, exchange, pointer=at, shape=shape)
+        distinct = len(set(results)) == len(results)
+        RESULTS.require(distinct, "two URLs are the same", exchange, pointer=at)
         _check_result_data(body.get("result_data"), results, exchange)
     elif status != COMPLETED:
-        RESULTS.require(not results, f"{status} with {len(results)} results", exchange)
+        RESULTS.require(
+            not results,
+            f"{status} with {len(results)} results",
+            exchange,
+            pointer=response_field("results"),
+            shape=f"{status} with results",
+        )
     if status == FAILED and of_a_query:
         _check_failure(body.get("error"), exchange)
     elif status != FAILED:
-        FAILURE.require(not body.get("error"), f"{status} with an error", exchange)
+        FAILURE.require(
+            not body.get("error"),
+            f"{status} with an error",
+            exchange,
+            pointer=response_field("error"),
+        )
 
 
 def _check_result_data(data: Any, results: list[Any], exchange: Exchange) -> None:
     if isinstance(data, list) and all(isinstance(one, dict) and "url" in one for one in data):
         links = [one["url"] for one in data]
-        SAME_LINKS.require(links == results, f"{links}, and {results}", exchange)
+        SAME_LINKS.require(
+            links == results,
+            f"{links}, and {results}",
+            exchange,
+            pointer=response_field("result_data"),
+            shape="other URLs",
+        )
 
 
 def _check_failure(error: Any, exchange: Exchange) -> None:
-    FAILURE.require(isinstance(error, dict), f"the error is {error!r}", exchange)
+    FAILURE.require(
+        isinstance(error, dict),
+        f"the error is {error!r}",
+        exchange,
+        pointer=response_field("error"),
+        shape="absent",
+    )
     code, message = error.get("code"), error.get("message")
-    FAILURE.require(code in BUSINESS_CODES, f"the code is {code!r}", exchange)
-    FAILURE.require(isinstance(message, str) and message, f"the message is {message!r}", exchange)
     kind = error.get("type", "task_error")
-    FAILURE.require(kind == "task_error", f"the type is {kind!r}, not 'task_error'", exchange)
+    for name, value, right in (
+        ("code", code, code in BUSINESS_CODES),
+        ("message", message, isinstance(message, str) and message),
+        ("type", kind, kind == "task_error"),
+    ):
+        FAILURE.require(
+            right,
+            f"the {name} is {value!r}",
+            exchange,
+            pointer=response_field("error", name),
+            shape="another",
+        )
 
 
 def _check_usage(history: TaskHistory, body: dict[str, Any], exchange: Exchange) -> None:
@@ -246,13 +350,24 @@ def _check_usage(history: TaskHistory, body: dict[str, Any], exchange: Exchange)
     if not isinstance(usage, dict):
         return
     for name, number in _numbers(usage, "usage"):
-        USAGE.require(number >= 0, f"{name} is {number}", exchange)
+        USAGE.require(
+            number >= 0,
+            f"{name} is {number}",
+            exchange,
+            pointer=response_field(*name.split(".")),
+            shape="negative",
+        )
     before = history.receipt.get("usage")
     for name in ("billing_rule", "user_group"):
         if isinstance(before, dict) and name in usage and name in before:
             same = usage[name] == before[name]
             USAGE.require(
-                same, f"{name} was {before[name]}, is {usage[name]}", history.first, exchange
+                same,
+                f"{name} was {before[name]}, is {usage[name]}",
+                history.first,
+                exchange,
+                pointer=response_field("usage", name),
+                shape="changed",
             )
 
 
@@ -264,6 +379,13 @@ def _numbers(node: Any, name: str) -> list[tuple[str, float]]:
     if isinstance(node, dict):
         return [found for key, one in node.items() for found in _numbers(one, f"{name}.{key}")]
     return []
+
+
+_FIELDS = {
+    "progress": ("progress",),
+    "the number of results": ("results",),
+    "the error's code": ("error", "code"),
+}
 
 
 def _end_state(body: dict[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def operation_of(exchanges: tuple[Exchange, ...]) -> str:
 
 @lru_cache(4096)
 def _operation_at(method: str, path: str) -> str:
-    contract = packaged_contract().operation_at(path)
+    contract = packaged_contract().operation_at(path.partition("?")[0])
     if contract is None:
         return "a file" if "://" in path else f"{method} an unknown path"
     same = method == contract.operation.method.upper()

@@ -18,7 +18,7 @@ from wanflow_contract.checks.documented_responses import (
 )
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.checks.response_checks import check_response
-from wanflow_contract.checks.run_state import ACCEPTS, RunState
+from wanflow_contract.checks.run_state import RunState, require_accepted
 from wanflow_contract.checks.task_history import TaskHistory, start
 from wanflow_contract.plan.rules import sides
 
@@ -118,7 +118,7 @@ class ApiUnderTest:
         """
         model = self.models[body["model"]]
         exchange = self.post(model, body, account, headers)
-        ACCEPTS.require(exchange.status == 200, f"answered with {exchange.status}", exchange)
+        require_accepted(exchange)
         return self.tasks[exchange.json()["id"]]
 
     def advance_time(self, seconds: float) -> None:
