@@ -1,4 +1,4 @@
-"""Batches by sync and async clients, with a ledger each, on a mock that completes tasks quickly."""
+"""Run batches with sync and async clients and a ledger, on a mock that completes tasks quickly."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.accounts import Account
 
 
-class Doer:
-    """Does batches with a client that blocks."""
+class BatchRunner:
+    """Runs batches with a sync client."""
 
     def __init__(self, server: MockServer, api_key: str, ledger: Ledger, out: Path) -> None:
         self._options = {"api_key": api_key, "base_url": server.base_url, "ledger": ledger}
         self._out = out
 
     def __call__(self, jobs: Iterable[dict[str, Any]], **options: Any) -> Report:
-        """Do a batch, into one folder unless `out` says another."""
+        """Run a batch, into the same directory unless `out` is given."""
         with Client(**self._options) as client:
             return client.batch(jobs, options.pop("out", self._out), **options)
 
 
-class AsyncDoer(Doer):
-    """The same, with an async client."""
+class AsyncBatchRunner(BatchRunner):
+    """Runs batches with an async client."""
 
     def __call__(self, jobs: Iterable[dict[str, Any]], **options: Any) -> Report:
-        """Do a batch."""
+        """Run a batch."""
 
         async def run() -> Report:
             async with AsyncClient(**self._options) as client:
@@ -48,14 +48,14 @@ class AsyncDoer(Doer):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MockServer]:
-    """A mock that honours no keys: whatever is sent twice is charged twice."""
+    """A mock that ignores idempotency keys, so it charges twice for what is sent twice."""
     with MockServer(polls=1, idempotency=False) as mock:
         yield mock
 
 
 @pytest.fixture
 def account(server: MockServer, api_key: str) -> Account:
-    """The server's books on this test."""
+    """The test's account on the server."""
     return server.accounts.for_key(api_key)
 
 
@@ -65,22 +65,22 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-@pytest.fixture(params=[Doer, AsyncDoer], ids=["sync", "async"])
-def do(
+@pytest.fixture(params=[BatchRunner, AsyncBatchRunner], ids=["sync", "async"])
+def run_batch(
     request: pytest.FixtureRequest,
     server: MockServer,
     api_key: str,
     ledger: Ledger,
     tmp_path: Path,
-) -> Doer:
+) -> BatchRunner:
     """Do a batch with a sync or an async client."""
-    made: Doer = request.param(server, api_key, ledger, tmp_path / "out")
-    return made
+    runner: BatchRunner = request.param(server, api_key, ledger, tmp_path / "out")
+    return runner
 
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    """A model that makes a picture of words alone."""
+    """The name of a text-to-image model."""
     models = packaged_catalog().models.values()
     return next(
         one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters

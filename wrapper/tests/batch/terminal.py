@@ -1,4 +1,4 @@
-"""A terminal that a command runs on, with what it shows and keys to press."""
+"""A pseudo-terminal for a command: its output, and keys to press."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ pty = pytest.importorskip("pty")
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 class Terminal:
-    """A command on a terminal of its own; `raw` is all that it has written so far."""
+    """A command in its own terminal; `raw` is its output so far."""
 
     def __init__(self, words: list[str], folder: Path, environment: dict[str, str]) -> None:
-        self._end, theirs = pty.openpty()
+        self._end, other_end = pty.openpty()
         self._process = subprocess.Popen(
             words,
             cwd=folder,
             env={**os.environ, **environment, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=other_end,
+            stdout=other_end,
+            stderr=other_end,
             start_new_session=True,
-            preexec_fn=_be_a_terminals_own,  # noqa: PLW1509 - it calls the kernel alone
+            preexec_fn=_set_controlling_terminal,  # noqa: PLW1509 - it calls the kernel alone
         )
-        os.close(theirs)
+        os.close(other_end)
         self.raw = ""
 
     def __enter__(self) -> Self:
@@ -48,12 +48,12 @@ class Terminal:
 
     @property
     def seen(self) -> str:
-        """All that it has written so far, without the styles."""
+        """Return its output so far, without styles."""
         return _STYLE.sub("", self.raw)
 
     def until(self, text: str) -> None:
-        """Read until some text has been written."""
-        deadline = time.monotonic() + _PATIENCE
+        """Read until the output contains a text."""
+        deadline = time.monotonic() + _TIMEOUT
         while text not in self.seen:
             assert time.monotonic() < deadline, self.seen
             assert self._read(), self.seen
@@ -67,26 +67,26 @@ class Terminal:
         os.write(self._end, keys)
 
     def end(self) -> int:
-        """Read all that is left, and return the exit code."""
+        """Read the rest of the output, and return the exit code."""
         while self._read():
             pass
         return self.exit_code()
 
     def exit_code(self) -> int:
-        """Wait for the end, and read nothing more."""
-        return self._process.wait(_PATIENCE)
+        """Wait until the command ends, without reading."""
+        return self._process.wait(_TIMEOUT)
 
     def _read(self) -> bool:
         try:
-            assert select.select([self._end], [], [], _PATIENCE)[0], self.seen
+            assert select.select([self._end], [], [], _TIMEOUT)[0], self.seen
             content = os.read(self._end, 65536)
-        except OSError:  # what Linux says once the other end is closed
+        except OSError:  # Linux raises this once the other end is closed
             content = b""
         self.raw += content.decode(errors="replace")
         return bool(content)
 
 
-def _be_a_terminals_own() -> None:
+def _set_controlling_terminal() -> None:
     import fcntl
     import termios
 

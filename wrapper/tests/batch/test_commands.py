@@ -1,4 +1,4 @@
-"""`wanflow batch` as its users see it: files in, files out, and Ctrl-C once or twice."""
+"""The command `wanflow batch`: its input, its output, and Ctrl-C once or twice."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 
-class Shell:
-    """Runs `wanflow batch …` in a folder of its own."""
+class BatchCommand:
+    """Runs `wanflow batch …` in its own directory."""
 
     def __init__(self, server: MockServer, api_key: str, folder: Path) -> None:
         self.folder = folder
@@ -35,7 +35,7 @@ class Shell:
         }
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Begin a batch."""
+        """Start a batch."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [sys.executable, "-m", "wanflow", "batch", *words],
@@ -47,9 +47,9 @@ class Shell:
         )
 
     def __call__(self, *words: str, code: int = 0) -> tuple[str, str]:
-        """Do a batch, and return what it printed."""
+        """Run a batch, and return its output."""
         with self.start(*words) as process:
-            out, err = process.communicate(timeout=_PATIENCE)
+            out, err = process.communicate(timeout=_TIMEOUT)
         assert process.returncode == code, err
         return out, err
 
@@ -62,8 +62,8 @@ def slow() -> Iterator[MockServer]:
 
 
 @pytest.fixture
-def shell(server: MockServer, api_key: str, tmp_path: Path) -> Shell:
-    return Shell(server, api_key, tmp_path)
+def command(server: MockServer, api_key: str, tmp_path: Path) -> BatchCommand:
+    return BatchCommand(server, api_key, tmp_path)
 
 
 def write(folder: Path, model: str, *prompts: str) -> None:
@@ -71,112 +71,118 @@ def write(folder: Path, model: str, *prompts: str) -> None:
     (folder / "jobs.jsonl").write_text("\n".join(lines))
 
 
-def test_a_file_of_jobs_becomes_files(shell: Shell, model: str) -> None:
-    """Each path is printed on a line of its own, as it was given; all else is told beside it."""
-    write(shell.folder, model, "a", "b")
-    out, err = shell("jobs.jsonl", "-o", "out")
+def test_a_file_of_jobs_becomes_files(command: BatchCommand, model: str) -> None:
+    """Each path is printed on its own line to stdout; everything else goes to stderr."""
+    write(command.folder, model, "a", "b")
+    out, err = command("jobs.jsonl", "-o", "out")
     assert all(line.startswith("out/") for line in out.split())
     assert "out/report.json" in err
-    paths = [shell.folder / line for line in out.split()]
+    paths = [command.folder / line for line in out.split()]
     assert len(paths) == 2
     assert all(path.exists() for path in paths)
     assert "2 saved" in err
-    assert {"report.json", "index.html"} <= {path.name for path in (shell.folder / "out").iterdir()}
+    assert {"report.json", "index.html"} <= {
+        path.name for path in (command.folder / "out").iterdir()
+    }
 
 
-def test_a_table_with_templates_becomes_files(shell: Shell, model: str) -> None:
-    """CSV and templates make as good jobs as JSON does; events are JSON where asked for."""
-    (shell.folder / "jobs.csv").write_text("animal,key\nfox,a\nowl,b\n")
+def test_a_table_with_templates_becomes_files(command: BatchCommand, model: str) -> None:
+    """CSV with templates works as well as JSON; with `--json` the events are JSON."""
+    (command.folder / "jobs.csv").write_text("animal,key\nfox,a\nowl,b\n")
     words = ("jobs.csv", "-o", "out", "--model", model, "--set", "prompt=a {animal}", "--json")
-    events = [json.loads(line) for line in shell(*words)[0].splitlines()]
+    events = [json.loads(line) for line in command(*words)[0].splitlines()]
     jobs = {event["key"]: event for event in events if event["event"] == "job"}
     assert jobs["a"]["request"]["prompt"] == "a fox"
     assert events[-1]["event"] == "report"
     assert events[-1]["complete"]
 
 
-def test_wrong_lines_are_all_told_and_nothing_is_sent(shell: Shell, model: str) -> None:
-    """The exit code says that the input is wrong, and each fault has its line."""
+def test_all_wrong_lines_are_reported_and_nothing_is_sent(
+    command: BatchCommand, model: str
+) -> None:
+    """The exit code means wrong input, and each error has its line number."""
     stray = json.dumps({"model": model, "prompt": "x", "shade": "red"})
-    (shell.folder / "jobs.jsonl").write_text(f'{{"model": "none"}}\nnot json\n{stray}\n')
-    _, err = shell("jobs.jsonl", "-o", "out", code=2)
+    (command.folder / "jobs.jsonl").write_text(f'{{"model": "none"}}\nnot json\n{stray}\n')
+    _, err = command("jobs.jsonl", "-o", "out", code=2)
     assert "line 1:" in err
     assert "line 2:" in err
     assert "line 3: shade is no parameter" in err
-    assert "extra" not in err, "a line has no place for it"
-    assert not (shell.folder / "out").exists()
+    assert "extra" not in err, "the word doesn't apply to a line"
+    assert not (command.folder / "out").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", None])
-def test_a_file_that_is_no_batch_gets_a_sentence(shell: Shell, content: bytes | None) -> None:
-    """An empty file, one that isn't text and one that isn't there end with a sentence."""
+def test_a_file_without_jobs_is_an_error_message(
+    command: BatchCommand, content: bytes | None
+) -> None:
+    """The file is empty, isn't text, or doesn't exist."""
     if content is not None:
-        (shell.folder / "jobs.jsonl").write_bytes(content)
-    _, err = shell("jobs.jsonl", "-o", "out", code=2)
+        (command.folder / "jobs.jsonl").write_bytes(content)
+    _, err = command("jobs.jsonl", "-o", "out", code=2)
     assert err.startswith("wanflow: jobs.jsonl ")
     assert len(err.splitlines()) == 1
 
 
-def test_what_is_not_done_is_told_with_an_exit_code_and_how_to_go_on(
-    shell: Shell, model: str
+def test_unfinished_jobs_are_reported_with_an_exit_code_and_a_command(
+    command: BatchCommand, model: str
 ) -> None:
-    """Another code than for all done, a table of what failed, and a command where it helps."""
-    write(shell.folder, model, "a", "[mock:fail=invalid_parameters]")
-    _, err = shell("jobs.jsonl", "-o", "out", code=15)
+    """There is a table of failed jobs, and a command if that can help."""
+    write(command.folder, model, "a", "[mock:fail=invalid_parameters]")
+    _, err = command("jobs.jsonl", "-o", "out", code=15)
     assert "line     2  failed" in err
     assert "takes up" not in err
-    write(shell.folder, model, "b", "c")
-    _, err = shell("jobs.jsonl", "-o", "out", "--max-credits", "0", code=15)
+    write(command.folder, model, "b", "c")
+    _, err = command("jobs.jsonl", "-o", "out", "--max-credits", "0", code=15)
     assert "with a higher limit:\n  wanflow batch jobs.jsonl -o out --max-credits MORE" in err
 
 
-def test_a_failure_that_another_try_may_mend_gets_the_command_for_it(
-    shell: Shell, model: str
-) -> None:
-    """The printed command has the retries that submit the task again, once more each time."""
-    write(shell.folder, model, "[mock:fail=quota_exceeded]")
-    _, err = shell("jobs.jsonl", "-o", "out", code=15)
+def test_the_command_for_a_retryable_failure_is_printed(command: BatchCommand, model: str) -> None:
+    """It has a value of `--retries` that submits the task once more."""
+    write(command.folder, model, "[mock:fail=quota_exceeded]")
+    _, err = command("jobs.jsonl", "-o", "out", code=15)
     assert "wanflow batch jobs.jsonl -o out --retries 1\n" in err
-    _, err = shell("jobs.jsonl", "-o", "out", "--retries", "1", code=15)
+    _, err = command("jobs.jsonl", "-o", "out", "--retries", "1", code=15)
     assert "wanflow batch jobs.jsonl -o out --retries 2\n" in err
-    (job,) = json.loads((shell.folder / "out" / "report.json").read_text())["jobs"]
+    (job,) = json.loads((command.folder / "out" / "report.json").read_text())["jobs"]
     assert (job["attempts"], job["code"]) == (2, "quota_exceeded")
 
 
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_sent(
-    shell: Shell, model: str, server: MockServer, api_key: str
+def test_an_unwritable_directory_is_an_error_before_anything_is_sent(
+    command: BatchCommand, model: str, server: MockServer, api_key: str
 ) -> None:
-    """Nothing is paid for where no file could be saved."""
-    write(shell.folder, model, "a", "b")
-    (shell.folder / "loop").symlink_to("loop")
-    out, err = shell("jobs.jsonl", "-o", "loop/out", code=3)
+    """Nothing is charged if no file could be saved."""
+    write(command.folder, model, "a", "b")
+    (command.folder / "loop").symlink_to("loop")
+    out, err = command("jobs.jsonl", "-o", "loop/out", code=3)
     assert out == ""
     assert "can't be written" in err
     assert "nothing was sent" in err
     assert server.accounts.for_key(api_key).submitted == 0
 
 
-def test_a_report_that_cannot_be_written_hides_no_outcome(shell: Shell, model: str) -> None:
-    """Where the disk refuses the pages, what became of the jobs is told all the same, and why."""
-    (shell.folder / "out" / "report.json").mkdir(parents=True)
-    write(shell.folder, model, "a")
-    out, err = shell("jobs.jsonl", "-o", "out", code=15)
+def test_the_results_are_printed_if_the_report_cannot_be_written(
+    command: BatchCommand, model: str
+) -> None:
+    """The results of the jobs are printed, with the error."""
+    (command.folder / "out" / "report.json").mkdir(parents=True)
+    write(command.folder, model, "a")
+    out, err = command("jobs.jsonl", "-o", "out", code=15)
     assert len(out.split()) == 1
     assert "1 saved" in err
     assert "report.json can't be written" in err
 
 
-def test_one_ctrl_c_begins_nothing_more_and_says_how_to_go_on(
+def test_one_ctrl_c_starts_nothing_more_and_prints_the_command(
     slow: MockServer, api_key: str, model: str, tmp_path: Path
 ) -> None:
-    """What runs is recorded, the command to resume is printed, and the report is written."""
-    shell = Shell(slow, api_key, tmp_path)
+    """Running jobs are recorded, the command to resume is printed, and the report is written."""
+    command = BatchCommand(slow, api_key, tmp_path)
     write(tmp_path, model, *(str(number) for number in range(40)))
-    with shell.start("jobs.jsonl", "-o", "out", "--max-concurrency", "3") as process:
+    with command.start("jobs.jsonl", "-o", "out", "--max-concurrency", "3") as process:
         while "3 running" not in (line := process.stderr.readline()):
             assert line, "it ended too early"
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=_PATIENCE)
+        _, err = process.communicate(timeout=_TIMEOUT)
     assert process.returncode == 130
     assert "wanflow batch jobs.jsonl -o out --max-concurrency 3" in err
     facts = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -184,15 +190,15 @@ def test_one_ctrl_c_begins_nothing_more_and_says_how_to_go_on(
     assert slow.accounts.for_key(api_key).submitted == 3
 
 
-def test_two_ctrl_c_leave_at_once(
+def test_two_ctrl_c_exit_immediately(
     slow: MockServer, api_key: str, model: str, tmp_path: Path
 ) -> None:
-    """The second one doesn't wait for what is being sent."""
-    shell = Shell(slow, api_key, tmp_path)
+    """The second one doesn't wait for submissions in flight."""
+    command = BatchCommand(slow, api_key, tmp_path)
     write(tmp_path, model, "a")
     rule = slow.faults.add("latency=30", account=slow.accounts.for_key(api_key))
     try:
-        with shell.start("jobs.jsonl", "-o", "out") as process:
+        with command.start("jobs.jsonl", "-o", "out") as process:
             while "1 submitting" not in (line := process.stderr.readline()):
                 assert line, "it ended too early"
             process.send_signal(signal.SIGINT)
@@ -206,26 +212,26 @@ def test_two_ctrl_c_leave_at_once(
     assert "wanflow batch jobs.jsonl -o out" in err
 
 
-def test_progress_in_lines_is_told_now_and_then() -> None:
-    """A line comes every few seconds, the last state always, and no line twice."""
-    said: list[str] = []
-    moment = [0.0]
-    with LineProgress(said.append, lambda: moment[0]) as lines:
+def test_progress_in_lines_is_printed_every_few_seconds() -> None:
+    """The last state is always printed, and no line twice."""
+    printed: list[str] = []
+    now = [0.0]
+    with LineProgress(printed.append, lambda: now[0]) as lines:
         for done in range(11):
-            moment[0] = float(done)
+            now[0] = float(done)
             lines.show(BatchProgress(total=10, saved=done, credits=done))
-    assert [line.split()[0] for line in said] == ["0/10", "5/10", "10/10"]
-    assert "left" in said[1]
-    assert "left" not in said[2]
+    assert [line.split()[0] for line in printed] == ["0/10", "5/10", "10/10"]
+    assert "left" in printed[1]
+    assert "left" not in printed[2]
 
 
-def test_the_time_left_is_that_of_the_last_minute() -> None:
-    """What was long ago doesn't count, and with nothing done nothing is promised."""
-    moment = [0.0]
-    speed = Throughput(lambda: moment[0])
+def test_the_remaining_time_is_estimated_from_the_last_minute() -> None:
+    """Older results don't count, and without results there is no estimate."""
+    now = [0.0]
+    speed = Throughput(lambda: now[0])
     assert speed.time_for(5) is None
     for second, done in ((0, 0), (100, 1), (110, 2), (120, 3), (130, 4), (150, 14)):
-        moment[0] = second
+        now[0] = second
         speed.record(done)
     assert speed.time_for(10) == pytest.approx(10 / ((14 - 1) / 50))
     assert [duration(x) for x in (5, 65, 3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]

@@ -1,4 +1,4 @@
-"""The same batch is the same batch, however its folder's path is spelled and wherever it goes."""
+"""A batch is recognised again, however the path of its directory is written or changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wanflow.batch.identity import NAME_FILE, batch_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.batch.conftest import Doer
+    from tests.batch.conftest import BatchRunner
     from wanflow.batch import Report
     from wanflow.ledger import Ledger
     from wanflow.mock.gateway.accounts import Account
@@ -28,8 +28,8 @@ def jobs(model: str) -> list[dict[str, Any]]:
     return [{"model": model, "prompt": prompt} for prompt in ("a", "a", "b")]
 
 
-def is_the_same(report: Report, account: Account) -> None:
-    """Nothing was paid again, and all that was done is known."""
+def assert_same_batch(report: Report, account: Account) -> None:
+    """Assert that nothing was charged again, and that all results are known."""
     assert account.submitted == 3
     assert report.complete
     assert all(outcome.from_earlier_run for outcome in report.results)
@@ -45,12 +45,12 @@ def linked_above(out: Path) -> Path:
     return out.parent / "above" / out.name
 
 
-def around(out: Path) -> Path:
+def with_parent_parts(out: Path) -> Path:
     (out.parent / "x").mkdir()
     return out.parent / "x" / ".." / out.name
 
 
-def from_elsewhere(out: Path) -> Path:
+def relative(out: Path) -> Path:
     (out.parent / "elsewhere").mkdir()
     os.chdir(out.parent / "elsewhere")
     return Path("..") / out.name
@@ -63,39 +63,39 @@ def with_a_slash(out: Path) -> str:
 def in_capitals(out: Path) -> Path:
     other = out.parent / out.name.swapcase()
     if not other.exists():
-        pytest.skip("this file system tells capitals from small letters")
+        pytest.skip("this file system is case-sensitive")
     return other
 
 
-SPELLINGS = (linked, linked_above, around, from_elsewhere, with_a_slash, in_capitals)
+SPELLINGS = (linked, linked_above, with_parent_parts, relative, with_a_slash, in_capitals)
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS, ids=lambda one: one.__name__)
-def test_another_spelling_is_the_same_batch(
-    do: Doer,
+def test_another_path_to_the_directory_is_the_same_batch(
+    run_batch: BatchRunner,
     jobs: list[dict[str, Any]],
     account: Account,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     spelled: Callable[[Path], Path | str],
 ) -> None:
-    """Links, detours, folders above and a slash at the end lead to the same folder."""
+    """Links, `..` parts and a slash at the end lead to the same directory."""
     monkeypatch.chdir(tmp_path)  # and back at the end
-    do(jobs)
-    is_the_same(do(jobs, out=spelled(tmp_path / "out")), account)
+    run_batch(jobs)
+    assert_same_batch(run_batch(jobs, out=spelled(tmp_path / "out")), account)
 
 
-def test_jobs_are_the_same_in_whatever_order_their_members_are(
-    do: Doer, jobs: list[dict[str, Any]], account: Account
+def test_the_order_of_a_jobs_parameters_is_irrelevant(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account
 ) -> None:
-    """What writes the file may order its columns otherwise the next time."""
-    do(jobs)
-    is_the_same(do([dict(reversed(list(job.items()))) for job in jobs]), account)
+    """A program may write the columns in another order next time."""
+    run_batch(jobs)
+    assert_same_batch(run_batch([dict(reversed(list(job.items()))) for job in jobs]), account)
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS, ids=lambda one: one.__name__)
-def test_a_batch_of_an_earlier_version_is_still_known(
-    do: Doer,
+def test_a_batch_of_an_earlier_version_is_recognised(
+    run_batch: BatchRunner,
     jobs: list[dict[str, Any]],
     account: Account,
     ledger: Ledger,
@@ -103,11 +103,11 @@ def test_a_batch_of_an_earlier_version_is_still_known(
     monkeypatch: pytest.MonkeyPatch,
     spelled: Callable[[Path], Path | str],
 ) -> None:
-    """It was named after the path as it was spelled then, and no file in the folder says so."""
+    """It was named after the path as it was written, and its directory has no name file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
     then = Path(spelled(tmp_path / "out"))
-    contents = {one.job.line: one.job.content for one in do(jobs, out="probe").results}
+    contents = {one.job.line: one.job.content for one in run_batch(jobs, out="probe").results}
     numbers = {1: 1, 2: 2, 3: 1}
 
     def named_then(line: int) -> str:
@@ -115,91 +115,95 @@ def test_a_batch_of_an_earlier_version_is_still_known(
         return f"{sha256(text).hexdigest()[:24]}.{numbers[line]}"
 
     before = account.submitted
-    do([{**job, "key": named_then(line)} for line, job in enumerate(jobs, 1)], out=then)
+    run_batch([{**job, "key": named_then(line)} for line, job in enumerate(jobs, 1)], out=then)
     assert account.submitted == before + 3
     (tmp_path / "out" / NAME_FILE).unlink(missing_ok=True)
-    report = do(jobs, out=tmp_path / "out")
+    report = run_batch(jobs, out=tmp_path / "out")
     assert account.submitted == before + 3
     assert report.complete
 
 
-def test_a_moved_folder_goes_on_being_the_same_batch(
-    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
+def test_a_moved_directory_is_the_same_batch(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
 ) -> None:
-    """Its files are found where they are now, and nothing is fetched again."""
-    do(jobs)
+    """Its files are found at the new path, and nothing is downloaded again."""
+    run_batch(jobs)
     (tmp_path / "out").rename(tmp_path / "moved")
-    report = do(jobs, out=tmp_path / "moved")
-    is_the_same(report, account)
+    report = run_batch(jobs, out=tmp_path / "moved")
+    assert_same_batch(report, account)
     files = [file.path for outcome in report.results for file in outcome.files]
     assert {path.parent for path in files} == {tmp_path / "moved"}
     assert all(path.exists() for path in files)
 
 
-def test_a_copied_folder_is_the_same_batch(
-    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
+def test_a_copied_directory_is_the_same_batch(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
 ) -> None:
-    """What either of the two has paid for is not paid for again by the other."""
-    do(jobs[:2])
+    """What was charged for one isn't charged again for the other."""
+    run_batch(jobs[:2])
     shutil.copytree(tmp_path / "out", tmp_path / "copy")
-    do(jobs, out=tmp_path / "copy")
-    is_the_same(do(jobs), account)
+    run_batch(jobs, out=tmp_path / "copy")
+    assert_same_batch(run_batch(jobs), account)
 
 
-def test_a_deleted_folder_is_still_known(
-    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
+def test_a_deleted_directory_is_the_same_batch(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
 ) -> None:
-    """Its files are fetched again, and nothing is paid for again."""
-    do(jobs)
+    """Its files are downloaded again, and nothing is charged again."""
+    run_batch(jobs)
     shutil.rmtree(tmp_path / "out")
-    assert do(jobs).complete
+    assert run_batch(jobs).complete
     assert account.submitted == 3
 
 
-@pytest.mark.skipif(os.name == "nt", reason="names of files are text there")
-def test_a_folder_whose_name_is_no_text_is_a_folder(
-    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_a_directory_whose_name_is_not_utf_8_works(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
 ) -> None:
-    """Bytes that are not UTF-8 name a folder as well as any, and both pages are written."""
+    """The report and the contact sheet are written in it."""
     out = tmp_path / os.fsdecode(b"out-\xff\xfe")
-    first = do(jobs, out=out)
+    first = run_batch(jobs, out=out)
     assert first.complete
     assert not first.write_error
     assert {"report.json", "index.html"} <= {path.name for path in out.iterdir()}
-    is_the_same(do(jobs, out=out), account)
+    assert_same_batch(run_batch(jobs, out=out), account)
 
 
 @pytest.mark.parametrize("content", [b"", b"# a remark\n", b"half of a na", b"two\nnames\n"])
-def test_a_name_that_is_not_whole_stops_the_batch(
-    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path, content: bytes
+def test_an_invalid_name_file_stops_the_batch(
+    run_batch: BatchRunner,
+    jobs: list[dict[str, Any]],
+    account: Account,
+    tmp_path: Path,
+    content: bytes,
 ) -> None:
-    """Without it nobody can say what was paid for already."""
+    """Without the name, nobody knows what was charged already."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / NAME_FILE).write_bytes(content)
     with pytest.raises(errors.ConfigurationError, match="nothing was sent"):
-        do(jobs)
+        run_batch(jobs)
     assert account.submitted == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
-def test_what_is_no_file_stops_the_batch(
-    do: Doer, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_name_file_that_is_not_regular_stops_the_batch(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account, tmp_path: Path
 ) -> None:
-    """A pipe isn't waited for, and a link isn't followed."""
+    """A pipe isn't opened, and a link isn't followed."""
     (tmp_path / "out").mkdir()
     path = tmp_path / "out" / NAME_FILE
     os.mkfifo(path)
     with pytest.raises(errors.ConfigurationError, match=r"a pipe .* nothing was sent"):
-        do(jobs)
+        run_batch(jobs)
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(errors.ConfigurationError, match=r"a symbolic link .* nothing was sent"):
-        do(jobs)
+        run_batch(jobs)
     assert account.submitted == 0
 
 
-def test_many_that_begin_a_batch_at_the_same_moment_agree_on_its_name(tmp_path: Path) -> None:
-    """Whoever is first names it, whole and for all, by whichever path."""
+def test_threads_that_start_a_batch_concurrently_agree_on_its_name(tmp_path: Path) -> None:
+    """The first thread names it for all, whatever path they use."""
     for number in range(20):
         out = tmp_path / str(number)
         out.mkdir()
@@ -208,7 +212,7 @@ def test_many_that_begin_a_batch_at_the_same_moment_agree_on_its_name(tmp_path: 
 
         def begin(folder: Path, start: threading.Barrier, found: list[bytes]) -> None:
             start.wait()
-            # Each would choose another name of its own.
+            # Each thread would choose another name.
             chosen = os.urandom(8).hex()
             found.append(batch_name(folder, list, lambda _: hash(chosen)))
 
@@ -223,17 +227,17 @@ def test_many_that_begin_a_batch_at_the_same_moment_agree_on_its_name(tmp_path: 
         assert [path.name for path in out.iterdir()] == [NAME_FILE]
 
 
-def test_a_ceiling_holds_for_one_process_at_a_time(
-    do: Doer, jobs: list[dict[str, Any]], account: Account
+def test_a_batch_with_a_limit_runs_once_at_a_time(
+    run_batch: BatchRunner, jobs: list[dict[str, Any]], account: Account
 ) -> None:
-    """Two that do the same batch under a ceiling would each spend up to it."""
-    refused: list[errors.WanflowError] = []
+    """Each of two concurrent runs would spend up to the limit."""
+    rejected: list[errors.WanflowError] = []
 
     def again(_: object) -> None:
         try:
-            do(jobs, max_credits=100)
+            run_batch(jobs, max_credits=100)
         except errors.WanflowError as error:
-            refused.append(error)
+            rejected.append(error)
 
     stop = threading.Event()
 
@@ -244,7 +248,7 @@ def test_a_ceiling_holds_for_one_process_at_a_time(
             thread.start()
             thread.join()
 
-    assert do(jobs, max_credits=100, on_result=once).complete
-    (error,) = refused
+    assert run_batch(jobs, max_credits=100, on_result=once).complete
+    (error,) = rejected
     assert "with a credit limit" in str(error)
     assert account.submitted == 3

@@ -1,4 +1,4 @@
-"""What comes first in a batch: files whose links expire first, and submissions before polls."""
+"""The order in a batch: files whose links expire first, and submissions before polls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wanflow.batch.engine import Engine
 
 CREATED = {1: 300, 2: 500, 3: 100, 4: 200}
-"""When the task of each line was made."""
+"""When the task of each line was created."""
 
 
 class FakeOperations:
@@ -48,7 +48,7 @@ class EmptyLedger:
 
 @define
 class FakeSteps:
-    """Steps that are names; whoever plays the engine ends them in an order of its own."""
+    """Steps that do nothing; the driver ends them in its own order."""
 
     options: BatchOptions
     operations: FakeOperations = field(factory=FakeOperations)
@@ -63,7 +63,7 @@ class FakeSteps:
         return True
 
     def record_poll(self, snapshot: Snapshot) -> None:
-        """Take no note."""
+        """Record nothing."""
 
     release = record_poll
 
@@ -73,10 +73,9 @@ POLL = "poll"
 
 @define
 class EngineDriver:
-    """Plays an engine, and ends what it starts in an order of its own: first the steps named first.
+    """Runs an engine, and ends the started steps in a given order.
 
-    `most_polls` has the most looks that were under way while something was being submitted, and
-    while nothing was.
+    `most_polls` has the highest number of polls in flight, with and without submissions in flight.
     """
 
     engine: Engine
@@ -85,7 +84,7 @@ class EngineDriver:
     now: float = 0.0
     most_polls: dict[bool, int] = field(factory=lambda: {True: 0, False: 0})
 
-    def play(self, jobs: list[PlannedJob]) -> None:
+    def run(self, jobs: list[PlannedJob]) -> None:
         self.started = {step: [] for step in self.order}
         flow, result = self.engine.run(jobs), None
         while True:
@@ -131,22 +130,22 @@ class EngineDriver:
         return Finished((step, found), () if step == DOWNLOAD else accepted)
 
 
-def player(folder: Path, *order: str, **terms: int) -> EngineDriver:
-    steps = FakeSteps(BatchOptions(folder, 1000.0, **terms))
+def engine_driver(folder: Path, *order: str, **options: int) -> EngineDriver:
+    steps = FakeSteps(BatchOptions(folder, 1000.0, **options))
     return EngineDriver(make_engine(steps), order)  # type: ignore[arg-type]
 
 
-def test_what_expires_first_is_saved_first(tmp_path: Path) -> None:
-    """With one place to save in, the others queue by when their links expire, not by their line."""
-    played = player(tmp_path, SUBMIT, POLL, DOWNLOAD, max_downloads=1)
-    played.play([PlannedJob(line, f"job {line}", "m", {}, b"") for line in CREATED])
-    assert [outcome.job.line for outcome in played.engine.results.job_results] == [1, 3, 4, 2]
+def test_the_file_that_expires_first_is_saved_first(tmp_path: Path) -> None:
+    """With one download at a time, files are queued by when their links expire."""
+    driver = engine_driver(tmp_path, SUBMIT, POLL, DOWNLOAD, max_downloads=1)
+    driver.run([PlannedJob(line, f"job {line}", "m", {}, b"") for line in CREATED])
+    assert [outcome.job.line for outcome in driver.engine.results.job_results] == [1, 3, 4, 2]
 
 
 def test_few_polls_are_in_flight_while_something_is_submitted(tmp_path: Path) -> None:
-    """The submissions decide when a batch ends; once they are done, polls take their place."""
-    # Looks end last, so that as many gather as are started.
-    played = player(tmp_path, SUBMIT, DOWNLOAD, POLL, max_concurrency=200)
-    played.play([PlannedJob(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
-    assert len(played.engine.results.job_results) == 100
-    assert played.most_polls == {True: 4, False: 16}
+    """Submissions come first; once they are done, there are more polls."""
+    # Polls end last, so that all started ones are in flight.
+    driver = engine_driver(tmp_path, SUBMIT, DOWNLOAD, POLL, max_concurrency=200)
+    driver.run([PlannedJob(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
+    assert len(driver.engine.results.job_results) == 100
+    assert driver.most_polls == {True: 4, False: 16}

@@ -1,4 +1,4 @@
-"""`wanflow batch` on a terminal: one live screen, kept up to date, and Ctrl-C at the keys."""
+"""`wanflow batch` in a terminal: a live screen, and Ctrl-C on the keyboard."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def slow() -> Iterator[MockServer]:
 
 @pytest.fixture
 def terminal(api_key: str, model: str, tmp_path: Path) -> Callable[[MockServer, int], Terminal]:
-    """Begin a batch of some jobs on a terminal."""
+    """Start a batch of some jobs in a terminal."""
 
     def begin(server: MockServer, count: int) -> Terminal:
         lines = [json.dumps({"model": model, "prompt": str(number)}) for number in range(count)]
@@ -47,7 +47,7 @@ def terminal(api_key: str, model: str, tmp_path: Path) -> Callable[[MockServer, 
 def test_a_terminal_shows_one_screen_and_no_paths(
     terminal: Callable[[MockServer, int], Terminal], server: MockServer
 ) -> None:
-    """Totals, credits and rate are on it to the last; paths would run into it."""
+    """It has totals, credits and the rate; paths would disturb it."""
     with terminal(server, 5) as shown:
         assert shown.end() == 0
         assert re.search(r"5/5 done, [\d.]+ credits, \d+/min", shown.seen)
@@ -56,10 +56,10 @@ def test_a_terminal_shows_one_screen_and_no_paths(
         assert "5 saved" in shown.seen
 
 
-def test_ctrl_c_at_the_keys_is_told_above_the_screen(
+def test_ctrl_c_on_the_keyboard_is_reported_above_the_screen(
     terminal: Callable[[MockServer, int], Terminal], slow: MockServer
 ) -> None:
-    """Once, the batch stops and says how to go on, and no library adds to it."""
+    """After one, the batch stops and prints the command to resume; no library prints anything."""
     with terminal(slow, 9) as shown:
         shown.until("3 running")
         shown.press(_CTRL_C)
@@ -70,12 +70,12 @@ def test_ctrl_c_at_the_keys_is_told_above_the_screen(
         assert "Traceback" not in shown.seen
 
 
-def test_ctrl_c_twice_leaves_in_order(
+def test_ctrl_c_twice_closes_every_connection(
     terminal: Callable[[MockServer, int], Terminal],
     slow: MockServer,
     api_key: str,
 ) -> None:
-    """At once, and with every connection closed: no library complains of one."""
+    """It exits immediately, and no library warns about an open connection."""
     rule = slow.faults.add("latency=30", account=slow.accounts.for_key(api_key))
     try:
         with terminal(slow, 1) as shown:

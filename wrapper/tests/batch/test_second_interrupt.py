@@ -1,4 +1,4 @@
-"""A second Ctrl-C says what it leaves, whatever the thread that it interrupts is at."""
+"""A second Ctrl-C prints what is in flight, whatever the interrupted thread is doing."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.accounts import Account
 
 JOBS = 3
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
-# SIGUSR1 has its main thread do something, in the midst of which Ctrl-C is pressed twice.
+# On SIGUSR1 the main thread does something, and receives Ctrl-C twice meanwhile.
 PROGRAM = """
 import fcntl, gc, io, os, signal, sys, threading, traceback
 
@@ -36,12 +36,12 @@ def ctrl_c_twice():
     signal.raise_signal(signal.SIGINT)
     signal.raise_signal(signal.SIGINT)
 
-def hold(*modules):
+def lock(*modules):
     for thing in gc.get_objects():
         if str(type(thing).__module__).startswith(modules):
             for found in gc.get_referents(thing, getattr(thing, "__dict__", None)):
                 if isinstance(found, LOCKS):
-                    held.append(found.acquire(blocking=False))
+                    locked.append(found.acquire(blocking=False))
 
 def writing():
     raw.armed = True
@@ -64,7 +64,7 @@ class Raw(io.FileIO):
             ctrl_c_twice()
         return super().write(content)
 
-held = []
+locked = []
 raw = Raw(2, "w", closefd=False)
 stderr = sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), write_through=True)
 kind = sys.argv.pop(1)
@@ -79,21 +79,21 @@ def interrupted(*_):
 def act():
     match kind:
         case "screen":
-            hold("rich")
+            lock("rich")
         case "ledger":
-            hold("wanflow.ledger")
+            lock("wanflow.ledger")
         case "threads":
-            hold("threading", "_thread", "concurrent")
+            lock("threading", "_thread", "concurrent")
             threading._active_limbo_lock.acquire()
         case "full":
             fill()
         case "everything":
-            hold("")
+            lock("")
             threading._active_limbo_lock.acquire()
             writing()
         case "writing":
             writing()
-    assert kind in ("nothing", "writing", "full") or any(held)
+    assert kind in ("nothing", "writing", "full") or any(locked)
     ctrl_c_twice()
 
 signal.signal(signal.SIGUSR1, interrupted)
@@ -102,8 +102,8 @@ sys.exit(main())
 
 
 @pytest.fixture
-def under_way(server: MockServer, account: Account) -> Iterator[None]:
-    """Let submissions be accepted, and their responses never come."""
+def in_flight(server: MockServer, account: Account) -> Iterator[None]:
+    """Accept submissions, and never send the responses."""
     rule = server.faults.add("drip=30", account=account, operation="createImageGeneration")
     yield
     server.faults.remove(rule.id)
@@ -111,7 +111,7 @@ def under_way(server: MockServer, account: Account) -> Iterator[None]:
 
 @pytest.fixture
 def folder(tmp_path: Path, model: str) -> Path:
-    """A folder with the jobs of a batch."""
+    """A directory with the jobs of a batch."""
     lines = [json.dumps({"model": model, "prompt": str(number)}) for number in range(JOBS)]
     (tmp_path / "jobs.jsonl").write_text("\n".join(lines))
     return tmp_path
@@ -132,23 +132,23 @@ def _keys(folder: Path) -> set[str | None]:
         return {job.key for job in ledger.jobs((JobState.INTENT, JobState.UNCERTAIN))}
 
 
-def _sent(account: Account) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def _wait_until_sent(account: Account) -> None:
+    deadline = time.monotonic() + _TIMEOUT
     while account.submitted < JOBS:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-@pytest.mark.usefixtures("under_way")
+@pytest.mark.usefixtures("in_flight")
 @pytest.mark.parametrize(
     "kind", ["nothing", "screen", "ledger", "threads", "writing", "everything"]
 )
-def test_a_second_ctrl_c_names_every_key_and_the_command(
+def test_a_second_ctrl_c_prints_every_key_and_the_command(
     kind: str, server: MockServer, api_key: str, account: Account, folder: Path
 ) -> None:
-    """Though the interrupted thread holds locks, and doesn't go on to release them."""
+    """It works although the interrupted thread has locks that it doesn't release."""
     with _begin(kind, server, api_key, folder) as shown:
-        _sent(account)
+        _wait_until_sent(account)
         shown.signal(signal.SIGUSR1)
         assert shown.end() == 130, shown.seen
     keys = _keys(folder)
@@ -158,12 +158,12 @@ def test_a_second_ctrl_c_names_every_key_and_the_command(
     assert shown.raw.rfind("\x1b[?25h") > shown.raw.rfind("\x1b[?25l"), "the cursor stays hidden"
 
 
-@pytest.mark.usefixtures("under_way")
-def test_a_second_ctrl_c_ends_a_command_that_nobody_reads(
+@pytest.mark.usefixtures("in_flight")
+def test_a_second_ctrl_c_ends_a_command_whose_terminal_is_blocked(
     server: MockServer, api_key: str, account: Account, folder: Path
 ) -> None:
-    """It waits some seconds for a terminal that takes no more, and no longer."""
+    """It waits only some seconds for a terminal that accepts no more output."""
     with _begin("full", server, api_key, folder) as shown:
-        _sent(account)
+        _wait_until_sent(account)
         shown.signal(signal.SIGUSR1)
         assert shown.exit_code() == 130

@@ -1,4 +1,4 @@
-"""Files become lines, each wrong one with its number, and templates put columns into texts."""
+"""How files of jobs are parsed: line numbers, errors, types of cells, and templates."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
 from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()
-PICTURE = next(m for m in CATALOG.models.values() if m.kind == "image")
-TAKES_LINKS = next(m for m in CATALOG.models.values() if "image_urls" in m.parameters)
-FORM = RowParser(CATALOG, PICTURE.name)
+IMAGE_MODEL = next(m for m in CATALOG.models.values() if m.kind == "image")
+IMAGE_TO_MODEL = next(m for m in CATALOG.models.values() if "image_urls" in m.parameters)
+FORM = RowParser(CATALOG, IMAGE_MODEL.name)
 
 
 def lines(found: Any) -> list[JobSpec | RowError]:
@@ -28,7 +28,7 @@ def lines(found: Any) -> list[JobSpec | RowError]:
 
 
 def test_lines_keep_their_numbers() -> None:
-    """Empty lines are passed over, and the others are counted as an editor counts them."""
+    """Empty lines are skipped, and lines are numbered as in an editor."""
     text = ['{"prompt": "a"}\n', "\n", "oops\n", "[1]\n", '{"prompt": "b", "key": "k"}']
     found = lines(read_jsonl(text, FORM))
     assert [(type(one), getattr(one, "number", None) or one.line) for one in found] == [
@@ -38,62 +38,62 @@ def test_lines_keep_their_numbers() -> None:
         (JobSpec, 5),
     ]
     assert found[3].key == "k"
-    assert found[3].body == {"model": PICTURE.name, "prompt": "b"}
+    assert found[3].body == {"model": IMAGE_MODEL.name, "prompt": "b"}
 
 
-def test_cells_get_their_parameters_types() -> None:
-    """A number is a number, a lone link is a list of one, and an empty cell isn't set."""
-    form = RowParser(CATALOG, TAKES_LINKS.name)
+def test_cells_get_the_types_of_their_parameters() -> None:
+    """Numbers are converted, a link becomes a list, and an empty cell isn't set."""
+    form = RowParser(CATALOG, IMAGE_TO_MODEL.name)
     text = ["prompt,n,image_urls,key\n", "007,2,https://h.example/a.png,\n", "x,two,,k\n"]
     first, second = lines(read_csv(text, form))
     assert first.body["prompt"] == "007"
     assert first.body["image_urls"] == ["https://h.example/a.png"]
     assert first.key is None
-    if "n" in TAKES_LINKS.parameters:
+    if "n" in IMAGE_TO_MODEL.parameters:
         assert first.body["n"] == 2
-        assert second.body["n"] == "two", "the check of the request says what is wrong"
+        assert second.body["n"] == "two", "the request's validation reports it"
 
 
-def test_a_row_of_another_length_is_a_fault() -> None:
-    """A row with more or fewer cells than the head is told of by its line."""
+def test_a_row_of_another_length_is_an_error() -> None:
+    """The error of a row with more or fewer cells than the header has its line number."""
     found = lines(read_csv(["prompt,size\n", "a,b,c\n", "a\n"], FORM))
-    assert [fault.line for fault in found] == [2, 3]
+    assert [error.line for error in found] == [2, 3]
 
 
-def test_a_line_of_quotes_over_lines_is_numbered_by_its_end() -> None:
-    """A cell may have line breaks."""
+def test_a_row_of_several_lines_has_the_number_of_its_last_line() -> None:
+    """A quoted cell may have line breaks."""
     found = lines(read_csv(["prompt\n", '"a\n', 'b"\n'], FORM))
     assert found[0].body["prompt"] == "a\nb"
     assert found[0].line == 3
 
 
-def test_templates_are_made_of_columns() -> None:
-    """Columns that only a template uses are no parameters; parameters stay."""
-    form = RowParser(CATALOG, PICTURE.name, {"prompt": "a {animal} in {place}"})
+def test_templates_use_columns() -> None:
+    """Columns that only a template uses are not parameters; others are."""
+    form = RowParser(CATALOG, IMAGE_MODEL.name, {"prompt": "a {animal} in {place}"})
     text = ['{"animal": "fox", "place": "snow", "n": 2}', '{"animal": "owl"}']
     first, second = lines(read_jsonl(text, form))
-    assert first.body == {"model": PICTURE.name, "n": 2, "prompt": "a fox in snow"}
+    assert first.body == {"model": IMAGE_MODEL.name, "n": 2, "prompt": "a fox in snow"}
     assert second.errors == ("a template needs place, which is missing",)
 
 
 @given(st.text(), st.text())
-def test_a_columns_text_is_never_a_template(one: str, two: str) -> None:
-    """Whatever a column holds, braces and all, comes out as it is."""
-    form = RowParser(CATALOG, PICTURE.name, {"prompt": "<{one}|{two}>"})
+def test_the_text_of_a_column_is_never_a_template(one: str, two: str) -> None:
+    """Braces in a column are kept."""
+    form = RowParser(CATALOG, IMAGE_MODEL.name, {"prompt": "<{one}|{two}>"})
     (line,) = lines(read_jsonl([json.dumps({"one": one, "two": two})], form))
     assert line.body["prompt"] == f"<{one}|{two}>"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r"), min_size=1), min_size=1))
-def test_no_text_breaks_the_reading(rows: list[str]) -> None:
-    """Any text at all becomes lines and faults."""
+def test_any_text_is_parsed_or_an_error(rows: list[str]) -> None:
+    """Any line becomes a job or a RowError."""
     for read in (read_jsonl, read_csv):
         for found in read([f"{row}\n" for row in rows], FORM):
             assert isinstance(found, JobSpec | RowError)
 
 
-def test_a_member_that_is_there_twice_is_a_fault() -> None:
-    """Of two of a name, nobody knows which is meant, and one would be dropped unsaid."""
+def test_a_duplicate_member_is_an_error() -> None:
+    """Otherwise one of the two would be dropped silently."""
     (found,) = read_jsonl(['{"prompt": "a", "prompt": "b"}'], FORM)
     assert "'prompt' appears twice" in str(found)
 
@@ -102,8 +102,8 @@ ODD_BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_lines_end_where_lines_end(end: str) -> None:
-    """Other characters that break lines somewhere are letters of a text, in JSON and in a cell."""
+def test_only_line_feeds_end_a_line(end: str) -> None:
+    """Other line separators of Unicode are part of the text, in JSON and in a cell."""
     text = json.dumps({"prompt": f"a{ODD_BREAKS[:3]}b"}, ensure_ascii=False)
     (first, second) = lines(read_jsonl(f"{text}{end}{text}{end}", FORM))
     assert first.body["prompt"] == second.body["prompt"] == f"a{ODD_BREAKS[:3]}b"
@@ -112,28 +112,28 @@ def test_lines_end_where_lines_end(end: str) -> None:
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
-def test_what_is_no_number_of_json_is_a_fault(literal: str) -> None:
-    """Python reads them; no API does."""
+def test_a_number_that_json_does_not_have_is_an_error(literal: str) -> None:
+    """Python parses them, but no API does."""
     (found,) = lines(read_jsonl(f'{{"prompt": "a", "n": {literal}}}', FORM))
     assert isinstance(found, RowError)
     assert literal in found.message
 
 
-def test_a_number_of_endless_digits_is_a_fault() -> None:
-    """It is told, and nothing breaks."""
+def test_a_number_of_very_many_digits_is_an_error() -> None:
+    """It is a RowError, not an exception."""
     (found,) = lines(read_jsonl(f'{{"n": {"9" * 5000}}}', FORM))
     assert isinstance(found, RowError)
 
 
 @pytest.mark.parametrize("text", ['{"a": {"b": 1, "b": 2}}', '{"a": [{"b": 1, "b": 2}]}'])
-def test_a_member_inside_that_is_there_twice_is_a_fault(text: str) -> None:
-    """However deep it is."""
+def test_a_duplicate_member_of_an_inner_object_is_an_error(text: str) -> None:
+    """It is found at any depth."""
     (found,) = lines(read_jsonl(text, FORM))
     assert "'b' appears twice" in str(found)
 
 
-def test_a_json_array_is_told_from_lines() -> None:
-    """The sentence says how to make lines of it."""
+def test_a_json_array_is_an_error() -> None:
+    """The message explains how to convert it to lines."""
     (found,) = lines(read_jsonl('[\n{"prompt": "a"},\n{"prompt": "b"}\n]\n', FORM))
     assert "a JSON array" in str(found)
     assert "jq" in str(found)
@@ -141,8 +141,8 @@ def test_a_json_array_is_told_from_lines() -> None:
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_excels_tables_are_read(separator: str, end: str) -> None:
-    """Separators, trimmed heads, empty rows and columns, and cells with all of these in quotes."""
+def test_tables_of_excel_are_parsed(separator: str, end: str) -> None:
+    """Separators, blanks in the header, empty rows and columns, and quoted cells."""
     rows = (
         (" prompt ", "size", "n", ""),
         ("a", "1024x768", "2", ""),
@@ -151,45 +151,45 @@ def test_excels_tables_are_read(separator: str, end: str) -> None:
     )
     text = end.join(separator.join(row) for row in rows) + end
     first, second = lines(read_csv(text, FORM))
-    assert first.body == {"model": PICTURE.name, "prompt": "a", "size": "1024x768", "n": 2}
-    assert second.body == {"model": PICTURE.name, "prompt": 'b;c,d\te "f"'}
+    assert first.body == {"model": IMAGE_MODEL.name, "prompt": "a", "size": "1024x768", "n": 2}
+    assert second.body == {"model": IMAGE_MODEL.name, "prompt": 'b;c,d\te "f"'}
     assert (first.line, second.line) == (2, 4)
 
 
 @pytest.mark.parametrize("line", ["sep=|\n", '"sep=|"\r\n', "SEP=|\n"])
-def test_a_line_that_names_the_separator_is_honoured_and_skipped(line: str) -> None:
-    """Excel writes and reads it; lines are counted with it."""
-    first, fault = lines(read_csv(f"{line}prompt|size\na;b,c|\nx|y|z\n", FORM))
+def test_a_line_that_sets_the_separator_is_used_and_skipped(line: str) -> None:
+    """Excel writes and reads it; it counts as a line."""
+    first, error = lines(read_csv(f"{line}prompt|size\na;b,c|\nx|y|z\n", FORM))
     assert first.body["prompt"] == "a;b,c"
-    assert (first.line, fault.line) == (3, 4)
+    assert (first.line, error.line) == (3, 4)
 
 
-def test_a_separator_that_cannot_be_told_is_asked_for() -> None:
-    """The sentence names those that it could be; columns that models have decide it."""
-    (fault,) = lines(read_csv("shade;animal,size\nx;y,z\n", FORM))
-    assert "the comma or the semicolon" in str(fault)
-    assert "sep=" in str(fault)
-    form = RowParser(CATALOG, PICTURE.name, {"prompt": "a {b,c}"})
+def test_an_ambiguous_separator_is_an_error() -> None:
+    """The message names the candidates; known column names decide."""
+    (error,) = lines(read_csv("shade;animal,size\nx;y,z\n", FORM))
+    assert "the comma or the semicolon" in str(error)
+    assert "sep=" in str(error)
+    form = RowParser(CATALOG, IMAGE_MODEL.name, {"prompt": "a {b,c}"})
     (line,) = lines(read_csv("b,c;size\nx;1024x768\n", form))
     assert line.body["prompt"] == "a x"
 
 
 @pytest.mark.parametrize("text", ["prompt,size,prompt\na,b,c\n", "prompt, prompt \na,b\n"])
-def test_a_column_that_is_there_twice_is_a_fault(text: str) -> None:
-    """One of the two would be dropped, and the other be paid for."""
-    (fault,) = lines(read_csv(text, FORM))
-    assert fault == RowError(1, "column 'prompt' appears twice")
+def test_a_duplicate_column_is_an_error(text: str) -> None:
+    """One of the two would be dropped, and the other charged."""
+    (error,) = lines(read_csv(text, FORM))
+    assert error == RowError(1, "column 'prompt' appears twice")
 
 
-def test_a_cell_in_a_column_without_a_name_is_a_fault() -> None:
-    """Nobody knows what it is."""
-    (fault,) = lines(read_csv("prompt,\na,b\n", FORM))
-    assert fault == RowError(2, "cell 2 is in a column without a name")
+def test_a_cell_in_a_column_without_a_name_is_an_error() -> None:
+    """It can't be a parameter."""
+    (error,) = lines(read_csv("prompt,\na,b\n", FORM))
+    assert error == RowError(2, "cell 2 is in a column without a name")
 
 
 @pytest.mark.parametrize("word", ["TRUE", "true", "True", " FALSE ", "false"])
-def test_excels_booleans_are_booleans_where_the_parameter_takes_one(word: str) -> None:
-    """In a prompt the same word is a word."""
+def test_booleans_of_excel_are_converted_for_boolean_parameters(word: str) -> None:
+    """In a prompt the same word is text."""
     model, name = next(
         (model, name)
         for model in CATALOG.models.values()
@@ -205,23 +205,23 @@ TABLE = "prompt\tsize\nä — 猫\t1024x768\n"
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_the_marks_of_a_coding_are_honoured(coding: str) -> None:
-    """Excel's "Unicode text" is UTF-16 by tabs; its "CSV UTF-8" begins with a mark."""
+def test_a_byte_order_mark_is_respected(coding: str) -> None:
+    """Excel's "Unicode text" is UTF-16 with tabs; its "CSV UTF-8" begins with a mark."""
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(coding, b"")
     (line,) = lines(read_csv(decode_text(mark + TABLE.encode(coding)), FORM))
     assert line.body["prompt"] == "ä — 猫"
 
 
 @pytest.mark.parametrize("content", [TABLE.encode("cp1252", "replace"), b"\xff\xfe\x00"])
-def test_what_is_no_unicode_gets_a_sentence(content: bytes) -> None:
-    """It says what to save it as."""
+def test_a_file_that_is_not_unicode_is_an_error(content: bytes) -> None:
+    """The message says in which encoding to save it."""
     with pytest.raises(ValueError, match="save it as UTF-8"):
         decode_text(content)
 
 
 @given(st.text(st.characters(codec="utf-8")), st.sampled_from([",", ";", "\t"]))
-def test_any_text_of_a_cell_comes_back(text: str, separator: str) -> None:
-    """What a table's writer has put into quotes is read as it was, whatever it is."""
+def test_any_text_of_a_cell_is_parsed_unchanged(text: str, separator: str) -> None:
+    """A cell that a CSV writer has quoted is parsed as it was."""
     written = io.StringIO(newline="")
     csv.writer(written, delimiter=separator).writerows([["prompt", "size"], [text, "x"]])
     (line,) = lines(read_csv(written.getvalue(), FORM))

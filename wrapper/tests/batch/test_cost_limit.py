@@ -1,4 +1,4 @@
-"""A price is known before it is relied on, and what is counted is the same in every run."""
+"""How a batch learns prices, and that every run counts the same costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CATALOG = packaged_catalog()
 
 
 def test_one_job_of_unknown_price_is_sent_at_a_time() -> None:
-    """Whatever its kind: two of them could both pass the ceiling."""
+    """Two of them, of any class, could both exceed the limit."""
     prices = CostLimit(100)
     prices.reserve("1", "small")
     assert prices.decide("large") is Decision.WAIT
@@ -20,21 +20,21 @@ def test_one_job_of_unknown_price_is_sent_at_a_time() -> None:
     assert prices.decide("large") is Decision.GO
 
 
-def test_the_dearest_price_seen_bounds_an_unknown_one() -> None:
-    """A job of another kind isn't sent where it could not even cost as much as the dearest."""
+def test_the_highest_known_price_stands_for_an_unknown_one() -> None:
+    """A job of another class isn't sent unless the highest price fits into the limit."""
     prices = CostLimit(9)
     prices.reserve("1", "large")
     prices.record("1", 6.0)
     assert prices.decide("unknown") is Decision.STOP
     assert prices.decide("large") is Decision.STOP
     prices.record("1", 4.0)
-    assert prices.decide("unknown") is Decision.STOP, "it was that dear once"
+    assert prices.decide("unknown") is Decision.STOP, "it had that price before"
     prices.record("1", 3.0)
     assert prices.decide("unknown") is Decision.GO
 
 
-def test_a_kind_whose_price_nobody_tells_is_not_sent_blindly() -> None:
-    """Under a ceiling, no second job of unknown price is sent while the first one's is unknown."""
+def test_jobs_of_a_class_without_a_reported_price_are_not_sent() -> None:
+    """With a limit, no second job of unknown price is sent while the first price is unknown."""
     prices = CostLimit(100)
     prices.reserve("1", "kind")
     prices.record("1", None)
@@ -46,8 +46,8 @@ def test_a_kind_whose_price_nobody_tells_is_not_sent_blindly() -> None:
     assert CostLimit().decide("kind") is Decision.GO
 
 
-def test_what_is_uncertain_stays_counted_and_what_was_refused_does_not() -> None:
-    """An uncertain one may have been charged; a refused one was not."""
+def test_an_uncertain_job_is_counted_and_a_rejected_one_is_not() -> None:
+    """An uncertain one may have been charged; a rejected one was not."""
     prices = CostLimit(100)
     for key in "123":
         prices.reserve(key, "kind")
@@ -57,8 +57,8 @@ def test_what_is_uncertain_stays_counted_and_what_was_refused_does_not() -> None
     assert prices.spent == 20
 
 
-def test_what_was_given_back_is_not_counted_and_is_no_price() -> None:
-    """A failed task that cost nothing doesn't make the next one free, in the next run either."""
+def test_a_refund_is_not_counted_and_is_not_a_price() -> None:
+    """A refunded task doesn't make the next one free, nor in the next run."""
     prices, later = CostLimit(20), CostLimit(20)
     prices.reserve("1", "kind")
     prices.record("1", 10.0)
@@ -76,38 +76,38 @@ SUBMISSIONS = st.tuples(
     st.sampled_from("abc"),
     st.none() | st.floats(0, 1e11),
     st.none() | st.floats(0, 1e11),
-    st.sampled_from(["ended", "failed", "uncertain", "refused"]),
+    st.sampled_from(["ended", "failed", "uncertain", "rejected"]),
 )
 
 
 @given(st.lists(SUBMISSIONS), st.randoms())
-def test_the_next_run_counts_what_this_one_did(submissions: list[tuple], chance) -> None:
-    """Whatever was told, failed or is uncertain, and in whatever order."""
+def test_the_next_run_counts_the_same_costs(submissions: list[tuple], random) -> None:
+    """Whatever was reported, failed or is uncertain, in any order."""
     prices, later = CostLimit(), CostLimit()
     numbered = list(enumerate(submissions))
     for number, (kind, reserved, used, end) in numbered:
         key = str(number)
         prices.reserve(key, kind)
-        if end == "refused":
+        if end == "rejected":
             prices.release(key)
             continue
         if end != "uncertain":
             prices.record(key, reserved)
             prices.record(key, used)
         prices.settle(key, failed=end == "failed")
-    chance.shuffle(numbered)
+    random.shuffle(numbered)
     for number, (kind, reserved, used, end) in numbered:
         last = None if end == "uncertain" else reserved if used is None else used
-        if end != "refused":
+        if end != "rejected":
             later.restore(str(number), kind, last, in_flight=False, failed=end == "failed")
     assert later.spent == prices.spent
 
 
-def test_texts_and_links_make_no_kind_and_all_else_does() -> None:
-    """Jobs that differ in words alone cost the same; those that differ in number or size don't."""
-    pictures = [model for model in CATALOG.models.values() if "prompt" in model.parameters]
-    assert pictures
-    for model in pictures:
+def test_texts_and_links_do_not_change_the_price_class() -> None:
+    """Number, duration, size and quality do."""
+    models = [model for model in CATALOG.models.values() if "prompt" in model.parameters]
+    assert models
+    for model in models:
         body = {"model": model.name, "prompt": "a"}
         assert price_class(CATALOG, body) == price_class(CATALOG, {**body, "prompt": "another"})
         for name in set(model.parameters) & {"n", "duration", "size", "quality"}:

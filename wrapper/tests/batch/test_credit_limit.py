@@ -1,4 +1,4 @@
-"""A ceiling is a ceiling: whatever jobs cost, however they end, and in however many runs."""
+"""The credit limit holds, whatever jobs cost, however they end, and in any number of runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from wanflow.ledger.fields import credits_of
 from wanflow.ledger.job import Job
 
 if TYPE_CHECKING:
-    from tests.batch.conftest import Doer
+    from tests.batch.conftest import BatchRunner
     from wanflow.batch import BatchProgress
     from wanflow.batch.engine import Engine
     from wanflow.mock import MockServer
@@ -46,16 +46,16 @@ UNREADABLE_USAGE = ({"credits_used": -1}, {"credits_used": float("nan")}, {"cred
 
 @define
 class FakeApi:
-    """A server, and the ledger of its only client: what it charges, and what it says of that."""
+    """A server and the ledger of its only client, with what it charges and what it reports."""
 
     prices: dict[str, float]
     random: Random
-    silent: float = 0.0
-    """How often it says nothing of the price that can be read."""
+    unreadable: float = 0.0
+    """How often its usage has no readable price."""
     charged: float = 0.0
     most: float = 0.0
     allowed: float = 0.0
-    """The dearest job that was sent while no price of its kind had been told."""
+    """The most expensive job that was sent while the price of its class was unknown."""
     jobs: dict[str, Job] = field(factory=dict)
     reported: set[str] = field(factory=set)
     kinds: dict[str, str] = field(factory=dict)
@@ -64,23 +64,23 @@ class FakeApi:
         self.charged += amount
         self.most = max(self.most, self.charged)
 
-    def usage(self, kind: str, **told: float) -> dict[str, Any]:
-        """Say what a job costs, or nothing that can be read."""
-        if self.random.random() < self.silent:
+    def usage(self, kind: str, **amounts: float) -> dict[str, Any]:
+        """Return what a job costs, or something unreadable."""
+        if self.random.random() < self.unreadable:
             return self.random.choice(UNREADABLE_USAGE)
         self.reported.add(kind)
-        return told
+        return amounts
 
     def submit(self, item: Any) -> Finished:
-        """Take a submission, refuse it, or lose the response to it."""
+        """Accept a submission, reject it, or lose the response."""
         kind, key = item.job.body["size"], item.key
         price = self.prices[kind]
-        end = self.random.choice([*["accepted"] * 6, "refused", "lost", "not taken"])
-        if end == "refused":
+        end = self.random.choice([*["accepted"] * 6, "rejected", "lost", "not accepted"])
+        if end == "rejected":
             error = errors.BadRequest("no", status=400)
             return Finished((SUBMIT, item), error=error)
         self.jobs[key] = _job(item, len(self.jobs))
-        if end != "not taken":
+        if end != "not accepted":
             self.charge(price)
         if end != "accepted":
             return Finished((SUBMIT, item), error=_uncertain())
@@ -90,12 +90,12 @@ class FakeApi:
         return Finished((SUBMIT, item), task)
 
     def poll(self, one: PollEntry) -> Finished:
-        """Say how a task stands: it goes on, completed, or failed and gave some of it back."""
+        """Return a snapshot of a task: running, completed, or failed with some credits returned."""
         task_id = one.target.task_id
         kind, key = self.kinds[task_id], task_id.removeprefix("task-")
         price = self.prices[kind]
-        match self.random.choice(["going on", "completed", "completed", "failed"]):
-            case "going on":
+        match self.random.choice(["running", "completed", "completed", "failed"]):
+            case "running":
                 task = Snapshot(task_id, "processing", usage=self.usage(kind, credits_used=price))
                 self.record(key, JobState.ACCEPTED, task)
             case "completed":
@@ -104,21 +104,21 @@ class FakeApi:
             case _:
                 back = self.random.choice([0.0, price / 2, price])
                 self.charged -= back
-                said = {"credits_used": price - back} if self.random.random() < 0.5 else {}
+                usage = {"credits_used": price - back} if self.random.random() < 0.5 else {}
                 failure = TaskFailure("generation_timeout", "it took too long")
-                task = Snapshot(task_id, "failed", failure=failure, usage=said)
+                task = Snapshot(task_id, "failed", failure=failure, usage=usage)
                 self.record(key, JobState.FAILED, task)
         return Finished(one, PollResult(task))
 
     def record(self, key: str, state: JobState, task: Snapshot) -> None:
-        """Write down what a ledger would."""
-        before, told = self.jobs[key], credits_of(task.usage)
+        """Record a task as a ledger would."""
+        before, cost = self.jobs[key], credits_of(task.usage)
         self.jobs[key] = evolve(
             before,
             state=state,
             task_id=task.id,
-            credits=before.credits if told is None else told,
-            price=before.price if task.failure or not told else told,
+            credits=before.credits if cost is None else cost,
+            price=before.price if task.failure or not cost else cost,
             code=None if task.failure is None else task.failure.code,
         )
 
@@ -166,7 +166,7 @@ class FakeOperations:
 
 @define
 class FakeSteps:
-    """Steps that are names: the player ends them as the server would."""
+    """Steps that do nothing; the driver ends them as the server would."""
 
     options: BatchOptions
     ledger: FakeLedger
@@ -187,21 +187,21 @@ class FakeSteps:
         return getattr(error, "task_id", None)
 
     def record_poll(self, snapshot: Snapshot) -> None:
-        """Take no note."""
+        """Record nothing."""
 
     release = record_poll
 
 
 @define
 class EngineDriver:
-    """Plays an engine; what it starts ends in any order."""
+    """Runs an engine; what it starts ends in random order."""
 
     engine: Engine
     server: FakeApi
     started: list[Any] = field(factory=list)
     now: float = 0.0
 
-    def play(self, jobs: list[PlannedJob]) -> None:
+    def run(self, jobs: list[PlannedJob]) -> None:
         flow, result = self.engine.run(jobs), None
         while True:
             try:
@@ -213,7 +213,7 @@ class EngineDriver:
     def perform(self, effect: Any) -> Any:
         match effect:
             case Spawn():
-                self.note(effect.key)
+                self.record_unknown_price(effect.key)
                 self.started.append(effect)
             case ReadClock():
                 self.now += 1.0
@@ -228,8 +228,8 @@ class EngineDriver:
                 return effect.function()
         return None
 
-    def note(self, key: Any) -> None:
-        """Take note of a job that is sent while nobody can know its price."""
+    def record_unknown_price(self, key: Any) -> None:
+        """Record a job that is sent while its price is unknown."""
         if isinstance(key, tuple) and key[0] == SUBMIT:
             kind = key[1].job.body["size"]
             if kind not in self.server.reported:
@@ -261,52 +261,52 @@ class EngineDriver:
     st.sampled_from([0.0, 0.1, 0.5]),
     st.integers(0, 2**32),
 )
-def test_no_order_of_events_passes_the_ceiling(
-    ceiling: float,
+def test_no_order_of_events_exceeds_the_limit(
+    limit: float,
     prices: dict[str, float],
     sizes: list[str],
     retries: int,
-    silent: float,
+    unreadable: float,
     seed: int,
 ) -> None:
-    """By more than one job whose price nobody knew; and each run counts what the last one did."""
-    server = FakeApi(prices, Random(seed), silent)
+    """At most one job of unknown price exceeds it, and each run counts what the last one spent."""
+    server = FakeApi(prices, Random(seed), unreadable)
     jobs = [
         PlannedJob(line, f"job {line}", "m", {"model": "m", "size": size}, b"")
         for line, size in enumerate(sizes, 1)
     ]
 
     def run(stop: StopSignal | None = None) -> float:
-        terms = BatchOptions(Path("out"), 1e9, ceiling, retries, stop=stop or StopSignal())
-        engine = make_engine(FakeSteps(terms, FakeLedger(server)))  # type: ignore[arg-type]
-        EngineDriver(engine, server).play(jobs)
+        options = BatchOptions(Path("out"), 1e9, limit, retries, stop=stop or StopSignal())
+        engine = make_engine(FakeSteps(options, FakeLedger(server)))  # type: ignore[arg-type]
+        EngineDriver(engine, server).run(jobs)
         return engine.costs.spent
 
     for _ in range(3):
         spent = run()
-        assert server.most <= ceiling + server.allowed + 1e-6
+        assert server.most <= limit + server.allowed + 1e-6
         stopped = StopSignal()
         stopped.set()
         assert run(stopped) == spent
 
 
-def test_the_next_run_and_the_report_and_the_ledger_say_the_same(
-    do: Doer, model: str, server: MockServer, account: Account, ledger: Ledger
+def test_the_next_run_the_report_and_the_ledger_agree(
+    run_batch: BatchRunner, model: str, server: MockServer, account: Account, ledger: Ledger
 ) -> None:
-    """A submission that is uncertain counts as what it may have cost, in each of them."""
+    """An uncertain submission counts with what it may have cost in each of them."""
     jobs = [{"model": model, "prompt": prompt} for prompt in "abcd"]
-    do(jobs[:1])
+    run_batch(jobs[:1])
     rule = server.faults.add("lost-response", account=account, count=1)
-    first = do(jobs)
+    first = run_batch(jobs)
     server.faults.remove(rule.id)
-    again = do(jobs)
+    again = run_batch(jobs)
     price = account.spent / 3  # that of the uncertain one is still reserved
     assert first.credits_spent == again.credits_spent == 4 * price
     assert sum(job.credits or price for job in ledger.jobs()) == first.credits_spent
 
 
-def test_what_another_run_submitted_meanwhile_counts_with_its_price(
-    do: Doer,
+def test_a_job_submitted_by_another_run_counts_with_its_price(
+    run_batch: BatchRunner,
     model: str,
     server: MockServer,
     api_key: str,
@@ -314,7 +314,7 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
     ledger: Ledger,
     tmp_path: Path,
 ) -> None:
-    """Two runs of one batch share its jobs: each pays nothing twice, and knows what was paid."""
+    """Two runs of one batch share its jobs: nothing is charged twice, and both know the costs."""
     jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES[:4]]
     others = []
 
@@ -323,34 +323,36 @@ def test_what_another_run_submitted_meanwhile_counts_with_its_price(
             with Client(api_key, server.base_url, ledger=ledger) as client:
                 others.append(client.batch(jobs, tmp_path / "out"))
 
-    report = do(jobs, max_concurrency=1, on_progress=on_progress)
+    report = run_batch(jobs, max_concurrency=1, on_progress=on_progress)
     assert others
     assert account.submitted == len(jobs)
     assert report.complete
     assert report.credits_spent == account.spent
 
 
-def test_the_next_run_knows_the_price_of_what_was_given_back(
-    do: Doer, model: str, account: Account, ledger: Ledger
+def test_the_next_run_knows_the_price_of_a_refunded_job(
+    run_batch: BatchRunner, model: str, account: Account, ledger: Ledger
 ) -> None:
-    """A job that failed cost nothing in the end; the next one of its kind is no unknown one."""
+    """A failed job was refunded, but the price of its class is known."""
     failing = {"model": model, "prompt": "a [mock:fail=content_policy_violation]"}
-    do([failing])
+    run_batch([failing])
     (job,) = ledger.jobs()
     assert (job.state, account.spent) == (JobState.FAILED, 0)
     assert job.price
-    report = do([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
+    report = run_batch([failing, {"model": model, "prompt": "b"}], max_credits=job.price / 2)
     assert account.submitted == 1
     assert "credit limit" in report.stop_reason
 
 
-def test_twenty_sizes_stay_below_a_ceiling(do: Doer, model: str, account: Account) -> None:
-    """Each is a kind of its own, and none of them is sent as if it cost nothing."""
+def test_twenty_sizes_stay_below_the_limit(
+    run_batch: BatchRunner, model: str, account: Account
+) -> None:
+    """Each size is a price class, and none is sent as if it cost nothing."""
     jobs = [{"model": model, "prompt": "x", "size": size} for size in SIZES]
-    report = do(jobs, max_credits=3.0)
-    dearest = max(one.credits or 0.0 for one in report.results)
-    assert report.credits_spent <= 3.0 + dearest
+    report = run_batch(jobs, max_credits=3.0)
+    highest = max(one.credits or 0.0 for one in report.results)
+    assert report.credits_spent <= 3.0 + highest
     assert "credit limit" in report.stop_reason
     assert report.credits_spent == account.spent
-    again = do(jobs, max_credits=3.0)
+    again = run_batch(jobs, max_credits=3.0)
     assert again.credits_spent == report.credits_spent == account.spent
