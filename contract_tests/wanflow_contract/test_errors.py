@@ -31,6 +31,11 @@ EXAMPLES = [
 FORCED_STATUS = Check(
     "forced-status", "A mock responds with the documented status that it is asked for."
 )
+SUGGESTION = Check(
+    "suggestion",
+    "A mock's error suggests what the documents' example suggests: a link, or seconds to wait.",
+    "402: a billing link in `fallback_suggestion`; 429: retry after 60 seconds",
+)
 TASK_ID = "task-unified-1756817821-4x3rx6ny"
 PATHS = sorted({model.path for model in CONTRACT.catalog.models.values()})
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*[0-9-][A-Za-z0-9._-]*")
@@ -137,7 +142,24 @@ def test_each_documented_error_is_as_documented(target, operation_id, status) ->
     """Each documented error has the documented schema, code and type."""
     exchange = send_valid_request(target, operation_id, Prefer=f"code={status}")
     FORCED_STATUS.require(exchange.status == status, f"{exchange.status}, not {status}", exchange)
+    documented = CONTRACT.operations[operation_id].responses[status]
     check_response(CONTRACT.operations[operation_id], exchange)
+    forms = {_form(one.get("fallback_suggestion")) for one in documented.errors}
+    found = (exchange.json().get("error") or {}).get("fallback_suggestion")
+    if len(forms) == 1:
+        detail = f"{found!r}, and the examples have {sorted(forms)}"
+        SUGGESTION.require(_form(found) in forms, detail, exchange)
+
+
+def _form(suggestion: object) -> str:
+    """Return what a suggestion consists of: a link, a number of seconds, or other words."""
+    match suggestion:
+        case str() if re.match(r"https?://", suggestion):
+            return "a link"
+        case str() if re.search(r"\b[0-9]+ seconds?\b", suggestion):
+            return "seconds"
+        case _:
+            return "words or nothing"
 
 
 @pytest.mark.fast

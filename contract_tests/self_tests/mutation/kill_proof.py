@@ -30,7 +30,10 @@ _AHEAD = 600
 _MAX_RUNS = 6
 KEY, OTHER_KEY = "witness-key-of-the-first", "witness-key-of-another"
 _ID = re.compile(r"task-(?:unified-)?[0-9]+-[a-z0-9]+")
-_HEADERS = ("content-type", "retry-after", "idempotency-replayed")
+_HEADERS = (
+    *("content-type", "retry-after", "idempotency-replayed", "www-authenticate", "allow"),
+    *("cache-control", "expires", "content-encoding", "content-range"),
+)
 
 
 @define

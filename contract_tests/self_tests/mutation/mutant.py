@@ -35,6 +35,8 @@ KINDS = (
     "idempotency",
     "error shape",
     "timing",
+    "text",
+    "http",
 )
 MUTANTS: dict[str, Mutant] = {}
 """The versioned set: every mutant by name."""

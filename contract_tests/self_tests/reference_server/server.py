@@ -20,7 +20,7 @@ from importlib.resources import files
 from io import BytesIO
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from jsonschema import Draft202012Validator
 from PIL import Image
@@ -162,7 +162,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and self.path.startswith("/files/"):
             self.reply(200, *self.server.file(self.path))
         elif self.command == "GET" and self.path.startswith(tasks):
-            self.answer(lambda: self.server.poll(self.key(), self.path.removeprefix(tasks)))
+            self.answer(
+                lambda: self.server.poll(self.key(), unquote(self.path.removeprefix(tasks)))
+            )
         else:
             self.answer(lambda: self.submit(content))
 

@@ -90,8 +90,9 @@ class Contract:
         return self.operations[self.catalog.status_operation.operation_id]
 
     def operation_at(self, path: str) -> OperationContract | None:
-        """Return the operation that a path belongs to, for any method."""
-        found = (one for one in self.operations.values() if one.pattern.fullmatch(path))
+        """Return the operation that a path, with or without a query, belongs to."""
+        plain = path.partition("?")[0]
+        found = (one for one in self.operations.values() if one.pattern.fullmatch(plain))
         return next(found, None)
 
     def statuses(self) -> Iterator[tuple[str, int]]:

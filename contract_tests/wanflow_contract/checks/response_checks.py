@@ -49,6 +49,11 @@ ALWAYS_ALLOWED = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 431, 50
 _JSON_TYPE = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 _CHARSET = re.compile(r";\s*charset=\"?([^\s;\"]+)", re.IGNORECASE)
 _YEAR = 366 * 86400.0
+# A page of HTML, or a value that a program wrote in place of a sentence.
+_UNREADABLE = re.compile(
+    r"<(?:!doctype|html|head|body|h[1-6]|p|div)\b|(?:null|none|undefined|\[object object\]|nan)$",
+    re.IGNORECASE,
+)
 _SECONDS = re.compile(r"retry after ([0-9]+) second", re.IGNORECASE)
 
 
@@ -143,6 +148,14 @@ def check_error(documented: DocumentedResponse, body: Any, exchange: Exchange) -
             pointer=response_field("error", name),
             shape=f"{exchange.status}: no text",
         )
+    message = str(error.get("message")).strip()
+    SHAPE.require(
+        not _UNREADABLE.match(message),
+        f"error.message is {message!r}",
+        exchange,
+        pointer=response_field("error", "message"),
+        shape=f"{exchange.status}: no sentence",
+    )
     _check_code(documented, error.get("code"), exchange)
     types = {str(shown.get("type")) for shown in documented.errors}
     if types:
@@ -179,6 +192,14 @@ def _check_code(documented: DocumentedResponse, code: Any, exchange: Exchange) -
         shape=f"{exchange.status}: no code",
     )
     assert isinstance(code, str)
+    reason = code in _REASONS and exchange.method == "GET"
+    CODE.require(
+        not reason,
+        f"code {code!r} is why a task fails",
+        exchange,
+        pointer=response_field("error", "code"),
+        shape=f"{exchange.status}: the code of a failed task",
+    )
     if code.isdigit():
         CODE.require(
             code == str(exchange.status),
@@ -266,6 +287,16 @@ def _decoded(exchange: Exchange) -> Any:
         )
 
 
+# Codes that only the error of a failed task has, never that of a query.
+_REASONS = frozenset(
+    {
+        "generation_failed_no_content",
+        "generation_timeout",
+        "image_processing_error",
+        "image_dimension_mismatch",
+        "request_cancelled",
+    }
+)
 # The strings that later revisions use for `code`, from the documentation of the task query.
 _CODES = {
     "invalid_task_id": 400,

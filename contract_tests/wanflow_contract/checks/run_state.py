@@ -6,6 +6,7 @@ import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from attrs import define, field
 
@@ -17,10 +18,10 @@ from wanflow_contract.checks.faulty_field import (
     request_field,
     requested_model,
     response_field,
-    response_header,
     violated_field,
     violated_rule,
 )
+from wanflow_contract.checks.header_checks import check_headers, check_running
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import IDENTITY_STABLE, TaskHistory, start
 from wanflow_contract.support.exchange import MIN_KEY_LENGTH
@@ -54,16 +55,15 @@ ONE_RULE = Check("one-rule", "A model has one billing rule, and an account has o
 NEW = Check("new-task", "Two submissions create two tasks.")
 UNIQUE_LINKS = Check("own-links", "No two tasks have a result URL in common.")
 STABLE_PRICE = Check("one-price", "Equal requests of an account always cost the same.")
-NOT_CACHED = Check(
-    "not-cached",
-    "The status of a running task must not be cached for long.",
-    "Ask again until `status` is `completed` or `failed`",
+QUERY_ERROR = Check(
+    "query-error",
+    "An error of a task query names no parameter of a submission.",
+    "400 and 404 of the task query: param `task_id`",
 )
 
 _HOUR = 3600
-_AGE = re.compile(r"(?:max-age|s-maxage)=([0-9]+)", re.IGNORECASE)
-_SOON = 60
 _LARGE = 65536
+_TASK_ID = re.compile(rb"task-unified-[A-Za-z0-9._~-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 
 
@@ -110,7 +110,10 @@ class RunState:
             if len(key) >= MIN_KEY_LENGTH
         )
         LEAK.require(not shown or exchange.status >= 500, "a key is in the response", exchange)
-        if contract is None or exchange.method != contract.operation.method.upper():
+        if contract is None:
+            return
+        check_headers(contract, exchange)
+        if exchange.method != contract.operation.method.upper():
             return
         body = check_response(contract, exchange)
         if forced is not None and exchange.status >= 400:
@@ -138,9 +141,10 @@ class RunState:
             require_accepted(exchange)
         if expectation.expected is Expected.REJECT:
             _check_rejection(expectation, body, exchange)
-        if exchange.status == 200:
-            asked = exchange.request_body()
-            history = start(self.models[asked["model"]], asked, account, body, exchange)
+        asked = exchange.request_body()
+        model = self.models.get(str(asked.get("model"))) if isinstance(asked, dict) else None
+        if exchange.status == 200 and model is not None:
+            history = start(model, asked, account, body, exchange)
             self._check_rules(history, exchange)
             self._check_price(history, exchange)
             self._check_clock(body["created"], exchange)
@@ -228,13 +232,16 @@ class RunState:
             )
 
     def _check_poll(self, account: str, body: Any, exchange: Exchange) -> None:
-        history = self.tasks.get(exchange.path.rpartition("/")[2])
+        queried = unquote(exchange.path.partition("?")[0].rpartition("/")[2])
+        history = self.tasks.get(queried)
+        if exchange.status >= 400:
+            self._check_query_error(account, queried, body, exchange)
         if history is None:
             if exchange.status != 200:
                 UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
             else:
                 UNKNOWN.require(
-                    str(body.get("id")) in exchange.path,
+                    str(body.get("id")) in queried,
                     "another task",
                     exchange,
                     pointer=response_field("id"),
@@ -248,19 +255,42 @@ class RunState:
                 exchange,
                 shape=f"{exchange.status} for another account",
             )
+            shown = history.model.name.encode() in exchange.content
+            PRIVATE.require(
+                not shown,
+                "the error names its model",
+                history.first,
+                exchange,
+                pointer=response_field("error"),
+            )
             return
         FOUND.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
         history.observe(body, exchange)
-        cached = _AGE.search(exchange.header("cache-control") or "")
-        stale = cached is not None and int(cached[1]) > _SOON and not history.ended
-        NOT_CACHED.require(
-            not stale,
-            f"{cached and cached[0]}",
-            exchange,
-            pointer=response_header("Cache-Control"),
-            shape="long",
-        )
+        if not history.ended:
+            check_running(exchange)
         self.register(history, history.links, exchange)
+
+    def _check_query_error(self, account: str, queried: str, body: Any, exchange: Exchange) -> None:
+        error = body.get("error") if isinstance(body, dict) else None
+        param = error.get("param") if isinstance(error, dict) else None
+        fields = {"model", *(name for one in self.models.values() for name in one.parameters)}
+        QUERY_ERROR.require(
+            not isinstance(param, str) or param not in fields,
+            f"param is {param!r}",
+            exchange,
+            pointer=response_field("error", "param"),
+            shape=f"{exchange.status}: a parameter of a submission",
+        )
+        for name in map(bytes.decode, _TASK_ID.findall(exchange.content)):
+            other = self.tasks.get(name)
+            foreign = other is not None and name != queried and other.account != account
+            PRIVATE.require(
+                not foreign,
+                f"the error names {name} of another account",
+                exchange,
+                pointer=response_field("error"),
+                shape="an id of another account",
+            )
 
     def _account(self, exchange: Exchange) -> str | None:
         shown = exchange.sent_header("authorization") or ""

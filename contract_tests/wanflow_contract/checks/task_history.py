@@ -80,6 +80,21 @@ SAME_LINKS = Check(
     "`results` and `result_data` have the same URLs.",
     "`result_data`: the same links again",
 )
+CANCEL = Check(
+    "can-cancel",
+    "A task that has ended can't be cancelled.",
+    "can_cancel: Whether the provider could still cancel the task",
+)
+TOOK = Check(
+    "duration",
+    "The seconds that a task took are not negative.",
+    "`duration`: seconds that the task took",
+)
+NOTHING_USED = Check(
+    "failed-unused",
+    "A failed task has used no credits, because nothing was generated.",
+    "the actual charge will be based on the number of generated images",
+)
 USAGE = Check("usage", "The cost of a task is never negative, and its billing rule never changes.")
 
 
@@ -306,6 +321,28 @@ def _check_state(history: TaskHistory, body: dict[str, Any], exchange: Exchange)
             f"{status} with an error",
             exchange,
             pointer=response_field("error"),
+        )
+    _check_facts(body, exchange)
+
+
+def _check_facts(body: dict[str, Any], exchange: Exchange) -> None:
+    """Check what a response says about a task beside its status."""
+    info, took, used = body.get("task_info"), body.get("duration"), _credits_used(body)
+    if body.get("status") in ENDED and isinstance(info, dict):
+        CANCEL.require(
+            info.get("can_cancel") is not True,
+            "can_cancel is true",
+            exchange,
+            pointer=response_field("task_info", "can_cancel"),
+        )
+    if isinstance(took, int | float):
+        TOOK.require(took >= 0, f"duration is {took}", exchange, pointer=response_field("duration"))
+    if body.get("status") == FAILED:
+        NOTHING_USED.require(
+            not used,
+            f"{used} credits are used",
+            exchange,
+            pointer=response_field("usage", "credits_used"),
         )
 
 

@@ -104,7 +104,21 @@ class ApiUnderTest:
             CheckFailed: a check of the response fails.
             BudgetExceeded: the submission might exceed the budget.
         """
-        content = json.dumps(body).encode()
+        return self.post_bytes(model, json.dumps(body).encode(), account, headers)
+
+    def post_bytes(
+        self,
+        model: Model,
+        content: bytes,
+        account: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Exchange:
+        """Send a body that is already encoded, as `post` does.
+
+        Raises:
+            CheckFailed: a check of the response fails.
+            BudgetExceeded: the submission might exceed the budget.
+        """
         sent = {**self.authorization(account), "Content-Type": "application/json"}
         return self.exchange("POST", model.path, {**sent, **(headers or {})}, content)
 
@@ -305,6 +319,9 @@ def _expectation_of(
     """Return what is expected of a request, None if it isn't a submission."""
     if contract is None or not contract.is_submission or method != "POST":
         return None
+    reason = _open_encoding(content or b"")
+    if reason:
+        return Expectation(Expected.EITHER, reason)
     try:
         body = json.loads(content or b"")
     except (ValueError, RecursionError):
@@ -317,3 +334,29 @@ def _expectation_of(
     ):
         return Expectation(Expected.EITHER, f"the content type is {kind!r}")
     return expectation
+
+
+def _open_encoding(content: bytes) -> str:
+    """Return why JSON parsers disagree about a body, '' if they don't.
+
+    Some replace bytes that aren't UTF-8, detect UTF-16, or ignore a byte order mark; of a name
+    that occurs twice, they take the first or the last value.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        return "the body isn't UTF-8"
+    if text.startswith("\ufeff") or "\x00" in text:
+        return "the body begins with a byte order mark or has a NUL"
+    repeated = list[str]()
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        repeated.extend("a name" for _ in range(len(pairs) - len(found)))
+        return found
+
+    try:
+        json.loads(text, object_pairs_hook=collect)
+    except (ValueError, RecursionError):
+        return ""
+    return "the body has a name twice" if repeated else ""

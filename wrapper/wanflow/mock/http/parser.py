@@ -97,9 +97,9 @@ class RequestParser:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header; trailers are ignored."""
+        """Add a header without the spaces around its value; trailers are ignored."""
         if self._in_head:
-            self._headers[name.lower()] = value
+            self._headers[name.lower()] = value.strip(b" \t")
 
     def on_headers_complete(self) -> None:
         """Check the body's announced size, and send 100 Continue if expected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BODY_SIZE = 1024 * 1024
+_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
 @define(eq=False)
@@ -32,8 +34,8 @@ class Request:
 
     @property
     def decoded(self) -> str:
-        """The percent-decoded path."""
-        return unquote(self.path)
+        """The percent-decoded path, except for slashes, which would separate other parts."""
+        return "%2F".join(map(unquote, _SLASH.split(self.path)))
 
     def body(self) -> bytes:
         """Return the whole body.
