@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 # Tests that find the most in the least time come first; those with clients, slow to open, last.
 _BY_TIME = (
-    *("auth", "errors", "billing", "idempotency", "semantics", "http", "json_forms", "lifecycle"),
-    *("files", "callbacks"),
+    *("auth", "errors", "billing", "idempotency", "semantics", "http", "json_forms", "refusals"),
+    *("texts", "wire", "lifecycle", "files", "callbacks"),
 )
 # With a small budget, tests that find the most per credit come first.
 _BY_COST = (
-    *("auth", "lifecycle", "files", "http", "idempotency", "billing", "json_forms", "semantics"),
-    "callbacks",
+    *("auth", "lifecycle", "files", "http", "idempotency", "billing", "json_forms", "refusals"),
+    *("wire", "semantics", "texts", "callbacks"),
 )
 
 
