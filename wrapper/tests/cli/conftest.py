@@ -1,4 +1,4 @@
-"""The command line as its users have it: words in, two streams and an exit code out."""
+"""Run commands in this process or in their own: arguments in, output and exit code out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from tests.cli.helpers import Ended
+from tests.cli.helpers import CommandResult
 from wanflow.cli import main
 from wanflow.mock import MockServer
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[MockServer]:
-    """A mock that ends a task at the first look at it, so that nothing sleeps."""
+    """A mock that ends a task at its first poll, so that nothing sleeps."""
     with MockServer(polls=1) as running:
         yield running
 
 
 @pytest.fixture
 def environment(server: MockServer, api_key: str) -> dict[str, str]:
-    """What a user has exported."""
+    """The environment variables of a user."""
     return {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": api_key}
 
 
 @pytest.fixture
-def wanflow(environment: dict[str, str], tmp_path: Path) -> Callable[..., Ended]:
-    """Run a command in this process, in an empty folder."""
+def wanflow(environment: dict[str, str], tmp_path: Path) -> Callable[..., CommandResult]:
+    """Run a command in this process, in an empty directory."""
 
     def run(
         *words: str, given: Mapping[str, str] | None = None, stdin: str | bytes | None = None
-    ) -> Ended:
+    ) -> CommandResult:
         here = environment if given is None else given
         clean = dict.fromkeys((name for name in os.environ if name.startswith("WANFLOW_")), None)
         runner = CliRunner(env={**clean, **here})
         with chdir(tmp_path):
             done = runner.invoke(main, list(words), prog_name="wanflow", input=stdin)
         assert "Traceback" not in done.stderr
-        return Ended(done.exit_code, done.stdout, done.stderr)
+        return CommandResult(done.exit_code, done.stdout, done.stderr)
 
     return run
 
@@ -55,7 +55,7 @@ def wanflow(environment: dict[str, str], tmp_path: Path) -> Callable[..., Ended]
 def process(
     environment: dict[str, str], tmp_path: Path
 ) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command in a process of its own, which ends with the test at the latest."""
+    """Start a command in its own process, which is killed after the test at the latest."""
     with ExitStack() as stack:
 
         def start(*words: str, **settings: Any) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Names and a class that the tests of the command line share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ FROM_IMAGE = "wan2.6-image-to-video"
 
 
 @frozen
-class Ended:
-    """What a command left: its exit code and what it wrote."""
+class CommandResult:
+    """The result of a command: its exit code and its output."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""What the commands say when something is wrong: a sentence, a code, and no traceback."""
+"""Invalid input: a message, an exit code, and no traceback."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.cli.helpers import Ended
+    from tests.cli.helpers import CommandResult
 
 PROMPT = ("--prompt", "A cat")
 URL = ("--image-url", "https://host.example/a.png")
 
 
 @pytest.fixture
-def nobody() -> Iterator[str]:
-    """A URL that nobody answers at: its port is bound, and not listened on."""
+def unreachable_url() -> Iterator[str]:
+    """A URL without a server: its port is bound, but not listened on."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/apiv1"
 
 
-# The words, the exit code, and what the sentence has to name.
-SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
+# The arguments, the exit code, and what the message has to name.
+ERRORS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("rnu",), 2, ("'rnu'", "run, submit")),
     (("--frobnicate",), 2, ("--frobnicate",)),
     (("run",), 2, ("model", VIDEO, "--request")),
@@ -81,12 +81,12 @@ SLIPS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "named"), SLIPS, ids=[" ".join(words) for words, _, _ in SLIPS]
+    ("words", "code", "named"), ERRORS, ids=[" ".join(words) for words, _, _ in ERRORS]
 )
-def test_a_slip_gets_a_sentence(
-    wanflow: Callable[..., Ended], words: tuple[str, ...], code: int, named: tuple[str, ...]
+def test_an_error_has_a_message(
+    wanflow: Callable[..., CommandResult], words: tuple[str, ...], code: int, named: tuple[str, ...]
 ) -> None:
-    """The last words on stderr name what was wrong and what is allowed; stdout stays empty."""
+    """The message on stderr names what is wrong and what is allowed; stdout is empty."""
     done = wanflow(*words)
     assert done.code == code, done.err
     assert done.out == ""
@@ -97,9 +97,9 @@ def test_a_slip_gets_a_sentence(
     assert bool(rest) == first.endswith("rules are broken:")
 
 
-@pytest.mark.parametrize("words", [words for words, _, _ in SLIPS if words[0] == "run"])
-def test_a_slip_is_an_event_for_programs(
-    wanflow: Callable[..., Ended], words: tuple[str, ...]
+@pytest.mark.parametrize("words", [words for words, _, _ in ERRORS if words[0] == "run"])
+def test_an_error_is_an_event_with_json(
+    wanflow: Callable[..., CommandResult], words: tuple[str, ...]
 ) -> None:
     """With --json the last event is the error, with its kind and the exit code."""
     done = wanflow(*words[:1], "--json", *words[1:])
@@ -110,8 +110,8 @@ def test_a_slip_is_an_event_for_programs(
     assert event["message"]
 
 
-def test_all_that_is_wrong_is_told(wanflow: Callable[..., Ended]) -> None:
-    """Several broken rules are all listed, as lines and as violations."""
+def test_all_violations_are_listed(wanflow: Callable[..., CommandResult]) -> None:
+    """Several violations are all listed, as lines and in the event."""
     words = ("--duration", "7", "--quality", "4k", "--aspect-ratio", "2:1")
     done = wanflow("run", VIDEO, *words, "--json")
     assert done.code == 2
@@ -121,18 +121,20 @@ def test_all_that_is_wrong_is_told(wanflow: Callable[..., Ended]) -> None:
     assert {broken["pointer"] for broken in event["violations"]} == {f"/{p}" for p in parameters}
 
 
-class TestSurroundings:
-    """What is wrong outside the request."""
+class TestEnvironment:
+    """Errors outside the request."""
 
-    def test_no_key(self, wanflow: Callable[..., Ended], server: object) -> None:
-        """A missing key is told with both ways to give it."""
+    def test_no_key(self, wanflow: Callable[..., CommandResult], server: object) -> None:
+        """The error of a missing key names both ways to give it."""
         done = wanflow("run", VIDEO, *PROMPT, given={})
         assert done.code == 3
         assert "WANFLOW_API_KEY" in done.err
         assert "--api-key-file" in done.err
 
-    def test_key_file(self, wanflow: Callable[..., Ended], tmp_path: Path, api_key: str) -> None:
-        """A key in a file does as well as one in the environment, and wins over it."""
+    def test_key_file(
+        self, wanflow: Callable[..., CommandResult], tmp_path: Path, api_key: str
+    ) -> None:
+        """A key in a file takes precedence over one in the environment."""
         path = tmp_path / "key"
         path.write_text(f"{api_key}\n")
         assert wanflow("run", VIDEO, *PROMPT, "--api-key-file", str(path)).code == 0
@@ -142,37 +144,41 @@ class TestSurroundings:
         assert "a key with" not in done.err
 
     @pytest.mark.parametrize("command", ["status", "wait"])
-    def test_unreachable(self, wanflow: Callable[..., Ended], nobody: str, command: str) -> None:
-        """A server that isn't there is told of at once, and how to go on."""
-        done = wanflow(command, "task-unified-1-a", "--base-url", nobody)
+    def test_unreachable(
+        self, wanflow: Callable[..., CommandResult], unreachable_url: str, command: str
+    ) -> None:
+        """An unreachable server is an error that says how to resume."""
+        done = wanflow(command, "task-unified-1-a", "--base-url", unreachable_url)
         assert done.code == 9
         assert "refused" in done.err
-        assert f"wanflow wait task-unified-1-a --base-url {nobody}" in done.err
+        assert f"wanflow wait task-unified-1-a --base-url {unreachable_url}" in done.err
 
-    def test_folder_instead_of_file(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """A file where a folder is wanted is told before anything is paid for."""
-        (tmp_path / "taken").write_text("")
-        done = wanflow("run", VIDEO, *PROMPT, "-o", str(tmp_path / "taken"))
+    def test_folder_instead_of_file(
+        self, wanflow: Callable[..., CommandResult], tmp_path: Path
+    ) -> None:
+        """A file instead of a directory is an error before anything is sent."""
+        (tmp_path / "file").write_text("")
+        done = wanflow("run", VIDEO, *PROMPT, "-o", str(tmp_path / "file"))
         assert done.code == 2
         assert "not a directory" in done.err
         assert "task-" not in done.err
 
     @pytest.mark.parametrize("text", ["{", "[]", "3", '"x"', "\x00", "[" * 100_000])
-    def test_request_that_is_none(self, wanflow: Callable[..., Ended], text: str) -> None:
+    def test_invalid_request(self, wanflow: Callable[..., CommandResult], text: str) -> None:
         """A whole request has to be a JSON object."""
         done = wanflow("run", "--request", "-", stdin=text)
         assert done.code == 2
         assert "JSON" in done.err
 
-    def test_stray_parameter_in_a_request(self, wanflow: Callable[..., Ended]) -> None:
-        """A parameter that no model takes is told with the option that would pass it."""
+    def test_unknown_parameter_in_a_request(self, wanflow: Callable[..., CommandResult]) -> None:
+        """The error of an unknown parameter names the option that would pass it."""
         request = f'{{"model": "{VIDEO}", "prompt": "x", "promt": "y"}}'
         done = wanflow("run", "--request", "-", stdin=request)
         assert done.code == 2
         assert "did you mean prompt?" in done.err
         assert "--extra NAME=JSON" in done.err
 
-    def test_request_for_another_model(self, wanflow: Callable[..., Ended]) -> None:
+    def test_request_for_another_model(self, wanflow: Callable[..., CommandResult]) -> None:
         """A request for one model isn't sent to another."""
         request = f'{{"model": "{VIDEO}", "prompt": "x"}}'
         done = wanflow("run", IMAGE, "--request", "-", stdin=request)
@@ -182,16 +188,16 @@ class TestSurroundings:
 
 @pytest.fixture(scope="module")
 def slow() -> Iterator[dict[str, str]]:
-    """What is exported for a mock whose tasks take many looks."""
+    """The environment variables for a mock whose tasks take many polls."""
     with MockServer(polls=99) as server:
         yield {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": server.api_key}
 
 
 class TestNotEndedYet:
-    """A task that still runs is nobody's fault: the command says how to go on."""
+    """If a task is still running, the command says how to resume."""
 
-    def test_run(self, wanflow: Callable[..., Ended], slow: dict[str, str]) -> None:
-        """A wait whose time is up ends with the command that goes on waiting."""
+    def test_run(self, wanflow: Callable[..., CommandResult], slow: dict[str, str]) -> None:
+        """A wait that times out prints the command that continues it."""
         words = ("run", VIDEO, *PROMPT, "--timeout", "0", "-o", "my out", "--json")
         done = wanflow(*words, given=slow)
         assert done.code == 8
@@ -200,8 +206,8 @@ class TestNotEndedYet:
         assert event["resume"] == f"wanflow wait {event['task_id']} -o 'my out'"
         assert f"\n  {event['resume']}\n" in done.err
 
-    def test_download(self, wanflow: Callable[..., Ended], slow: dict[str, str]) -> None:
-        """`download` doesn't wait; it says how to."""
+    def test_download(self, wanflow: Callable[..., CommandResult], slow: dict[str, str]) -> None:
+        """`download` doesn't wait; it prints the command that does."""
         task_id = wanflow("submit", VIDEO, *PROMPT, given=slow).out.strip()
         done = wanflow("download", task_id, "-o", "out", given=slow)
         assert done.code == 8
@@ -209,8 +215,8 @@ class TestNotEndedYet:
 
 
 @pytest.mark.parametrize("group", ["ledger", "spec"])
-def test_a_group_alone_prints_its_help(group: str, wanflow: Callable[..., Ended]) -> None:
-    """Line by line, as `wanflow` alone does, with the code of a command that is none."""
+def test_a_group_alone_prints_its_help(group: str, wanflow: Callable[..., CommandResult]) -> None:
+    """A group without a command prints its help, with the exit code of a usage error."""
     done = wanflow(group)
     assert done.code == 2
     assert done.err.startswith(f"Usage: wanflow {group}")

@@ -1,4 +1,4 @@
-"""What the commands do when all is well."""
+"""The commands without errors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from wanflow.catalog.catalog import packaged_catalog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cli.helpers import Ended
+    from tests.cli.helpers import CommandResult
 
 
 class TestRun:
-    """`wanflow run` is the whole road."""
+    """`wanflow run` submits, waits and downloads."""
 
-    def test_files(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """The paths of the files are on stdout, one a line, and nothing else is."""
+    def test_files(self, wanflow: Callable[..., CommandResult], tmp_path: Path) -> None:
+        """stdout has only the paths of the files, one per line."""
         out = tmp_path / "new" / "folder"
         done = wanflow("run", IMAGE, "--prompt", "A lake", "--n", "2", "-o", str(out))
         assert done.code == 0, done.err
@@ -30,26 +30,28 @@ class TestRun:
         assert set(paths) == set(out.iterdir())
         assert {path.read_bytes()[:4] for path in paths} == {b"\x89PNG"}
 
-    def test_paths_are_as_they_are(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """A path on stdout opens the file, whatever its folder is called."""
+    def test_paths_are_printed_unchanged(
+        self, wanflow: Callable[..., CommandResult], tmp_path: Path
+    ) -> None:
+        """A path on stdout is the path of the file, with any directory name."""
         out = tmp_path / "zwei  Räume\u00a0\u200b\u3000"
         done = wanflow("run", IMAGE, "--prompt", "A lake", "-o", str(out))
         assert Path(done.out.removesuffix("\n")).exists()
 
-    def test_progress_is_on_stderr(self, wanflow: Callable[..., Ended]) -> None:
-        """How the task went is on stderr, with its id from the start."""
+    def test_progress_is_on_stderr(self, wanflow: Callable[..., CommandResult]) -> None:
+        """Progress is on stderr, with the task's id from the start."""
         lines = wanflow("run", VIDEO, "--prompt", "A cat").err.splitlines()
         task_id = lines[0].rpartition(" ")[2]
         assert task_id.startswith("task-unified-")
         assert f"{task_id} pending 0 %" in [" ".join(line.split()) for line in lines]
 
-    def test_links(self, wanflow: Callable[..., Ended]) -> None:
-        """Without a folder the links are printed, with a word on how long they live."""
+    def test_links(self, wanflow: Callable[..., CommandResult]) -> None:
+        """Without a directory the URLs are printed, with a note on how long they work."""
         done = wanflow("run", VIDEO, "--prompt", "A cat")
         assert done.out.startswith("http://127.0.0.1:")
         assert "24 hours" in done.err
 
-    def test_json(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
+    def test_json(self, wanflow: Callable[..., CommandResult], tmp_path: Path) -> None:
         """With --json each event is a line: submitted, update, completed, saved."""
         done = wanflow("run", VIDEO, "--prompt", "A cat", "--json", "-o", str(tmp_path / "out"))
         events = done.events
@@ -62,7 +64,7 @@ class TestRun:
 
     @pytest.mark.parametrize("source", ["file", "stdin"])
     def test_whole_request(
-        self, wanflow: Callable[..., Ended], tmp_path: Path, source: str
+        self, wanflow: Callable[..., CommandResult], tmp_path: Path, source: str
     ) -> None:
         """A whole request comes from a file or from stdin, and needs no model beside it."""
         text = json.dumps({"model": IMAGE, "prompt": "A lake"})
@@ -72,7 +74,7 @@ class TestRun:
         assert done.code == 0, done.err
         assert done.out.endswith(".png\n")
 
-    def test_every_model(self, wanflow: Callable[..., Ended]) -> None:
+    def test_every_model(self, wanflow: Callable[..., CommandResult]) -> None:
         """The documents' own example of each model runs."""
         catalog = packaged_catalog()
         assert len(catalog.models) >= 5
@@ -81,7 +83,7 @@ class TestRun:
             assert done.code == 0, (model.name, done.err)
             assert done.out
 
-    def test_options_before_the_model(self, wanflow: Callable[..., Ended]) -> None:
+    def test_options_before_the_model(self, wanflow: Callable[..., CommandResult]) -> None:
         """Options that every model has may come before its name; those after it win."""
         done = wanflow("run", "--json", "--timeout", "nonsense", VIDEO)
         assert done.code == 2
@@ -90,41 +92,41 @@ class TestRun:
 
 
 class TestTaskById:
-    """A task is taken up by its id, from any process."""
+    """A task is resumed by its id, from any process."""
 
-    def submitted(self, wanflow: Callable[..., Ended]) -> str:
+    def submitted(self, wanflow: Callable[..., CommandResult]) -> str:
         done = wanflow("submit", VIDEO, "--prompt", "A cat")
         assert done.code == 0, done.err
         (line,) = done.out.splitlines()
         return line
 
-    def test_submit_prints_the_id(self, wanflow: Callable[..., Ended]) -> None:
-        """The id is all that `submit` prints on stdout, so that a script can keep it."""
+    def test_submit_prints_the_id(self, wanflow: Callable[..., CommandResult]) -> None:
+        """`submit` prints only the id on stdout."""
         assert self.submitted(wanflow).startswith("task-unified-")
 
-    def test_submit_json(self, wanflow: Callable[..., Ended]) -> None:
+    def test_submit_json(self, wanflow: Callable[..., CommandResult]) -> None:
         """With --json it is one event, with what was reserved."""
         (event,) = wanflow("submit", VIDEO, "--prompt", "A cat", "--json").events
         assert event["event"] == "submitted"
         assert event["task_id"].startswith("task-unified-")
         assert event["usage"]["credits_reserved"] > 0
 
-    def test_status(self, wanflow: Callable[..., Ended]) -> None:
-        """`status` prints the status, and the links of a task that is done."""
+    def test_status(self, wanflow: Callable[..., CommandResult]) -> None:
+        """`status` prints the status, and the URLs of a completed task."""
         task_id = self.submitted(wanflow)
         first, link = wanflow("status", task_id).out.splitlines()
         assert first == f"{task_id}  completed"
         assert link.endswith(".mp4")
 
-    def test_wait(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """`wait` saves what was made."""
+    def test_wait(self, wanflow: Callable[..., CommandResult], tmp_path: Path) -> None:
+        """`wait` saves the files."""
         task_id = self.submitted(wanflow)
         done = wanflow("wait", task_id, "-o", str(tmp_path / "out"))
         assert done.code == 0, done.err
         assert done.out == f"{tmp_path}/out/{task_id}.mp4\n"
 
-    def test_wait_json(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """With --json it tells the end and the files, of a task that had ended before, too."""
+    def test_wait_json(self, wanflow: Callable[..., CommandResult], tmp_path: Path) -> None:
+        """With --json the events have the end and the files, also of a task that ended before."""
         task_id = self.submitted(wanflow)
         for _ in range(2):
             events = wanflow("wait", task_id, "--json", "-o", str(tmp_path)).events
@@ -132,15 +134,15 @@ class TestTaskById:
         (completed,) = wanflow("wait", task_id, "--json").events
         assert completed["urls"]
 
-    def test_download(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """`download` does so for a task that has ended."""
+    def test_download(self, wanflow: Callable[..., CommandResult], tmp_path: Path) -> None:
+        """`download` saves the files of a task that has ended."""
         task_id = self.submitted(wanflow)
         done = wanflow("download", task_id, "-o", str(tmp_path / "out"))
         assert done.code == 0, done.err
         assert Path(done.out.strip()).stat().st_size > 0
 
-    def test_json_status(self, wanflow: Callable[..., Ended]) -> None:
-        """With --json a look is one event."""
+    def test_json_status(self, wanflow: Callable[..., CommandResult]) -> None:
+        """With --json `status` prints one event."""
         (event,) = wanflow("status", self.submitted(wanflow), "--json").events
         assert (event["event"], event["status"]) == ("status", "completed")
 
@@ -148,8 +150,8 @@ class TestTaskById:
 class TestDryRun:
     """A dry run shows what would be sent, and sends nothing."""
 
-    def test_shows_the_request(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """Method, URL with the base's own path, headers and body are there; the key isn't."""
+    def test_shows_the_request(self, wanflow: Callable[..., CommandResult], tmp_path: Path) -> None:
+        """The output has method, URL, headers and body, but not the key."""
         key = "sk-very-secret"
         given = {"WANFLOW_BASE_URL": "https://host.example/base", "WANFLOW_API_KEY": key}
         done = wanflow("run", VIDEO, "--prompt", "Ein Büffel 🐃", "--dry-run", given=given)
@@ -159,24 +161,24 @@ class TestDryRun:
         assert json.loads(body) == {"model": VIDEO, "prompt": "Ein Büffel 🐃"}
         assert key not in done.out + done.err
 
-    def test_needs_no_key(self, wanflow: Callable[..., Ended]) -> None:
-        """It needs no key, and with --json is one object."""
+    def test_needs_no_key(self, wanflow: Callable[..., CommandResult]) -> None:
+        """It needs no key, and with --json prints one object."""
         words = ("submit", VIDEO, "--prompt", "A cat", "--dry-run", "--json")
         (event,) = wanflow(*words, given={}).events
         assert event["event"] == "dry_run"
         assert event["body"]["prompt"] == "A cat"
 
-    def test_checks_the_rules(self, wanflow: Callable[..., Ended]) -> None:
-        """It checks the request as a submission does."""
+    def test_checks_the_rules(self, wanflow: Callable[..., CommandResult]) -> None:
+        """It validates the request like a submission."""
         assert wanflow("run", VIDEO, "--prompt", "A cat", "--duration", "7", "--dry-run").code == 2
 
-    def body(self, wanflow: Callable[..., Ended], *words: str) -> dict[str, Any]:
+    def body(self, wanflow: Callable[..., CommandResult], *words: str) -> dict[str, Any]:
         (event,) = wanflow("submit", *words, "--dry-run", "--json").events
         body: dict[str, Any] = event["body"]
         return body
 
-    def test_types(self, wanflow: Callable[..., Ended]) -> None:
-        """Words become the JSON that the schema wants: lists, objects, numbers, true and false."""
+    def test_types(self, wanflow: Callable[..., CommandResult]) -> None:
+        """Arguments become JSON as the schema requires: lists, objects, numbers and booleans."""
         words = ("--prompt", "5", "--image-url", "https://h.example/a.png", "--duration", "15")
         more = ("--prompt-extend", "false", "--model-params.shot-type", "multi")
         assert self.body(wanflow, FROM_IMAGE, *words, *more) == {
@@ -188,11 +190,11 @@ class TestDryRun:
             "model_params": {"shot_type": "multi"},
         }
 
-    def test_flag(self, wanflow: Callable[..., Ended]) -> None:
-        """A true-or-false option alone means true."""
+    def test_flag(self, wanflow: Callable[..., CommandResult]) -> None:
+        """A boolean option without a value means true."""
         assert self.body(wanflow, VIDEO, "--prompt-extend", "--prompt", "x")["prompt_extend"]
 
-    def test_json_words(self, wanflow: Callable[..., Ended]) -> None:
+    def test_json_words(self, wanflow: Callable[..., CommandResult]) -> None:
         """Lists and objects may come as JSON, and single fields are added to an object."""
         words = ("--prompt", "x", "--image-urls", '["https://h.example/a.png"]')
         more = ("--model-params", '{"a": [1]}', "--model-params.shot-type", "single")
@@ -200,19 +202,21 @@ class TestDryRun:
         assert body["image_urls"] == ["https://h.example/a.png"]
         assert body["model_params"] == {"a": [1], "shot_type": "single"}
 
-    def test_extra(self, wanflow: Callable[..., Ended]) -> None:
-        """--extra passes what the documents don't know, as JSON."""
+    def test_extra(self, wanflow: Callable[..., CommandResult]) -> None:
+        """--extra passes fields that the spec doesn't have, as JSON."""
         words = (VIDEO, "--prompt", "x", "--extra", "seed=7", "--extra", 'style={"a":"b"}')
         body = self.body(wanflow, *words)
         assert (body["seed"], body["style"]) == (7, {"a": "b"})
 
-    def test_no_validate(self, wanflow: Callable[..., Ended]) -> None:
-        """--no-validate lets a broken rule through, as it was typed."""
+    def test_no_validate(self, wanflow: Callable[..., CommandResult]) -> None:
+        """--no-validate sends an invalid value unchanged."""
         body = self.body(wanflow, VIDEO, "--prompt", "x", "--duration", "7", "--no-validate")
         assert body["duration"] == 7
 
-    def test_options_win_over_the_file(self, wanflow: Callable[..., Ended], tmp_path: Path) -> None:
-        """What is typed replaces what the request's file says."""
+    def test_options_take_precedence_over_the_file(
+        self, wanflow: Callable[..., CommandResult], tmp_path: Path
+    ) -> None:
+        """Options replace the values of the request file."""
         path = tmp_path / "request.json"
         path.write_text(json.dumps({"prompt": "old", "duration": 10}))
         body = self.body(wanflow, VIDEO, "--request", str(path), "--prompt", "new")
@@ -220,9 +224,9 @@ class TestDryRun:
 
 
 class TestModels:
-    """`wanflow models` tells what there is without asking anybody."""
+    """`wanflow models` lists the models without a request."""
 
-    def test_table(self, wanflow: Callable[..., Ended]) -> None:
+    def test_table(self, wanflow: Callable[..., CommandResult]) -> None:
         """Each model has a line with its kind and parameters, the optional ones in brackets."""
         lines = wanflow("models", given={}).out.splitlines()
         names = list(packaged_catalog().models)
@@ -231,13 +235,13 @@ class TestModels:
         assert video.split()[1:3] == ["video", "prompt"]
         assert "[duration]" in video
 
-    def test_json(self, wanflow: Callable[..., Ended]) -> None:
+    def test_json(self, wanflow: Callable[..., CommandResult]) -> None:
         """With --json each model is an object with the schemas of its parameters."""
         events = wanflow("models", "--json", given={}).events
         assert [event["model"] for event in events] == list(packaged_catalog().models)
         assert all(set(event["required"]) <= set(event["parameters"]) for event in events)
 
-    def test_one_model(self, wanflow: Callable[..., Ended]) -> None:
+    def test_one_model(self, wanflow: Callable[..., CommandResult]) -> None:
         """One model comes with each parameter, and a command that runs its example."""
         text = wanflow("models", FROM_IMAGE, given={}).out
         model = packaged_catalog().models[FROM_IMAGE]
@@ -245,8 +249,8 @@ class TestModels:
         assert "model_params.shot_type [single|multi]" in text
         assert "wanflow run --request -" in text
 
-    def test_bounds_of_a_size(self, wanflow: Callable[..., Ended]) -> None:
-        """A size is told with its bounds, as the document has them."""
+    def test_limits_of_a_size(self, wanflow: Callable[..., CommandResult]) -> None:
+        """The limits of a size are shown as in the spec."""
         sized = [
             (model.name, name, schema["x-wanflow-pixel-size"])
             for model in packaged_catalog().models.values()
@@ -262,9 +266,9 @@ class TestModels:
 
 
 class TestHelp:
-    """Help is made of the documents."""
+    """The help is generated from the spec."""
 
-    def test_options_of_a_model(self, wanflow: Callable[..., Ended]) -> None:
+    def test_options_of_a_model(self, wanflow: Callable[..., CommandResult]) -> None:
         """It lists the model's options with choices, ranges, defaults and what they mean."""
         text = " ".join(wanflow("run", VIDEO, "--help", given={}).out.split())
         assert "--duration [5|10]" in text
@@ -274,12 +278,12 @@ class TestHelp:
         image = " ".join(wanflow("run", IMAGE, "--help", given={}).out.split())
         assert "--n INTEGER 1..4" in image
 
-    def test_models_of_run(self, wanflow: Callable[..., Ended]) -> None:
+    def test_models_of_run(self, wanflow: Callable[..., CommandResult]) -> None:
         """`wanflow run --help` lists the models."""
         text = wanflow("run", "--help", given={}).out
         assert all(name in text for name in packaged_catalog().models)
 
-    def test_alone(self, wanflow: Callable[..., Ended]) -> None:
+    def test_alone(self, wanflow: Callable[..., CommandResult]) -> None:
         """`wanflow` alone lists the commands and the exit codes."""
         done = wanflow(given={})
         assert done.code == 0
@@ -288,8 +292,8 @@ class TestHelp:
         assert "\n  130  " in done.out
 
     @pytest.mark.parametrize("command", ["mock", "spec"])
-    def test_mounted(self, wanflow: Callable[..., Ended], command: str) -> None:
-        """The mock's and the pipeline's commands are here, too."""
+    def test_mounted(self, wanflow: Callable[..., CommandResult], command: str) -> None:
+        """The commands of the mock and the spec pipeline are included."""
         done = wanflow(command, "--help", given={})
         assert done.code == 0
         assert f"Usage: wanflow {command}" in done.out

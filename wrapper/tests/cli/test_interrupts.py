@@ -1,4 +1,4 @@
-"""Ctrl-C never loses a task: a real signal, to a real process."""
+"""Ctrl-C never loses a task, tested with real signals and processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def server() -> Iterator[MockServer]:
 def interrupted(
     process: subprocess.Popen[str], by: signal.Signals = signal.SIGINT
 ) -> tuple[str, str]:
-    """Press Ctrl-C, and return what the process wrote from then on."""
+    """Send a signal, and return the output from then on."""
     process.send_signal(by)
     out, err = process.communicate(timeout=20)
     assert process.returncode == 128 + by, err
@@ -43,42 +43,44 @@ def interrupted(
     return out, err
 
 
-def shown(process: subprocess.Popen[str]) -> str:
+def wait_for_task_id(process: subprocess.Popen[str]) -> str:
     """Wait until a command waits for its task, and return the task's id."""
     assert process.stderr is not None
     for line in process.stderr:
         found = re.search(r"task-unified-\S+", line)
         if found is not None:
             return found[0].rstrip(":,")
-    raise AssertionError("it ended without a task")
+    raise AssertionError("the command exited without a task")
 
 
-def test_a_wait_prints_how_to_go_on(process: Callable[..., subprocess.Popen[str]]) -> None:
-    """The command that is printed takes the task up again, in the same folder."""
+def test_an_interrupted_wait_prints_how_to_resume(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """The printed command resumes the task with the same directory."""
     running = process("run", VIDEO, "--prompt", "A cat", "-o", "my out")
-    task_id = shown(running)
+    task_id = wait_for_task_id(running)
     out, err = interrupted(running)
     assert out == ""
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} -o 'my out'"
 
 
-def test_what_is_printed_says_where(
+def test_the_printed_command_has_url_and_key_file(
     process: Callable[..., subprocess.Popen[str]], server: MockServer, tmp_path: Path, api_key: str
 ) -> None:
-    """What was said of the API and the key is in the printed command, too; the key isn't."""
+    """The printed command has the options for URL and key, but not the key."""
     (tmp_path / "key").write_text(api_key)
     words = ("--base-url", server.base_url, "--api-key-file", "key")
     running = process("run", VIDEO, "--prompt", "A cat", *words)
-    task_id = shown(running)
+    task_id = wait_for_task_id(running)
     _, err = interrupted(running)
     assert err.splitlines()[-1] == f"  wanflow wait {task_id} {' '.join(words)}"
     assert api_key not in err
 
 
-def test_a_job_that_is_ended_prints_it_too(
+def test_sigterm_prints_how_to_resume(
     process: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    """SIGTERM, as `timeout` and job runners send it, is no way to lose a task either."""
+    """SIGTERM, as sent by `timeout` and job runners, loses no task, either."""
     running = process("submit", VIDEO, "--prompt", "A cat")
     out, _ = running.communicate(timeout=20)
     task_id = out.strip()
@@ -94,7 +96,7 @@ def test_a_job_that_is_ended_prints_it_too(
 def test_a_resume_of_many_tasks_prints_itself(
     process: Callable[..., subprocess.Popen[str]], tmp_path: Path, as_json: bool
 ) -> None:
-    """An interrupt leaves all of them going on, and the same command takes them up again."""
+    """After an interrupt all tasks are still running, and the same command resumes them."""
     words = ("--ledger", "my ledger.db")
     for prompt in ("A cat", "A dog"):
         process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=20)
@@ -119,7 +121,7 @@ def test_a_resume_of_many_tasks_prints_itself(
         assert json.loads(out.splitlines()[-1])["resume"] == command.strip()
 
 
-def test_a_program_gets_an_event(process: Callable[..., subprocess.Popen[str]]) -> None:
+def test_an_interrupt_is_an_event_with_json(process: Callable[..., subprocess.Popen[str]]) -> None:
     """With --json the interrupt is the last event, with the id and the command."""
     running = process("run", VIDEO, "--prompt", "A cat", "--json")
     assert running.stdout is not None
@@ -154,7 +156,7 @@ def test_a_submission_may_have_been_charged(
 def test_an_interrupt_waits_for_the_response_to_what_was_sent(
     process: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """The id that comes after Ctrl-C is printed, with the command that takes the task up."""
+    """The id that arrives after Ctrl-C is printed, with the command that resumes the task."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
         running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url)
@@ -164,16 +166,16 @@ def test_an_interrupt_waits_for_the_response_to_what_was_sent(
             running.send_signal(signal.SIGINT)
             assert running.stderr is not None
             assert "Interrupt again" in running.stderr.readline()
-            connection.sendall(TAKEN)
+            connection.sendall(ACCEPTED_RESPONSE)
             _, err = running.communicate(timeout=20)
     assert running.returncode == 130
     assert "wanflow wait task-unified-1 " in err
 
 
-def test_an_answer_that_is_lost_is_told_apart(
+def test_a_lost_response_has_its_own_exit_code(
     process: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """A submission whose answer is lost ends with a code of its own, and isn't sent again."""
+    """A submission whose response is lost has its own exit code, and isn't sent again."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
         running = process("run", VIDEO, "--prompt", "A cat", "--base-url", url, "--json")
@@ -190,30 +192,30 @@ def test_an_answer_that_is_lost_is_told_apart(
     assert event["idempotency_key"] in err
 
 
-def test_what_is_in_doubt_is_sent_again_where_that_is_asked_for(
+def test_an_uncertain_submission_is_sent_again_if_requested(
     process: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """With --resubmit-uncertain the same submission goes again, with the same key."""
+    """With --resubmit-uncertain the same submission is sent again with the same key."""
     requests: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/apiv1"
         words = ("submit", VIDEO, "--prompt", "A cat", "--base-url", url)
         running = process(*words, "--resubmit-uncertain")
-        for answer in (b"", TAKEN):
+        for response in (b"", ACCEPTED_RESPONSE):
             connection, _ = listener.accept()
             with connection:
                 sent = b""
                 while not sent.endswith(b"}"):
                     sent += connection.recv(65536)
                 requests.append(sent)
-                connection.sendall(answer)
+                connection.sendall(response)
         out, err = running.communicate(timeout=20)
     assert running.returncode == 0, err
     assert out == "task-unified-1\n"
     assert requests[0] == requests[1]
 
 
-TAKEN = (
+ACCEPTED_RESPONSE = (
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 44\r\n\r\n"
     b'{"id": "task-unified-1", "status":"pending"}'
 )
@@ -221,7 +223,7 @@ TAKEN = (
 
 @contextmanager
 def accepting() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
-    """Listen as a server whose responses are the test's to send."""
+    """Listen as a server whose responses are sent by the test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(20)
 
@@ -244,7 +246,7 @@ def test_the_response_to_what_was_sent_is_waited_for(
     verb: str,
     number: signal.Signals,
 ) -> None:
-    """One signal, even if it arrives twice, loses no id: it is told, recorded and printed."""
+    """One signal, even if it arrives twice, loses no id: it is recorded and printed."""
     book = tmp_path / "ledger.db"
     with accepting() as (url, submission):
         words = (verb, VIDEO, "--prompt", "A cat", "--base-url", url, "--ledger", str(book))
@@ -255,7 +257,7 @@ def test_the_response_to_what_was_sent_is_waited_for(
             assert "waiting for the response" in running.stderr.readline()
             if number is not signal.SIGINT:
                 running.send_signal(number)
-            connection.sendall(TAKEN)
+            connection.sendall(ACCEPTED_RESPONSE)
         _, err = running.communicate(timeout=20)
     assert running.returncode == 128 + number, err
     assert "wanflow wait task-unified-1" in err
@@ -270,13 +272,13 @@ WAITS = {"wait": ("wait", "TASK", "-o", "out"), "resume": ("ledger", "resume", "
 @pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
 @pytest.mark.parametrize("words", WAITS.values(), ids=WAITS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_wait_that_is_ended_leaves_its_task_to_the_next_one(
+def test_an_interrupted_wait_releases_its_task(
     process: Callable[..., subprocess.Popen[str]],
     tmp_path: Path,
     words: tuple[str, ...],
     number: signal.Signals,
 ) -> None:
-    """Even where the signal arrives twice: the job is unfinished, and nobody holds it."""
+    """Even if the signal arrives twice, the job is unfinished and has no owner."""
     book = tmp_path / "ledger.db"
     out, _ = process("submit", VIDEO, "--prompt", "A cat", "--ledger", str(book)).communicate()
     task_id = out.strip()
@@ -302,7 +304,7 @@ def test_a_wait_that_is_ended_leaves_its_task_to_the_next_one(
 
 
 def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: Path) -> None:
-    """The terminal goes while a submission is in flight; its id is in the ledger all the same."""
+    """If the terminal is closed while a submission is in flight, its id is in the ledger."""
     pty = pytest.importorskip("pty")
     book = tmp_path / "ledger.db"
     with accepting() as (url, submission):
@@ -319,17 +321,17 @@ def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: 
         )
         os.close(theirs)
         with running, submission() as connection:
-            os.close(mine)  # which hangs up
+            os.close(mine)  # this sends SIGHUP
             with pytest.raises(subprocess.TimeoutExpired):
                 running.wait(1.0)
-            connection.sendall(TAKEN)
+            connection.sendall(ACCEPTED_RESPONSE)
             assert running.wait(20) == 128 + signal.SIGHUP
     with Ledger(book) as ledger:
         (job,) = ledger.jobs()
     assert (job.state, job.task_id) == (JobState.ACCEPTED, "task-unified-1")
 
 
-# The terminal becomes the program's own, so that it is told when that is closed.
+# The terminal becomes the controlling one, so that closing it sends SIGHUP.
 ON_A_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -1,4 +1,4 @@
-"""Options are made from any document, whatever its parameters are called."""
+"""Options are made from any spec, with any parameter names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.text import first_sentence, one_line, printable
 from wanflow.cli.values import parse_value, to_text, types_of
 
-TAKEN = {"-h", "--help", "--json", "--output-dir", "-o"}
+USED_FLAGS = {"-h", "--help", "--json", "--output-dir", "-o"}
 NAMES = st.text(min_size=1, max_size=12) | st.sampled_from(
     ["json", "out", "help", "image_urls", "image_url", "IMAGE-URLS", "a.b", "--", "名前", "\x1b[2J"]
 )
@@ -36,11 +36,13 @@ def model(properties: dict[str, Any], **more: Any) -> Model:
 
 
 def form(properties: dict[str, Any], document: dict[str, Any] | None = None) -> ModelOptions:
-    return ModelOptions.from_parameters(parameters_of(document or {}, model(properties)), TAKEN)
+    return ModelOptions.from_parameters(
+        parameters_of(document or {}, model(properties)), USED_FLAGS
+    )
 
 
 def parsed(made: ModelOptions, words: list[str]) -> dict[str, Any]:
-    """Parse words with a form's options, and return the request's fields."""
+    """Parse arguments with the options, and return the request's fields."""
     bodies: list[dict[str, Any]] = []
     command = click.Command(
         "nova",
@@ -53,19 +55,19 @@ def parsed(made: ModelOptions, words: list[str]) -> dict[str, Any]:
 
 
 @given(st.lists(NAMES, min_size=1, max_size=8, unique=True))
-def test_every_parameter_has_an_option_of_its_own(names: list[str]) -> None:
-    """No two options share a name, none takes one of the command's, and each is typable."""
+def test_every_parameter_has_its_own_option(names: list[str]) -> None:
+    """No two options share a name, none has a name of the command's options, and each is ASCII."""
     made = form({name: {"type": "string"} for name in names})
     flags = [flag for option in made.options for flag in option.opts]
     assert len(made.options) == len([name for name in names if name != "model"])
     assert len(set(flags)) == len(flags)
-    assert not TAKEN & set(flags)
+    assert not USED_FLAGS & set(flags)
     assert all(flag.startswith("--") and flag.isascii() and flag.isprintable() for flag in flags)
 
 
 @given(st.dictionaries(NAMES, st.sampled_from(sorted(SCALARS)), min_size=1, max_size=5), st.data())
-def test_what_is_typed_arrives(kinds: dict[str, str], data: st.DataObject) -> None:
-    """A value typed as a word arrives in the request under the document's own name and type."""
+def test_values_are_passed_with_their_type(kinds: dict[str, str], data: st.DataObject) -> None:
+    """A value given as text is in the request with the name and type of the spec."""
     kinds.pop("model", None)
     made = form({name: {"type": kind} for name, kind in kinds.items()})
     wanted = {name: data.draw(SCALARS[kind]) for name, kind in kinds.items()}
@@ -89,8 +91,8 @@ def test_lists_are_given_entry_by_entry(entries: list[str]) -> None:
     assert parsed(made, words) == ({"image_urls": entries} if entries else {})
 
 
-def test_a_name_in_full_wins_over_a_singular() -> None:
-    """Where a document has both, each keeps its own name."""
+def test_a_full_name_takes_precedence_over_a_singular() -> None:
+    """If a spec has both, each keeps its own name."""
     listed = {"type": "array", "items": {"type": "string"}}
     made = form({"image_urls": listed, "image_url": {"type": "string"}})
     assert [option.opts for option in made.options] == [["--image-urls"], ["--image-url"]]
@@ -109,16 +111,16 @@ def test_fields_of_objects() -> None:
     }
 
 
-def test_a_schema_that_holds_itself() -> None:
-    """A document's recursion ends."""
+def test_a_recursive_schema() -> None:
+    """Options of a recursive schema are limited."""
     node: dict[str, Any] = {"$ref": "#/components/schemas/Node"}
     again = {"type": "object", "properties": {"next": node, "all": {"anyOf": [node]}}}
     document = {"components": {"schemas": {"Node": again}}}
     assert 1 < len(form({"node": node}, document).options) < 100
 
 
-def test_branches_and_references_are_read() -> None:
-    """A value is read by the types of a schema's branches, wherever they are written."""
+def test_branches_and_references_are_resolved() -> None:
+    """A value is parsed by the types of all branches and references of a schema."""
     document = {"components": {"schemas": {"Whole": {"type": "integer"}}}}
     whole = {"$ref": "#/components/schemas/Whole"}
     made = form(
@@ -135,8 +137,8 @@ def test_branches_and_references_are_read() -> None:
 
 
 @given(st.text())
-def test_a_word_of_any_kind_is_read(word: str) -> None:
-    """A word is read as JSON or refused with ValueError, and a text stays what it is."""
+def test_any_text_is_parsed(word: str) -> None:
+    """A text is parsed as JSON or rejected with ValueError; a string is kept unchanged."""
     assert parse_value(word, {"type": "string"}) == word
     for schema in ({"type": "integer"}, {"enum": [5, "x", None, True]}, {}, {"type": "object"}):
         with suppress(ValueError):
@@ -144,16 +146,16 @@ def test_a_word_of_any_kind_is_read(word: str) -> None:
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
-def test_choices_are_read_as_they_are(choice: Any) -> None:
-    """The word of an allowed value is read as that value, of whatever type it is."""
+def test_choices_are_parsed_with_their_type(choice: Any) -> None:
+    """The text of an allowed value is parsed as that value, with its type."""
     found = parse_value(to_text(choice), {"enum": [choice]})
     assert json.dumps(found) == json.dumps(choice)
     assert types_of({"enum": [choice]})
 
 
 @given(st.text())
-def test_other_peoples_text_steers_no_terminal(text: str) -> None:
-    """Nothing of a document reaches the terminal as a control character."""
+def test_text_of_a_spec_cannot_control_the_terminal(text: str) -> None:
+    """No text of a spec is printed with control characters."""
     assert all(
         letter.isprintable() or letter in "\n\u3000" or letter.isspace()
         for letter in printable(text)
@@ -165,12 +167,12 @@ def test_other_peoples_text_steers_no_terminal(text: str) -> None:
 
 @given(st.text())
 def test_json_keeps_its_meaning(text: str) -> None:
-    """Making JSON fit for a terminal doesn't change what it says."""
+    """Escaping JSON for a terminal doesn't change its value."""
     assert json.loads(printable(json.dumps(text, ensure_ascii=False))) == text
 
 
 def test_hostile_descriptions() -> None:
-    """A description with escape sequences, or a metavar of them, is harmless in the help."""
+    """Escape sequences in a description or metavar are not in the help."""
     nasty = "\x1b]0;owned\x07\x9b31m"
     made = form({"x": {"type": "string", "description": nasty, "enum": [nasty], "default": nasty}})
     command = click.Command("nova", params=list(made.options), help=one_line(nasty))
@@ -180,9 +182,9 @@ def test_hostile_descriptions() -> None:
 
 
 def test_every_model_of_the_documents_has_all_its_options() -> None:
-    """No parameter of any model is left without an option."""
+    """Every parameter of every model has an option."""
     catalog = packaged_catalog()
     assert catalog.models
     for one in catalog.models.values():
-        made = ModelOptions.from_parameters(parameters_of(catalog.document, one), TAKEN)
+        made = ModelOptions.from_parameters(parameters_of(catalog.document, one), USED_FLAGS)
         assert {p.path[0] for p, _ in made.entries.values()} == set(one.parameters)

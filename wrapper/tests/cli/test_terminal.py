@@ -1,4 +1,4 @@
-"""What a person sees: a real pseudo-terminal."""
+"""Output on a real pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
-def seen(start: Callable[[int], subprocess.Popen[str]]) -> tuple[str, str]:
-    """Run a process on a terminal, and return its stdout and all that the terminal got."""
+def run_on_terminal(start: Callable[[int], subprocess.Popen[str]]) -> tuple[str, str]:
+    """Run a process on a terminal, and return its stdout and the terminal's output."""
     ours, theirs = pty.openpty()
     process = start(theirs)
     os.close(theirs)
@@ -28,7 +28,7 @@ def seen(start: Callable[[int], subprocess.Popen[str]]) -> tuple[str, str]:
     try:
         while chunk := os.read(ours, 65536):
             chunks.append(chunk)
-    except OSError:  # how Linux tells that the other side is closed
+    except OSError:  # on Linux this means that the other side is closed
         pass
     finally:
         os.close(ours)
@@ -39,9 +39,9 @@ def seen(start: Callable[[int], subprocess.Popen[str]]) -> tuple[str, str]:
 
 
 def test_progress_is_live(process: Callable[..., subprocess.Popen[str]]) -> None:
-    """On a terminal there is one bar that is redrawn; stdout has the result alone."""
+    """On a terminal one bar is redrawn; stdout has only the result."""
     words = ("run", VIDEO, "--prompt", "A cat", "-o", "out")
-    out, text = seen(lambda terminal: process(*words, stderr=terminal))
+    out, text = run_on_terminal(lambda terminal: process(*words, stderr=terminal))
     assert "\x1b[" in text
     assert "━" in text
     last = ESCAPES.sub("", text).splitlines()[-1]
@@ -52,18 +52,20 @@ def test_progress_is_live(process: Callable[..., subprocess.Popen[str]]) -> None
 def test_a_plain_terminal_gets_lines(
     process: Callable[..., subprocess.Popen[str]], environment: dict[str, str]
 ) -> None:
-    """A terminal that can't redraw gets the lines that a file would get."""
+    """A terminal that can't redraw gets the lines of a file."""
     environment["TERM"] = "dumb"
     words = ("run", VIDEO, "--prompt", "A cat")
-    _, text = seen(lambda terminal: process(*words, stderr=terminal))
+    _, text = run_on_terminal(lambda terminal: process(*words, stderr=terminal))
     assert "\x1b" not in text
     assert re.search(r"task-unified-\S+ pending 0 %", text)
 
 
-def test_notes_do_not_tear_the_display(process: Callable[..., subprocess.Popen[str]]) -> None:
-    """What the library logs stands above the bar, on a line of its own."""
+def test_log_messages_do_not_break_the_display(
+    process: Callable[..., subprocess.Popen[str]],
+) -> None:
+    """Log messages are above the bar, each on its own line."""
     words = ("run", VIDEO, "--prompt", "A cat")
-    _, text = seen(lambda terminal: process(*words, stderr=terminal))
+    _, text = run_on_terminal(lambda terminal: process(*words, stderr=terminal))
     lines = [line.strip() for line in ESCAPES.sub("", text).splitlines()]
     assert [line for line in lines if line.startswith("submitted ")] == [
         line for line in lines if re.fullmatch(rf"submitted {VIDEO} as task \S+", line)
@@ -75,9 +77,9 @@ def test_notes_do_not_tear_the_display(process: Callable[..., subprocess.Popen[s
 def test_the_models_fit_the_terminal(
     process: Callable[..., subprocess.Popen[str]], environment: dict[str, str], columns: int
 ) -> None:
-    """No line is longer than the terminal, and no parameter is broken; what goes on is indented."""
+    """No line is longer than the terminal; no parameter is broken; continued lines are indented."""
     environment["COLUMNS"] = str(columns)
-    _, text = seen(lambda terminal: process("models", stdout=terminal))
+    _, text = run_on_terminal(lambda terminal: process("models", stdout=terminal))
     lines = ESCAPES.sub("", text).splitlines()
     assert max(map(len, lines)) <= columns
     models = packaged_catalog().models
@@ -93,7 +95,7 @@ def test_the_models_fit_the_terminal(
 def test_a_broken_pipe_ends_quietly(
     process: Callable[..., subprocess.Popen[str]], words: tuple[str, ...]
 ) -> None:
-    """A reader that goes away is no error to speak of."""
+    """A closed pipe prints no error."""
     reader, writer = os.pipe()
     os.close(reader)
     ended = process(*words, stdout=writer)

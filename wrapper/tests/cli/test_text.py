@@ -1,4 +1,4 @@
-"""No text of a server's breaks a command or steers the terminal, wherever it stands."""
+"""Text of a server, in any field, neither breaks a command nor controls the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.cli.helpers import Ended
+    from tests.cli.helpers import CommandResult
 
 CODES = {0, *(end.code for end in EXIT_CODES)} - {UNEXPECTED.code, 130}
 
@@ -31,9 +31,9 @@ def api() -> Iterator[HostileServer]:
 @settings(max_examples=12)
 @given(said=responses())
 def test_no_text_of_a_response_breaks_a_command(
-    wanflow: Callable[..., Ended], api: HostileServer, said: Responses, tmp_path: Path
+    wanflow: Callable[..., CommandResult], api: HostileServer, said: Responses, tmp_path: Path
 ) -> None:
-    """Each ends with a code of the table, the id is in the ledger, and both streams are plain."""
+    """Each has a documented exit code, the id is in the ledger, and both streams are plain."""
     api.responses = said
     ledger = tmp_path / f"{len(list(tmp_path.iterdir()))}.db"
     given_ = {
@@ -71,9 +71,9 @@ def test_no_text_of_a_response_breaks_a_command(
 
 @pytest.mark.skipif(os.name == "nt", reason="names of folders are Unicode there")
 def test_a_folder_whose_name_is_not_utf_8_works(
-    wanflow: Callable[..., Ended], environment: dict[str, str], tmp_path: Path
+    wanflow: Callable[..., CommandResult], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Its files are saved, and their paths printed as they are, by `run` and `batch`."""
+    """`run` and `batch` save the files and print their paths unchanged."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     environment["WANFLOW_LEDGER"] = str(tmp_path / "ledger.db")
     jobs = json.dumps({"model": IMAGE, "prompt": "x"})

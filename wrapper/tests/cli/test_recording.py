@@ -1,4 +1,4 @@
-"""Every command that pays writes it down, in the user's data folder or where it is told."""
+"""Every command that submits records it, in the default ledger or in a given one."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.cli.helpers import Ended
+    from tests.cli.helpers import CommandResult
     from wanflow.mock import MockServer
 
-    Command = Callable[..., Ended]
+    Command = Callable[..., CommandResult]
 
 WORDS = (IMAGE, "--prompt", "a fox")
 
 
 @pytest.fixture
-def usual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the ledger is kept when nobody says so, in a data folder of the test's own."""
+def default_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The default path of the ledger, in a data directory of this test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path / "data" / "wanflow" / "ledger.db"
 
@@ -34,68 +34,70 @@ def jobs(path: Path) -> list[Any]:
         return ledger.jobs()
 
 
-def test_a_run_is_in_the_usual_ledger(wanflow: Command, usual: Path) -> None:
-    """Whoever names no ledger finds a run in that of the data folder, with its files."""
+def test_a_run_is_in_the_default_ledger(wanflow: Command, default_ledger: Path) -> None:
+    """Without options a run is recorded in the default ledger, with its files."""
     assert wanflow("run", *WORDS, "-o", "out").code == 0
-    (job,) = jobs(usual)
+    (job,) = jobs(default_ledger)
     assert job.state is JobState.SAVED
     assert job.files[0].path.exists()
     listed = json.loads(wanflow("ledger", "list", "--json").out)
     assert (listed["task_id"], listed["state"]) == (job.task_id, "saved")
 
 
-def test_a_task_is_followed_from_command_to_command(wanflow: Command, usual: Path) -> None:
-    """Submitting, looking, waiting and saving by four commands is one job."""
+def test_several_commands_update_one_job(wanflow: Command, default_ledger: Path) -> None:
+    """Submission, poll, wait and download by four commands are one job."""
     task_id = json.loads(wanflow("submit", *WORDS, "--json").out)["task_id"]
-    assert jobs(usual)[0].state is JobState.ACCEPTED
+    assert jobs(default_ledger)[0].state is JobState.ACCEPTED
     assert wanflow("status", task_id).code == 0
-    assert jobs(usual)[0].state is JobState.COMPLETED
+    assert jobs(default_ledger)[0].state is JobState.COMPLETED
     assert wanflow("wait", task_id).code == 0
     assert wanflow("download", task_id, "-o", "out").code == 0
-    (job,) = jobs(usual)
+    (job,) = jobs(default_ledger)
     assert (job.state, job.task_id) == (JobState.SAVED, task_id)
 
 
-def test_the_ledger_takes_up_what_a_command_left(wanflow: Command, usual: Path) -> None:
+def test_ledger_resume_completes_a_submission(wanflow: Command, default_ledger: Path) -> None:
     """A submission that nobody waited for is waited for, and saved, by `wanflow ledger resume`."""
     wanflow("submit", *WORDS)
     assert wanflow("ledger", "resume", "-o", "out").code == 0
-    assert jobs(usual)[0].state is JobState.SAVED
+    assert jobs(default_ledger)[0].state is JobState.SAVED
 
 
-def test_files_of_a_task_from_elsewhere_are_recorded(wanflow: Command, usual: Path) -> None:
-    """What is downloaded counts, whoever submitted it."""
+def test_files_of_a_task_from_elsewhere_are_recorded(
+    wanflow: Command, default_ledger: Path
+) -> None:
+    """A download is recorded, with any submitter."""
     task_id = json.loads(wanflow("submit", *WORDS, "--json", "--no-ledger").out)["task_id"]
     assert wanflow("download", task_id, "-o", "out").code == 0
-    (job,) = jobs(usual)
+    (job,) = jobs(default_ledger)
     assert (job.state, job.task_id, len(job.files)) == (JobState.SAVED, task_id, 1)
 
 
 def test_another_ledger_can_be_named(
-    wanflow: Command, usual: Path, environment: dict[str, str], tmp_path: Path
+    wanflow: Command, default_ledger: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """`--ledger` is taken before the environment, and that before the data folder."""
+    """`--ledger` takes precedence over the environment, and that over the default."""
     first, second = tmp_path / "first.db", tmp_path / "second.db"
     environment["WANFLOW_LEDGER"] = str(first)
     wanflow("submit", *WORDS)
     wanflow("submit", *WORDS, "--ledger", str(second), "--no-prompts")
     assert len(jobs(first)) == 1
     assert jobs(second)[0].body == {"model": IMAGE}
-    assert not usual.exists()
+    assert not default_ledger.exists()
 
 
-def test_whoever_wants_no_record_leaves_none(wanflow: Command, usual: Path) -> None:
-    """`--no-ledger` makes no file, and a ledger beside it is a contradiction."""
+def test_no_ledger_records_nothing(wanflow: Command, default_ledger: Path) -> None:
+    """`--no-ledger` creates no file, and excludes `--ledger`."""
     assert wanflow("run", *WORDS, "-o", "out", "--no-ledger").code == 0
     assert wanflow("run", *WORDS, "--dry-run").code == 0
-    assert not usual.parent.exists()
+    assert not default_ledger.parent.exists()
     assert wanflow("submit", *WORDS, "--no-ledger", "--ledger", "x.db").code == 2
 
 
 def test_nothing_is_sent_that_cannot_be_recorded(
-    wanflow: Command, usual: Path, server: MockServer, api_key: str, tmp_path: Path
+    wanflow: Command, default_ledger: Path, server: MockServer, api_key: str, tmp_path: Path
 ) -> None:
-    """A ledger that can't be made ends the command before the API is asked, and says what helps."""
+    """If the ledger can't be created, nothing is sent, and the error says what to do."""
     (tmp_path / "file").write_text("")
     done = wanflow("submit", *WORDS, "--ledger", "file/ledger.db")
     assert done.code == 14
@@ -103,8 +105,8 @@ def test_nothing_is_sent_that_cannot_be_recorded(
     assert server.accounts.for_key(api_key).submitted == 0
 
 
-def test_the_command_to_resume_names_the_ledger(wanflow: Command, usual: Path) -> None:
-    """Whoever runs into a timeout is given a command that records where this one did."""
+def test_the_command_to_resume_names_the_ledger(wanflow: Command, default_ledger: Path) -> None:
+    """The command printed after a timeout has the same ledger."""
     words = ("--timeout", "0", "--ledger", "here.db")
     done = wanflow("run", IMAGE, "--prompt", "[mock:progression=never] a fox", *words)
     assert done.code == 8

@@ -1,4 +1,4 @@
-"""Starting costs little, and the shell knows what there is."""
+"""Startup is quick, exit codes are complete, and shell completion works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wanflow.cli.main import COMMANDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cli.helpers import Ended
+    from tests.cli.helpers import CommandResult
 
 
 class TestStart:
@@ -43,13 +43,13 @@ class TestStart:
         assert heavy & loaded == set()
 
     def test_a_models_help_loads_no_client(self) -> None:
-        """A model's help needs the document, and no client."""
+        """A model's help needs only the spec."""
         loaded = self.loaded("run", VIDEO, "--help")
         assert "wanflow.catalog.catalog" in loaded
         assert {"httpx", "anyio", "wanflow_client"} & loaded == set()
 
 
-class TestExits:
+class TestExitCodes:
     """Every kind of error has a code."""
 
     def kinds(self) -> list[type[errors.WanflowError]]:
@@ -62,13 +62,13 @@ class TestExits:
         return found
 
     def test_every_error_has_a_code(self) -> None:
-        """No error of the library but its base ends as something unexpected."""
+        """Every error of the library except the base class has its own exit code."""
         for kind in self.kinds():
             if kind is not errors.WanflowError:
                 assert exit_code_for(kind.__new__(kind)) is not UNEXPECTED, kind
 
-    def test_codes_and_kinds_are_told_apart(self) -> None:
-        """No two ends share a code or a name; all fit a shell's exit status."""
+    def test_codes_and_kinds_are_unique(self) -> None:
+        """No two kinds share a code or a name; all are valid exit statuses."""
         ends = (UNEXPECTED, *EXIT_CODES)
         assert len({end.code for end in ends}) == len({end.kind for end in ends}) == len(ends)
         assert all(0 < end.code < 160 for end in ends)
@@ -84,7 +84,7 @@ class TestExits:
 class TestCompletion:
     """The shell completes commands, models, options and choices."""
 
-    def completed(self, wanflow: Callable[..., Ended], *words: str) -> list[str]:
+    def completed(self, wanflow: Callable[..., CommandResult], *words: str) -> list[str]:
         line = " ".join(["wanflow", *words])
         asked = {
             "_WANFLOW_COMPLETE": "bash_complete",
@@ -95,25 +95,25 @@ class TestCompletion:
         assert done.err == ""
         return [row.partition(",")[2] for row in done.out.splitlines()]
 
-    def test_commands(self, wanflow: Callable[..., Ended]) -> None:
+    def test_commands(self, wanflow: Callable[..., CommandResult]) -> None:
         """Commands are offered by their beginning."""
         assert self.completed(wanflow, "s") == ["submit", "status", "spec"]
         assert set(COMMANDS) <= set(self.completed(wanflow, '""'))
 
     @pytest.mark.parametrize("command", ["run", "submit", "models"])
-    def test_models(self, wanflow: Callable[..., Ended], command: str) -> None:
-        """Models are offered where one is wanted."""
+    def test_models(self, wanflow: Callable[..., CommandResult], command: str) -> None:
+        """Models are offered where one is expected."""
         names = [name for name in packaged_catalog().models if name.startswith("wan2.5-i")]
         assert names
         assert self.completed(wanflow, command, "wan2.5-i") == names
 
-    def test_options(self, wanflow: Callable[..., Ended]) -> None:
+    def test_options(self, wanflow: Callable[..., CommandResult]) -> None:
         """The model's own options are offered."""
         found = self.completed(wanflow, "run", FROM_IMAGE, "--model")
         assert found == ["--model-params", "--model-params.shot-type"]
 
-    def test_choices(self, wanflow: Callable[..., Ended]) -> None:
-        """The values that a parameter is confined to are offered."""
+    def test_choices(self, wanflow: Callable[..., CommandResult]) -> None:
+        """The allowed values of a parameter are offered."""
         assert self.completed(wanflow, "run", VIDEO, "--quality", "4") == ["480p"]
         assert self.completed(wanflow, "run", VIDEO, "--prompt-extend", "t") == ["true"]
 

@@ -1,4 +1,4 @@
-"""Whatever is typed, a command ends with a code of the table, and says why in a sentence."""
+"""Any arguments give a documented exit code and an error message."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from wanflow.cli.exit_codes import EXIT_CODES, UNEXPECTED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cli.helpers import Ended
+    from tests.cli.helpers import CommandResult
 
-# A real command line holds no NUL; bytes that aren't UTF-8 come as lone surrogates.
+# A real command line has no NUL; bytes that aren't UTF-8 are lone surrogates.
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=()), max_size=20)
 WORDS = TEXT | st.sampled_from(
     [
@@ -51,9 +51,9 @@ CODES = {0, *(end.code for end in EXIT_CODES)}
     stdin=st.binary(max_size=20) | st.just(b'{"model": "wan2.5-text-to-video", "prompt": "x"}'),
 )
 def test_no_command_line_is_unexpected(
-    wanflow: Callable[..., Ended], head: list[str], words: list[str], stdin: bytes
+    wanflow: Callable[..., CommandResult], head: list[str], words: list[str], stdin: bytes
 ) -> None:
-    """Each ends well, or with a kind of error that is in the table, told on stderr."""
+    """Each command succeeds, or exits with a documented code and an error on stderr."""
     dry = [] if head == ["models"] else ["--dry-run"]
     done = wanflow(*head, *dry, *words, stdin=stdin)
     assert done.code in CODES - {UNEXPECTED.code, 130}, done.err
@@ -61,8 +61,8 @@ def test_no_command_line_is_unexpected(
 
 
 @given(words=st.lists(TEXT, min_size=1, max_size=4))
-def test_no_id_is_unexpected(wanflow: Callable[..., Ended], words: list[str]) -> None:
-    """Nor does any id that is looked for, or any option beside it."""
+def test_no_id_is_unexpected(wanflow: Callable[..., CommandResult], words: list[str]) -> None:
+    """The same holds for any id and option of `status`."""
     done = wanflow("status", *words)
     assert done.code in CODES - {UNEXPECTED.code, 0, 130}, done.err
     assert done.err.startswith("wanflow: ")
