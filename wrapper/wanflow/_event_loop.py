@@ -115,8 +115,21 @@ async def wait_shielded(future: asyncio.Future[T]) -> T:
 
 
 def _wake(waiter: asyncio.Future[None], _: object) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
+    finish(waiter, None)
+
+
+def finish(future: asyncio.Future[T], value: T, error: BaseException | None = None) -> None:
+    """Set the result of a future, or its error, unless it is done.
+
+    A signal handler may cancel it at any moment, so asking it first wouldn't do.
+    """
+    import asyncio  # noqa: PLC0415 - a blocking client never needs it
+
+    with contextlib.suppress(asyncio.InvalidStateError):
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
 
 
 def start_in_thread(
@@ -171,8 +184,7 @@ class _AsyncioEvent:
             timer.cancel()
 
     def _end(self, *, notified: bool = False) -> None:
-        if not self._future.done():
-            self._future.set_result(notified)
+        finish(self._future, notified)
 
 
 class _AnyioEvent:

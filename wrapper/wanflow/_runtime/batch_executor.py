@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define, field
 
-from wanflow._event_loop import asyncio_loop, run_in_thread, start_in_thread, wait_shielded
+from wanflow._core.effects import Outcome
+from wanflow._event_loop import (
+    asyncio_loop,
+    finish,
+    run_in_thread,
+    start_in_thread,
+    wait_shielded,
+)
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
 
-    from wanflow._core.effects import BatchFunction, Outcome
+    from wanflow._core.effects import BatchFunction
 
 T = TypeVar("T")
 
@@ -70,13 +77,8 @@ class BatchExecutor:
         error = done.exception()
         ends: Sequence[Outcome] = () if error else done.result()
         for place, future in enumerate(futures):
-            if future.done():
-                continue
-            trouble = ends[place].error if error is None else error
-            if trouble is None:
-                future.set_result(ends[place].value)
-            else:
-                future.set_exception(trouble)
+            end = ends[place] if error is None else Outcome(None, error)
+            finish(future, end.value, end.error)
         self._start_next(key, queue)
 
 
