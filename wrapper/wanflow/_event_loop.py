@@ -20,7 +20,7 @@ from wanflow._fork_safety import call_in_children
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
@@ -91,6 +91,15 @@ async def run_in_thread(function: Callable[[], T]) -> T:
             await anyio.to_thread.run_sync(lambda: ends.append(function()))
         return ends[0]
     return await wait_shielded(start_in_thread(loop, function))
+
+
+async def run_shielded(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end; cancellation takes effect after it."""
+    loop = asyncio_loop()
+    if loop is None:
+        with anyio.CancelScope(shield=True):
+            return await function()
+    return await wait_shielded(loop.create_task(function()))
 
 
 async def wait_shielded(future: asyncio.Future[T]) -> T:

@@ -6,19 +6,22 @@ transport nor a proxy is configured.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import httpx
 
-from wanflow._event_loop import asyncio_loop
+from wanflow._event_loop import asyncio_loop, run_shielded
 from wanflow._transport import common
 from wanflow._transport.deadline import deadline
 from wanflow._transport.network_backend import watch_writes
 from wanflow._transport.send_observer import SendObserver
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from wanflow._config import ClientConfig, TransportOptions
     from wanflow._core.effects import Request, Response, StreamDownload
 
@@ -115,7 +118,7 @@ class AsyncHttpxBackend:
         trace = None if sending is None else sending.trace_async
         arguments = common.request_kwargs(request, config, seconds, trace)
         with anyio.fail_after(seconds):
-            async with self._http.stream(**arguments) as response:
+            async with self._response(arguments) as response:
                 received = common.response_builder(response, seconds, config.key)
                 if sending is not None:
                     sending.on_response(received.partial)
@@ -126,9 +129,22 @@ class AsyncHttpxBackend:
     async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink."""
         with anyio.fail_after(fetch.timeout):
-            async with self._http.stream(**common.download_kwargs(fetch, config)) as response:
+            async with self._response(common.download_kwargs(fetch, config)) as response:
                 head = common.response_head(response.status_code, common.raw_headers(response))
                 await common.copy_to_sink(head, common.chunks_async(response), fetch)
+
+    @asynccontextmanager
+    async def _response(self, arguments: dict[str, Any]) -> AsyncGenerator[httpx.Response]:
+        """Send a request, and close its response at the end even if that is cancelled.
+
+        httpcore closes it in a shield of anyio, which a cancellation by asyncio passes: the
+        connection would stay occupied until the client is closed.
+        """
+        response = await self._http.send(self._http.build_request(**arguments), stream=True)
+        try:
+            yield response
+        finally:
+            await run_shielded(response.aclose)
 
     async def close(self) -> None:
         """Close the connections."""

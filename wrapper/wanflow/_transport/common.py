@@ -6,7 +6,7 @@ import inspect
 import time
 from functools import partial
 from http.cookiejar import CookieJar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -109,8 +109,10 @@ def chunks(response: httpx.Response) -> Iterator[bytes]:
 
 
 def chunks_async(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Iterate over a response's body, not decoded."""
-    return response.aiter_bytes() if response.is_stream_consumed else response.aiter_raw()
+    """Iterate over a response's body, not decoded; close nothing at its end, as aiter_raw would."""
+    if response.is_stream_consumed:
+        return response.aiter_bytes()
+    return cast("httpx.AsyncByteStream", response.stream).__aiter__()
 
 
 def headers(request: Request, config: ClientConfig) -> dict[str, str]:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from attrs import define
+from attrs import define, field
 
 from wanflow._core.effects import TransportError
 from wanflow._event_loop import current_loop, is_closed
@@ -35,13 +35,15 @@ class ConnectionPool:
     def __init__(self, options: TransportOptions) -> None:
         self._options = options
         self._backend: SyncHttpxBackend | None = None
+        self._replaced: list[SyncHttpxBackend] = []
         self.renew()
         renew_in_children(self)
 
     def renew(self) -> None:
         """Start without connections, and with all of them free."""
         if self._backend is not None:
-            keep_alive(self._backend)
+            keep_alive([self._backend, *self._replaced])
+        self._replaced = []
         self._limiter = ThreadCapacityLimiter(self._options.max_connections)
         self._lock = threading.Lock()
         self._backend = None
@@ -68,15 +70,19 @@ class ConnectionPool:
         """Close the connections; the next request opens new ones."""
         with self._lock:
             backend, self._backend = self._backend, None
-        if backend is not None:
-            backend.close()
+            replaced, self._replaced = self._replaced, []
+        for open_backend in (*replaced, *([] if backend is None else [backend])):
+            open_backend.close()
 
     def replace(self, dead: SyncHttpxBackend) -> None:
-        """Use another backend from now on."""
-        # It stays open: other threads may still be reading from its other connections.
+        """Use another backend from now on.
+
+        This one is closed with the client: other threads may be reading from its connections.
+        """
         with self._lock:
             if self._backend is dead and self._options.transport is None:
                 self._backend = None
+                self._replaced.append(dead)
 
     def _open(self) -> SyncHttpxBackend:
         with self._lock:
@@ -98,6 +104,17 @@ class _LoopPool:
     loop: Any
     backend: AsyncBackend
     limiter: anyio.CapacityLimiter
+    replaced: list[AsyncBackend] = field(factory=list["AsyncBackend"])
+
+    async def close(self) -> None:
+        """Close the backend, and those that it replaced."""
+        for backend in (*self.replaced, self.backend):
+            await backend.close()
+
+    def detach(self) -> None:
+        """Drop the connections of an event loop that is closed."""
+        for backend in (*self.replaced, self.backend):
+            backend.detach()
 
 
 class AsyncConnectionPool:
@@ -143,12 +160,13 @@ class AsyncConnectionPool:
         self._loop_pools = [loop_pool for loop_pool in self._loop_pools if loop_pool.loop != loop]
         self._detach_closed()
         for loop_pool in here:
-            await loop_pool.backend.close()
+            await loop_pool.close()
 
     def replace(self, dead: AsyncBackend) -> None:
         """Use another backend from now on."""
         for loop_pool in self._loop_pools:
             if loop_pool.backend is dead and self._options.transport is None:
+                loop_pool.replaced.append(dead)
                 loop_pool.backend = choose_backend(self._options)
 
     def _loop_pool(self) -> _LoopPool:
@@ -172,7 +190,7 @@ class AsyncConnectionPool:
         ended = [loop_pool for loop_pool in self._loop_pools if is_closed(loop_pool.loop)]
         self._loop_pools = [loop_pool for loop_pool in self._loop_pools if loop_pool not in ended]
         for loop_pool in ended:
-            loop_pool.backend.detach()
+            loop_pool.detach()
 
 
 def _pool_timeout(options: TransportOptions, timeout: float) -> TransportError:
