@@ -96,10 +96,12 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 async def run_shielded(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end; cancellation takes effect after it."""
     loop = asyncio_loop()
-    if loop is None:
-        with anyio.CancelScope(shield=True):
-            return await function()
-    return await wait_shielded(loop.create_task(function()))
+    if loop is not None:
+        return await wait_shielded(loop.create_task(function()))
+    ends: list[T] = []
+    with anyio.CancelScope(shield=True):
+        ends.append(await function())
+    return ends[0]
 
 
 async def wait_shielded(future: asyncio.Future[T]) -> T:
