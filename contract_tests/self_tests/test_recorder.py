@@ -86,7 +86,7 @@ def test_a_failure_is_raised_unless_it_is_known_or_a_note(check, note) -> None:
             note.fail("it is 6", EXCHANGE)
     assert [(one.kind, one.count) for one in recorder.findings.values()] == [(NOTE, 2)]
     known = make_finding("", caught.value).id
-    again = Recorder(is_known=lambda one: one == known)
+    again = Recorder(is_known=lambda one: one.id == known)
     with observing(again):
         check.require(False, "it is 7", EXCHANGE)
         with pytest.raises(CheckFailed):

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from wanflow_contract.plan.selection import select_tests
+from wanflow_contract.support.baseline_options import add_options as add_baseline_options
 from wanflow_contract.support.reporting import Reporting
 
 settings.register_profile(
@@ -71,6 +73,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="also fail for checks that rest on no sentence of the documents (notes)",
     )
+    add_baseline_options(add)
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="LAW",
+        help="run only the tests that evaluate this check, and report only its findings",
+    )
     add("--no-replay", action="store_true", help="don't run a failed test a second time")
 
 
@@ -87,6 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
     folder = config.getoption("--contract-report")
+    _create(folder)
     if folder and not config.option.xmlpath:
         config.option.xmlpath = str(Path(folder) / "junit.xml")
     plugin = Reporting(config, Path(folder) if folder else None)
@@ -96,8 +107,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(seed)
 
 
+def _create(folder: str | None) -> None:
+    """Create the folder of the report before anything is spent.
+
+    Raises:
+        pytest.UsageError: it can't be created.
+    """
+    try:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise pytest.UsageError(
+            f"the report folder {folder} can't be created: {error.strerror}"
+        ) from error
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect all other tests of this repository if another server is tested."""
+    """Deselect tests of other checks, and this repository's own if another server is tested."""
+    if config.getoption("--only"):
+        select_tests(config, items, config.getoption("--only"))
     if not config.getoption("--base-url"):
         return
     others = [item for item in items if SUITE not in item.path.parents]

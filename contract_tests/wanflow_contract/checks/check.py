@@ -123,6 +123,9 @@ class CheckFailed(AssertionError):
         return "\n".join(lines)
 
 
+NOT_JUDGED = "not judged, because of a tolerated failure"
+
+
 class NotJudged(Exception):
     """What comes next can't be judged, because of a failure that is tolerated."""
 
@@ -131,7 +134,7 @@ class NotJudged(Exception):
         self.failure = failure
 
     def __str__(self) -> str:
-        return f"not judged, because of a tolerated failure of {self.failure.check.name}"
+        return f"{NOT_JUDGED} of {self.failure.check.name}"
 
 
 class Observer(Protocol):

@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from wanflow_contract.findings.finding import KNOWN, NEW, NOTE, Finding, make_finding, operation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from wanflow_contract.checks.check import Check, CheckFailed
     from wanflow_contract.support.exchange import Exchange
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 class Recorder:
     """The findings of a run, each once, and which checks were evaluated for which operation.
 
-    With `strict`, notes are findings like others. `is_known` decides by the id of a finding whether
-    the baseline has it. `test` is the test that runs now; `tolerated` are the failures that it was
-    allowed to go on after.
+    With `strict`, notes are findings like others. `is_known` decides whether the baseline has a
+    finding. With `only`, failures of all other checks are ignored. `test` is the test that runs
+    now; `tolerated` are the failures that it was allowed to go on after.
     """
 
     strict: bool = False
-    is_known: Callable[[str], bool] = lambda _finding: False
+    is_known: Callable[[Finding], bool] = lambda _finding: False
+    only: Collection[str] = ()
     test: str = ""
     findings: dict[str, Finding] = field(factory=dict)
     evaluations: Counter[tuple[str, str]] = field(factory=Counter)
@@ -45,19 +46,22 @@ class Recorder:
 
     def tolerates(self, failure: CheckFailed, /) -> bool:
         """Record a note or a known deviation, and return whether the failure is one."""
+        if self.only and failure.check.name not in self.only:
+            self.tolerated.append(failure)
+            return True
         found = make_finding(self.test, failure)
-        kind = self.kind_of(failure.check, found.id)
+        kind = self.kind_of(failure.check, found)
         if kind == NEW:
             return False
         self.add(evolve(found, kind=kind))
         self.tolerated.append(failure)
         return True
 
-    def kind_of(self, check: Check, finding_id: str) -> str:
+    def kind_of(self, check: Check, finding: Finding) -> str:
         """Return what kind of finding a failure is."""
-        if self.is_known(finding_id):
-            return KNOWN
-        return NOTE if check.note and not self.strict else NEW
+        if check.note and not self.strict:
+            return NOTE
+        return KNOWN if self.is_known(finding) else NEW
 
     def add(self, finding: Finding) -> None:
         """Add a finding, or another occurrence of one."""

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow_contract.checks.check import NotJudged, observing
-from wanflow_contract.findings.finding import NEW, find_failures, make_finding, redacted
+from wanflow_contract.checks.check import NOT_JUDGED, NotJudged, observing
+from wanflow_contract.findings.baseline import BaselineUnusable, summary
+from wanflow_contract.findings.baseline_file import write_baseline
+from wanflow_contract.findings.finding import KNOWN, NEW, find_failures, make_finding, redacted
 from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.html import render
@@ -22,10 +24,12 @@ from wanflow_contract.report.result import (
     SuiteError,
     write_result,
 )
+from wanflow_contract.support.baseline_options import open_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from wanflow_contract.findings.baseline import Baseline
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
 SUITE = Path(__file__).parents[1]
@@ -44,12 +48,18 @@ class Reporting:
         self._config, self._folder = config, folder
         self._secrets = [config.getoption(name) for name in ("--api-key", "--api-key2")]
         self.counters = Counters()
-        self.recorder = Recorder(strict=config.getoption("--strict-notes"))
+        self.known = open_baseline(config)
+        self.recorder = Recorder(
+            strict=config.getoption("--strict-notes"),
+            only=frozenset(config.getoption("--only")),
+            is_known=self.known.knows if self.known else lambda _finding: False,
+        )
         self.errors: list[SuiteError] = []
         self.tests: list[RanTest] = []
         self.target: ApiUnderTest | None = None
         self.incomplete = False
         self.not_tested = False
+        self.messages: list[str] = []
         self.plan: dict[str, Any] = {}
         self.baseline: dict[str, Any] = {}
         self._repeated: set[str] = set()
@@ -126,8 +136,24 @@ class Reporting:
             session.exitstatus = session.exitstatus or ExitCode.FINDINGS
         if self.errors and not self.recorder.of_kind(NEW):
             session.exitstatus = ExitCode.SUITE_ERROR
+        if self.known is not None and self.tests:
+            self._finish_baseline(self.known, session)
         if self._folder is not None and self.tests:
             self._write(self._folder, int(session.exitstatus))
+
+    def _finish_baseline(self, known: Baseline, session: pytest.Session) -> None:
+        """Record what became of the baseline, and update its file."""
+        findings = self.recorder.of_kind(NEW, KNOWN)
+        gone = [] if self.recorder.only else known.absent(findings, self.tests)
+        self.baseline = known.outcome(findings, gone)
+        if known.accepts is None:
+            return
+        try:
+            write_baseline(known.path, known.updated(findings, gone))
+        except BaselineUnusable as error:
+            self.baseline = {}
+            self.messages.append(f"ERROR: {error}")
+            session.exitstatus = ExitCode.USAGE
 
     def result(self, exit_code: int) -> RunResult:
         """Return the result of the run."""
@@ -160,8 +186,11 @@ class Reporting:
         """Return whether a run included all tests of documented responses."""
         option = self._config.option
         chosen = option.keyword or getattr(option, "lf", False) or option.markexpr not in _ALL
-        folders = all(Path(one).is_dir() for one in self._config.args)
-        failed = any(one.outcome == "failed" for one in self.tests)
+        chosen = chosen or self.recorder.only
+        folders = all(Path(one).is_dir() or one == SUITE.name for one in self._config.args)
+        failed = any(
+            one.outcome == "failed" or one.reason.startswith(NOT_JUDGED) for one in self.tests
+        )
         return not chosen and folders and bool(self.counters.requests) and not failed
 
     @pytest.hookimpl(optionalhook=True)
@@ -181,15 +210,22 @@ class Reporting:
         if self.counters.never_seen():
             why = "" if self.counters.has_mock_controls else " (most need the mock's controls)"
             write(f"never received{why}: {', '.join(self.counters.never_seen())}")
+        for line in [*summary(self.baseline), *self.messages]:
+            write(line)
         if self.incomplete:
             write("FAILED: a documented response was never received, so it was not tested")
-        if self._folder is not None:
-            if self.counters.dry_run:
-                write(f"what would be sent: {self._folder / LISTING}")
-            write(f"contract report: {self._folder / 'report.html'}")
+        for line in self._written():
+            write(line)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             for one in self.recorder.of_kind(NEW):
                 write(f"::error title={_escaped(one.check)}::{_escaped(one.text())}")
+
+    def _written(self) -> list[str]:
+        """Return which files were written."""
+        if self._folder is None:
+            return []
+        listing = [f"what would be sent: {self._folder / LISTING}"] if self.counters.dry_run else []
+        return [*listing, f"contract report: {self._folder / 'report.html'}"]
 
     def _fails_again(self, item: pytest.Item) -> bool:
         """Run a failed test again, and return whether it fails again."""

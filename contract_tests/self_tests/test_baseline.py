@@ -1,0 +1,191 @@
+"""The baseline: what is accepted doesn't fail, everything else does, and its file is readable."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow_contract.findings.baseline import (
+    Acceptance,
+    Baseline,
+    BaselineUnusable,
+    Entry,
+    summary,
+)
+from wanflow_contract.findings.baseline_file import read_baseline, write_baseline
+from wanflow_contract.findings.finding import KNOWN, Finding, finding_id
+from wanflow_contract.report.result import RanTest
+
+TODAY, TOMORROW, YESTERDAY = date(2026, 6, 2), date(2026, 6, 3), date(2026, 6, 1)
+ENTRY = Entry("json", "getTask", "response /a", "is <number>", "ada", "ticket 5", TOMORROW)
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+ENTRIES = st.builds(
+    Entry, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, st.dates(), TEXTS, st.tuples(TEXTS)
+)
+
+
+def finding(entry: Entry, **other: str) -> Finding:
+    """Return a finding that an entry accepts."""
+    key = dict(zip(("check", "operation", "pointer", "shape"), entry.key, strict=True)) | other
+    return Finding(finding_id(**key), sentence="", cites="", detail="it is 5", **key, kind=KNOWN)
+
+
+def baseline(*entries: Entry, accepts: Acceptance | None = None, path: Path = Path()) -> Baseline:
+    return Baseline(path, {one.key: one for one in entries}, accepts, today=TODAY)
+
+
+@pytest.mark.parametrize("name", ["check", "operation", "pointer", "shape"])
+def test_only_the_same_deviation_is_known(name) -> None:
+    """Another check, operation, pointer or shape is another deviation."""
+    known = baseline(ENTRY)
+    assert known.knows(finding(ENTRY))
+    assert not known.knows(finding(ENTRY, **{name: "other"}))
+
+
+def test_an_entry_is_found_by_its_parts_whatever_its_id() -> None:
+    """An entry that was edited by hand works, although its id is of before."""
+    edited = evolve(ENTRY, shape="edited", id=ENTRY.finding_id)
+    assert baseline(edited).knows(finding(edited))
+    assert not baseline(edited).knows(finding(ENTRY))
+
+
+def test_an_expired_entry_fails_again_and_the_report_says_so() -> None:
+    """An entry holds on its last day, and fails on the next."""
+    assert baseline(evolve(ENTRY, until=TODAY)).knows(finding(ENTRY))
+    expired = baseline(evolve(ENTRY, until=YESTERDAY))
+    assert not expired.knows(finding(ENTRY))
+    lines = summary(expired.outcome([finding(ENTRY)], []))
+    assert "expired on 2026-06-01" in lines[1]
+    assert "ada: ticket 5" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "absent"),
+    [
+        ({"one": "passed", "two": "passed"}, True),
+        ({"one": "passed"}, False),
+        ({"one": "passed", "two": "skipped"}, False),
+        ({"one": "passed", "two": "failed"}, False),
+        ({}, False),
+    ],
+)
+def test_an_absent_deviation_is_named_only_if_all_of_its_tests_ran(outcomes, absent) -> None:
+    """A run without these tests, or in which one was skipped, says nothing about the entry."""
+    known = baseline(evolve(ENTRY, tests=("one", "two")))
+    ran = [RanTest(name, outcome) for name, outcome in outcomes.items()]
+    gone = known.absent([], ran)
+    assert bool(gone) is absent
+    assert not known.absent([finding(ENTRY)], ran)
+    assert any("no longer occurs" in line for line in summary(known.outcome([], gone))) is absent
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".json"])
+@given(entries=st.lists(ENTRIES, unique_by=lambda one: one.key))
+def test_what_is_written_is_read(tmp_path_factory, suffix, entries) -> None:
+    """Any text survives in both formats, and a second update changes nothing."""
+    path = tmp_path_factory.mktemp("b") / f"known{suffix}"
+    write_baseline(path, entries)
+    text = path.read_text("utf-8")
+    assert list(read_baseline(path).values()) == entries
+    write_baseline(path, entries)
+    assert path.read_text("utf-8") == text
+
+
+def test_comments_and_edited_texts_survive_an_update(tmp_path) -> None:
+    """New entries are appended, absent ones removed with their comments, others are untouched."""
+    path = tmp_path / "known.toml"
+    second, third = evolve(ENTRY, shape="second"), evolve(ENTRY, shape="third")
+    write_baseline(path, [ENTRY, second])
+    first, one, two = path.read_text().split("\n\n")
+    one = "# ours, see ticket 5\n" + one.replace('"ticket 5"', '"ticket 6"  # moved')
+    path.write_text("\n\n".join(["# our own words", first, one, "# about the second\n" + two]))
+    kept = read_baseline(path)[ENTRY.key]
+    assert kept.why == "ticket 6"
+    write_baseline(path, [kept, third])
+    text = path.read_text()
+    assert text.startswith(f"# our own words\n\n{first}\n\n{one}\n\n")
+    assert "about the second" not in text
+    assert list(read_baseline(path).values()) == [kept, third]
+
+
+def test_an_update_accepts_what_was_found_again(tmp_path) -> None:
+    """An expired entry that occurs gets a new day; its reason and its comments stay."""
+    path = tmp_path / "known.toml"
+    expired = evolve(ENTRY, until=YESTERDAY)
+    write_baseline(path, [expired])
+    path.write_text(path.read_text().replace("until = 2026-06-01", "until = 2026-06-01 # soon"))
+    accepts = Acceptance("bob", "why", TOMORROW)
+    known = baseline(expired, accepts=accepts, path=path)
+    other = finding(ENTRY, shape="other")
+    assert known.knows(other)
+    write_baseline(path, known.updated([finding(ENTRY), other], []))
+    again, new = read_baseline(path).values()
+    assert (again.by, again.why, again.until) == ("bob", "ticket 5", TOMORROW)
+    assert (new.by, new.why, new.until, new.id) == ("bob", "why", TOMORROW, other.id)
+    assert "# soon" in path.read_text()
+
+
+GOOD = {**dict.fromkeys(("check", "operation", "pointer", "shape", "by", "why"), "x")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no", "isn't JSON"),
+        ("[]", "`version` 1"),
+        ('{"version": 2}', "`version` 1"),
+        ('{"version": 1, "deviations": 5}', "must be a list"),
+        ('{"version": 1, "deviations": [5]}', "deviation 1 .* must be a table"),
+        (json.dumps({"version": 1, "deviations": [GOOD]}), "`until` of deviation 1"),
+        (json.dumps({"version": 1, "deviations": [{**GOOD, "until": "x"}]}), "not 'x'"),
+        (json.dumps({"version": 1, "deviations": [{**GOOD, "why": " "}]}), "text `why`"),
+        (json.dumps({"version": 1, "deviations": [{**GOOD, "value": 5}]}), "field 'value'"),
+        (
+            json.dumps({"version": 1, "deviations": [{**GOOD, "until": "2026-01-01"}] * 2}),
+            "has x-.* twice",
+        ),
+        (
+            json.dumps({"version": 1, "deviations": [{**GOOD, "until": "2026-01-01", "tests": 1}]}),
+            "`tests` of deviation 1",
+        ),
+    ],
+)
+def test_a_bad_file_is_reported_in_one_sentence(tmp_path, text, said) -> None:
+    """The sentence names the file, the entry and what is allowed."""
+    path = tmp_path / "known.json"
+    path.write_text(text)
+    with pytest.raises(BaselineUnusable, match=said) as caught:
+        read_baseline(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_or_written_is_reported(tmp_path) -> None:
+    """The sentence says why."""
+    for path in (tmp_path / "absent.toml", tmp_path):
+        with pytest.raises(BaselineUnusable, match="can't be read"):
+            read_baseline(path)
+    with pytest.raises(BaselineUnusable, match="can't be written"):
+        write_baseline(tmp_path / "no" / "folder.toml", [ENTRY])
+    binary = tmp_path / "known.toml"
+    binary.write_bytes(b"\xff\xfe")
+    with pytest.raises(BaselineUnusable, match="UTF-8"):
+        read_baseline(binary)
+
+
+def test_an_entry_in_another_form_is_never_lost(tmp_path) -> None:
+    """A file whose entries are not tables of their own is read, and not updated."""
+    path = tmp_path / "known.toml"
+    row = ", ".join(f'{name} = "x"' for name in GOOD)
+    path.write_text(f"version = 1\ndeviation = [{{{row}, until = 2026-01-01}}]\n")
+    (entry,) = read_baseline(path).values()
+    before = path.read_text()
+    with pytest.raises(BaselineUnusable, match=r"\[\[deviation\]\]"):
+        write_baseline(path, [entry, ENTRY])
+    assert path.read_text() == before
