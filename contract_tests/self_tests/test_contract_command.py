@@ -1,0 +1,222 @@
+"""`wanflow contract`: its exit codes, its options, and what it does and doesn't write."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from self_tests.reference_server.faults import AnyAccountSees, FreeSeconds
+from self_tests.reference_server.server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
+COMMAND = (sys.executable, "-m", "wanflow", "contract")
+BREAKING = """
+def pytest_runtest_call(item):
+    raise RuntimeError("inside the suite")
+"""
+
+
+def environment(*keys: str) -> dict[str, str]:
+    names = ("WANFLOW_API_KEY", "WANFLOW_CONTRACT_API_KEY2")
+    clean = {name: one for name, one in os.environ.items() if not name.startswith("WANFLOW")}
+    return {**clean, **dict(zip(names, keys, strict=False))}
+
+
+def contract(
+    folder: Path, *options: str, keys: Sequence[str] = KEYS, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `wanflow contract` in a folder of its own."""
+    return subprocess.run(
+        [*COMMAND, *options],
+        cwd=folder,
+        env={**environment(*keys), **more},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def at(server: Server) -> str:
+    return server.origin + server.base
+
+
+ONE_LAW = ("--", "-k", "visible_to_its_own_account")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "code"), [(Server, 0), (AnyAccountSees, 1)])
+def test_a_run_ends_with_0_or_with_1_for_findings(tmp_path, fault, code) -> None:
+    """A correct server has no findings, and the report has those of a faulty one."""
+    with fault(*KEYS) as server:
+        options = ["--spend-limit", "500", "--report", "out"]
+        done = contract(tmp_path, at(server), *options, *ONE_LAW)
+    assert done.returncode == code, done.stdout + done.stderr
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert (report["exit_code"], bool(report["findings"])) == (code, bool(code))
+    assert {one.name for one in tmp_path.iterdir()} == {"out"}
+    assert not any(key in done.stdout + done.stderr for key in KEYS)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["ftp://x"], "must begin with http"),
+        (["--spend-limit", "much"], "--spend-limit"),
+        (["--no-such-option"], "--no-such-option"),
+        (["--baseline", "absent.toml"], "absent.toml can't be read"),
+        (["--baseline-update"], "needs --baseline"),
+        (["--baseline", "b.toml", "--baseline-update", "--accepted-until", "soon"], "2027-01-31"),
+        (["--report", "file/out"], "file/out can't be created"),
+        (["--", "-k", "no_test_has_this_name"], "deselected"),
+        (["--", "--no-such-option"], "--no-such-option"),
+        (["--only", "retry-aftre"], "did you mean retry-after"),
+        (["explain", "no-such-check"], "no check or finding"),
+    ],
+)
+def test_wrong_usage_ends_with_2(tmp_path, options, said) -> None:
+    """The message names the option or the file; nothing is sent."""
+    (tmp_path / "file").write_text("")
+    done = contract(tmp_path, *options)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_an_error_inside_the_suite_ends_with_3(tmp_path) -> None:
+    """It is no finding."""
+    (tmp_path / "breaking_plugin.py").write_text(BREAKING)
+    options = [*ONE_LAW, "-p", "breaking_plugin"]
+    done = contract(tmp_path, "--report", "out", *options, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 3, done.stdout + done.stderr
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert not report["findings"]
+    assert "inside the suite" in report["errors"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"), [((), "an API key is needed: set WANFLOW_API_KEY"), (KEYS, "doesn't respond")]
+)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_server_that_cannot_be_tested_ends_with_4(tmp_path, keys, said, jobs) -> None:
+    """There is no key, or nothing listens there."""
+    done = contract(tmp_path, "http://127.0.0.1:9", "--jobs", jobs, keys=keys)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code) -> None:
+    """The report has the tests that ran before."""
+    command = [*COMMAND, "--report", "out", "--", "-m", "fast"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(20)
+        time.sleep(0.2)
+        process.send_signal(sent)
+        process.stdout.read()
+    assert process.returncode == code
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["tests"]
+
+
+@pytest.mark.slow
+def test_the_keys_on_the_command_line_are_used_and_warned_about(tmp_path) -> None:
+    """The options win over the environment; neither they nor the output show the keys."""
+    with Server(*KEYS) as server:
+        keys = ["--api-key", KEYS[0], "--api-key2", KEYS[1]]
+        limit = ["--spend-limit", "500"]
+        done = contract(tmp_path, at(server), *keys, *limit, *ONE_LAW, keys=("wrong", "wrong2"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.count("process list") == 2
+    assert not any(key in done.stdout + done.stderr for key in KEYS)
+
+
+@pytest.mark.slow
+def test_a_dry_run_needs_no_key_and_sends_nothing(tmp_path) -> None:
+    """All goes to the bundled mock, and the report lists it."""
+    options = ["http://127.0.0.1:9", "--dry-run", "--spend-limit", "50", "--report", "out"]
+    done = contract(tmp_path, *options, *ONE_LAW, keys=())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "POST" in (tmp_path / "out/would-be-sent.txt").read_text()
+
+
+@pytest.mark.slow
+def test_the_result_can_be_printed_as_json(tmp_path) -> None:
+    """Then stdout has nothing else."""
+    done = contract(tmp_path, "--format", "json", *ONE_LAW)
+    assert json.loads(done.stdout)["tests"], done.stderr
+
+
+@pytest.mark.slow
+def test_pytests_own_options_work(tmp_path) -> None:
+    """-k selects, --jobs distributes, --lf runs only what failed, and -x stops at the first."""
+    with FreeSeconds(*KEYS) as server:
+        options = [at(server), "--spend-limit", "9999"]
+        chosen = "larger_request_costs or equal_requests"
+        temporary = {"TMPDIR": str(tmp_path)}
+        done = contract(tmp_path, *options, "--jobs", "2", "--", "-k", chosen, **temporary)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert re.search(r"\b3 failed", done.stdout), "each video model"
+        again = contract(tmp_path, *options, "--", "--lf", "-x", "-k", chosen, **temporary)
+    assert again.returncode == 1
+    assert re.search(r"\b1 failed", again.stdout), again.stdout
+    assert "passed" not in again.stdout.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_a_run_of_one_check_reports_its_findings_only(tmp_path) -> None:
+    """Tests that don't evaluate the check aren't run, and other failures aren't reported."""
+    with AnyAccountSees(*KEYS) as server:
+        options = [at(server), "--spend-limit", "500", "--report", "out"]
+        codes = [
+            contract(tmp_path, *options, "--only", law, "--", "-k", "test_auth").returncode
+            for law in ("private", "key-required")
+        ]
+    assert codes == [1, 0]
+    assert not json.loads((tmp_path / "out/report.json").read_text())["findings"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["known.toml", "known.json"])
+def test_a_known_deviation_does_not_fail_until_it_expires(tmp_path, name) -> None:
+    """An update writes the baseline; with it the same run is green, until the last day."""
+    path = tmp_path / name
+    with AnyAccountSees(*KEYS) as server:
+        aimed = [at(server), "--spend-limit", "500", "--baseline", name]
+        why = ["--accepted-by", "ada", "--accepted-why", "ticket 5"]
+        until = ["--accepted-until", "2999-01-31"]
+        made = contract(tmp_path, *aimed, "--baseline-update", *why, *until, *ONE_LAW)
+        assert made.returncode == 0, made.stdout + made.stderr
+        assert all(word in path.read_text() for word in ("ada", "ticket 5", "2999-01-31"))
+        green = contract(tmp_path, *aimed, "--report", "out", *ONE_LAW)
+        assert green.returncode == 0, green.stdout + green.stderr
+        kinds = {
+            one["kind"]
+            for one in json.loads((tmp_path / "out/report.json").read_text())["findings"]
+        }
+        assert kinds == {"known"}
+        path.write_text(path.read_text().replace("2999-01-31", "2020-01-31"))
+        red = contract(tmp_path, *aimed, *ONE_LAW)
+        assert red.returncode == 1
+        assert "expired on 2020-01-31" in red.stdout
+    with Server(*KEYS) as server:
+        right = contract(tmp_path, at(server), *aimed[1:], *ONE_LAW)
+    assert right.returncode == 0
+    assert "no longer occurs" in right.stdout
