@@ -130,7 +130,7 @@ def test_unfinished_jobs_are_reported_with_an_exit_code_and_a_command(
     write(command.folder, model, "a", "[mock:fail=invalid_parameters]")
     _, err = command("jobs.jsonl", "-o", "out", code=15)
     assert "line     2  failed" in err
-    assert "takes up" not in err
+    assert "to resume" not in err
     write(command.folder, model, "b", "c")
     _, err = command("jobs.jsonl", "-o", "out", "--max-credits", "0", code=15)
     assert "with a higher limit:\n  wanflow batch jobs.jsonl -o out --max-credits MORE" in err

@@ -1,4 +1,4 @@
-"""`make demo` leaves what it asked for: the files are opened, and looked at."""
+"""`make demo` creates the requested files: they are opened and checked."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from wanflow.demo.requests import DemoRequest
 
 KIND_OF = {name: model.kind for name, model in packaged_catalog().models.items()}
-# What the mock makes of a request whose model has no size to ask for.
-MOCKS_OWN_SIZE = "1280x1280"
-WISHES = demo_requests(packaged_catalog().models.values())
+# The size of the mock's images if the model has no parameter for it.
+DEFAULT_SIZE = "1280x1280"
+REQUESTS = demo_requests(packaged_catalog().models.values())
 
 
 @frozen
 class Demo:
-    """What a run of the demo left: its exit code, what it wrote, and its folder."""
+    """The result of a run of the demo: its exit code, its output and its directory."""
 
     code: int
     out: str
@@ -46,7 +46,7 @@ class Demo:
 
     @property
     def files(self) -> dict[str, list[Path]]:
-        """The files of each model, as the table has them."""
+        """The files of each model, as listed in the table."""
         found: dict[str, list[Path]] = {}
         model = ""
         for line in self.out.splitlines():
@@ -66,7 +66,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")} | dict(given)
 
 
-def play(folder: Path, *words: str, given: Mapping[str, str], **settings: int) -> Demo:
+def run_demo(folder: Path, *words: str, given: Mapping[str, str], **settings: int) -> Demo:
     done = subprocess.run(
         command(*words),
         cwd=folder,
@@ -81,10 +81,10 @@ def play(folder: Path, *words: str, given: Mapping[str, str], **settings: int) -
     return Demo(done.returncode, done.stdout, done.stderr, folder)
 
 
-def begin(
+def start_until(
     folder: Path, *words: str, until: str, given: Mapping[str, str], stdin: int = subprocess.DEVNULL
 ) -> str:
-    """Start the demo, and return its stderr up to a line with some words; it ends there."""
+    """Start the demo, kill it at a line with a given text, and return its stderr so far."""
     lines: list[str] = []
     with subprocess.Popen(
         command(*words),
@@ -106,67 +106,67 @@ def begin(
 
 
 @contextmanager
-def typing(text: str) -> Iterator[int]:
-    """A terminal on which somebody has typed."""
-    ours, theirs = pty.openpty()
+def terminal_with(text: str) -> Iterator[int]:
+    """Yield a pseudo-terminal with some input."""
+    terminal, other_end = pty.openpty()
     try:
-        os.write(ours, text.encode())
-        yield theirs
+        os.write(terminal, text.encode())
+        yield other_end
     finally:
-        os.close(ours)
-        os.close(theirs)
+        os.close(terminal)
+        os.close(other_end)
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, run once, behind a proxy that isn't there."""
+    """The demo, run once, with a proxy that doesn't exist."""
     nowhere = "http://127.0.0.1:9"
     folder = tmp_path_factory.mktemp("demo")
-    done = play(folder, given={"HTTP_PROXY": nowhere, "ALL_PROXY": nowhere, "NO_PROXY": ""})
+    done = run_demo(folder, given={"HTTP_PROXY": nowhere, "ALL_PROXY": nowhere, "NO_PROXY": ""})
     assert done.code == 0, done.err
     return done
 
 
 class TestFiles:
-    """The files are there, and are what was asked for."""
+    """The files exist, and are what was requested."""
 
     def test_every_model_has_its_files(self, demo: Demo) -> None:
-        """Each model has a file, each image model as many as were asked for; no file is left."""
+        """Each model has the requested number of files, and there is no other file."""
         assert set(demo.files) == set(KIND_OF)
-        counts = {wish.model: wish.asked.get("n", 1) for wish in WISHES}
+        counts = {requested.model: requested.asked.get("n", 1) for requested in REQUESTS}
         assert {model: len(paths) for model, paths in demo.files.items()} == counts
         listed = {path for paths in demo.files.values() for path in paths}
         assert listed == set((demo.folder / "out").iterdir())
 
-    @pytest.mark.parametrize("wish", [w for w in WISHES if KIND_OF[w.model] == "image"])
-    def test_pictures(self, demo: Demo, wish: DemoRequest) -> None:
-        """Each picture is a whole PNG of the size that was asked for."""
-        for path in demo.files[wish.model]:
+    @pytest.mark.parametrize("requested", [w for w in REQUESTS if KIND_OF[w.model] == "image"])
+    def test_images(self, demo: Demo, requested: DemoRequest) -> None:
+        """Each image is a complete PNG of the requested size."""
+        for path in demo.files[requested.model]:
             with Image.open(path) as picture:
                 picture.load()
                 assert picture.format == "PNG"
-                size = wish.asked.get("size", MOCKS_OWN_SIZE)
+                size = requested.asked.get("size", DEFAULT_SIZE)
                 assert "x".join(map(str, picture.size)) == size
 
-    @pytest.mark.parametrize("wish", [w for w in WISHES if KIND_OF[w.model] == "video"])
-    def test_clips(self, demo: Demo, wish: DemoRequest) -> None:
-        """Each clip plays from end to end, as long, as sharp and as wide as was asked for."""
-        (path,) = demo.files[wish.model]
+    @pytest.mark.parametrize("requested", [w for w in REQUESTS if KIND_OF[w.model] == "video"])
+    def test_videos(self, demo: Demo, requested: DemoRequest) -> None:
+        """Each video can be decoded, with the requested duration, quality and aspect ratio."""
+        (path,) = demo.files[requested.model]
         with av.open(path) as clip:
             stream = clip.streams.video[0]
             times = [frame.time for frame in clip.decode(stream) if frame.time is not None]
             assert stream.average_rate
             one = float(1 / stream.average_rate)
-            assert len(times) * one == pytest.approx(wish.asked["duration"], abs=one)
-            assert times[-1] + one == pytest.approx(wish.asked["duration"], abs=one)
+            assert len(times) * one == pytest.approx(requested.asked["duration"], abs=one)
+            assert times[-1] + one == pytest.approx(requested.asked["duration"], abs=one)
             sides = (stream.width, stream.height)
-        assert f"{min(sides)}p" == wish.asked["quality"]
-        across, down = map(int, wish.asked.get("aspect_ratio", "16:9").split(":"))
+        assert f"{min(sides)}p" == requested.asked["quality"]
+        across, down = map(int, requested.asked.get("aspect_ratio", "16:9").split(":"))
         assert Fraction(*sides) == pytest.approx(Fraction(across, down), rel=0.01)
 
 
-class TestWords:
-    """What it says while it works and at the end."""
+class TestOutput:
+    """What the demo prints while it runs and at the end."""
 
     def test_table(self, demo: Demo) -> None:
         """The table has model, task id, status, seconds and the credits reserved of every task."""
@@ -180,44 +180,50 @@ class TestWords:
         assert all(matches)
         shown = {match[1]: float(match[2]) for match in matches if match}
         with MockServer() as mock, Client(mock.api_key, mock.base_url) as client:
-            views = {wish.model: client.submit(wish.body).snapshot for wish in WISHES}
+            views = {
+                requested.model: client.submit(requested.body).snapshot for requested in REQUESTS
+            }
         assert shown == {model: view.usage["credits_reserved"] for model, view in views.items()}
         assert len(set(shown.values())) > 1
 
     def test_the_table_fits_a_terminal_of_100_columns(self, demo: Demo) -> None:
-        """No row of it wraps there; a file's path is as long as its folder's."""
+        """No row is wider, except those with the path of a file."""
         rows = [line for line in demo.out.splitlines() if line.split()[:1] and "out/" not in line]
         assert rows
         assert max(map(len, rows)) <= 100
 
     def test_both_clients_work(self, demo: Demo) -> None:
-        """Half of the tasks are done by each client."""
+        """Each client runs half of the tasks."""
         kinds = re.findall(r"  asked for .*, on the (sync|async) client", demo.out)
         assert len(kinds) == len(KIND_OF)
         assert abs(kinds.count("sync") - kinds.count("async")) <= 1
 
     def test_progress(self, demo: Demo) -> None:
-        """Without a terminal, each task's way from pending to completed is there in lines."""
+        """Without a terminal, each change of a task's status is a line."""
         assert "\x1b" not in demo.out + demo.err
         for model in KIND_OF:
             words = re.findall(rf"^{re.escape(model)} \(a?sync\) (\w+)", demo.err, re.MULTILINE)
             assert list(dict.fromkeys(words)) == ["pending", "processing", "completed"]
 
     def test_live(self, tmp_path: Path) -> None:
-        """On a terminal there is a bar for every task, all of them at once, redrawn in place."""
-        ours, theirs = pty.openpty()
+        """On a terminal there is a progress bar for every task, and all are updated in place."""
+        terminal, other_end = pty.openpty()
         with subprocess.Popen(
-            command(), cwd=tmp_path, env=environment({}), stderr=theirs, stdout=subprocess.DEVNULL
+            command(),
+            cwd=tmp_path,
+            env=environment({}),
+            stderr=other_end,
+            stdout=subprocess.DEVNULL,
         ) as process:
-            os.close(theirs)
-            frame = frame_with(ours, {f"{model} (" for model in KIND_OF} | {" processing "})
+            os.close(other_end)
+            frame = frame_with(terminal, {f"{model} (" for model in KIND_OF} | {" processing "})
             process.kill()
-        os.close(ours)
+        os.close(terminal)
         assert sum("\u2501" in line for line in frame.splitlines()) == len(KIND_OF)
 
 
 def frame_with(terminal: int, words: set[str]) -> str:
-    """Read a terminal until one frame of it, between two redraws, has all of some words."""
+    """Read a terminal until one frame, between two redraws, contains all given words."""
     text = ""
     while chunk := os.read(terminal, 65536):
         text += chunk.decode()
@@ -228,15 +234,15 @@ def frame_with(terminal: int, words: set[str]) -> str:
 
 
 class TestCredits:
-    """Nobody's credits are spent without their word."""
+    """No credits are spent without a confirmation."""
 
     def given(self, server: MockServer) -> dict[str, str]:
         return {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": server.api_key}
 
-    def test_without_a_terminal_it_refuses(self, tmp_path: Path) -> None:
-        """With both variables set and nobody to ask, it says what it would do, and stops."""
+    def test_without_a_terminal_it_stops(self, tmp_path: Path) -> None:
+        """With both variables set and no terminal, it prints what it would do, and stops."""
         with MockServer(polls=1) as server:
-            done = play(tmp_path, given=self.given(server))
+            done = run_demo(tmp_path, given=self.given(server))
             port = server.port
         assert done.code == 1
         assert "real credits" in done.err
@@ -245,27 +251,27 @@ class TestCredits:
         assert list(tmp_path.iterdir()) == []
 
     def test_yes_on_the_command_line(self, tmp_path: Path) -> None:
-        """--yes goes on, there and nowhere else."""
+        """With --yes it continues, with the configured gateway."""
         with MockServer(polls=1) as server:
-            begun = begin(tmp_path, "--yes", until=" pending ", given=self.given(server))
+            begun = start_until(tmp_path, "--yes", until=" pending ", given=self.given(server))
         assert "real credits" in begun
         assert "bundled mock" not in begun
 
     @pytest.mark.parametrize("answer", ["no\n", "y\n", "\n", "yes please\n", "\x04"])
     def test_anything_but_yes_is_no(self, tmp_path: Path, answer: str) -> None:
-        """On a terminal it asks, and submits nothing at any other word."""
-        with MockServer(polls=1) as server, typing(answer) as terminal:
-            done = play(tmp_path, given=self.given(server), stdin=terminal)
+        """On a terminal it asks, and submits nothing after any other answer."""
+        with MockServer(polls=1) as server, terminal_with(answer) as terminal:
+            done = run_demo(tmp_path, given=self.given(server), stdin=terminal)
         assert done.code == 1
         assert "real credits" in done.err
         assert "Nothing was submitted" in done.err
         assert list(tmp_path.iterdir()) == []
 
     def test_yes_is_yes(self, tmp_path: Path) -> None:
-        """On a terminal, yes goes on."""
-        with MockServer(polls=1) as server, typing("yes\n") as terminal:
+        """On a terminal, it continues after yes."""
+        with MockServer(polls=1) as server, terminal_with("yes\n") as terminal:
             given = self.given(server)
-            begun = begin(tmp_path, until=" pending ", given=given, stdin=terminal)
+            begun = start_until(tmp_path, until=" pending ", given=given, stdin=terminal)
         assert "Type yes to continue" in begun
 
     @pytest.mark.parametrize(
@@ -275,54 +281,56 @@ class TestCredits:
             ({"WANFLOW_BASE_URL": "https://host.example"}, "WANFLOW_API_KEY"),
         ],
     )
-    def test_half_a_gateway_is_the_mock(
+    def test_an_incomplete_gateway_means_the_mock(
         self, tmp_path: Path, given: dict[str, str], missing: str
     ) -> None:
-        """With one of the two set, it says which is missing, and takes the mock."""
-        begun = begin(tmp_path, until="bundled mock is at", given=given)
+        """With one of the two variables set, it names the missing one, and uses the mock."""
+        begun = start_until(tmp_path, until="bundled mock is at", given=given)
         assert f"{missing} is not set" in begun
         assert "sk-mine" not in begun
 
     def test_a_malformed_gateway(self, tmp_path: Path) -> None:
-        """A base URL that can't be one is one sentence."""
+        """An invalid base URL is an error message."""
         given = {"WANFLOW_BASE_URL": "host", "WANFLOW_API_KEY": "sk-mine"}
-        done = play(tmp_path, given=given)
+        done = run_demo(tmp_path, given=given)
         assert done.code == 3
         assert done.err.startswith("wanflow: base URL 'host'")
 
 
-class TestWishes:
-    """What is asked for comes of the documents, and can be seen."""
+class TestRequests:
+    """The requests come from the spec, and their effects are visible."""
 
-    def test_every_wish_is_valid(self) -> None:
-        """No request breaks a rule."""
-        assert WISHES
-        for wish in WISHES:
-            model = packaged_catalog().models[wish.model]
-            assert packaged_validator().violations(model, wish.body) == []
+    def test_every_request_is_valid(self) -> None:
+        """No request violates a constraint."""
+        assert REQUESTS
+        for requested in REQUESTS:
+            model = packaged_catalog().models[requested.model]
+            assert packaged_validator().violations(model, requested.body) == []
 
-    def test_what_can_be_seen_is_asked_for(self) -> None:
-        """Size, number, duration, quality and ratio are asked for where a model has them."""
+    def test_visible_parameters_are_requested(self) -> None:
+        """Size, number, duration, quality and ratio are set if a model has them."""
         visible = {"size", "n", "duration", "quality", "aspect_ratio"}
-        for wish in WISHES:
-            parameters = packaged_catalog().models[wish.model].parameters
-            assert visible & parameters.keys() <= wish.asked.keys()
+        for requested in REQUESTS:
+            parameters = packaged_catalog().models[requested.model].parameters
+            assert visible & parameters.keys() <= requested.asked.keys()
 
-    def test_no_two_of_a_kind_ask_for_the_same(self) -> None:
-        """The files of one kind can be told apart by what they are."""
+    def test_no_two_requests_of_a_kind_are_equal(self) -> None:
+        """The files of one kind can be distinguished."""
         for kind in set(KIND_OF.values()):
-            asked = [repr(wish.asked) for wish in WISHES if KIND_OF[wish.model] == kind]
+            asked = [
+                repr(requested.asked) for requested in REQUESTS if KIND_OF[requested.model] == kind
+            ]
             assert len(set(asked)) == len(asked)
 
 
-class TestTrouble:
-    """What goes wrong is in the table, or told at once."""
+class TestErrors:
+    """Errors are in the table, or are printed immediately."""
 
-    def test_a_refused_key(self, tmp_path: Path) -> None:
-        """Each task that failed has its error in the table, and the demo doesn't end well."""
+    def test_a_rejected_key(self, tmp_path: Path) -> None:
+        """Each failed task has its error in the table, and the exit code isn't 0."""
         with MockServer(api_key="sk-right") as server:
             given = {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": "sk-mistaken"}
-            done = play(tmp_path, "--yes", given=given)
+            done = run_demo(tmp_path, "--yes", given=given)
         assert done.code == 1
         rows = done.out.splitlines()
         assert len([row for row in rows if "not submitted" in row]) == len(KIND_OF)
@@ -332,7 +340,7 @@ class TestTrouble:
         assert "sk-mistaken" not in done.out + done.err
 
     def test_interrupted_at_a_gateway(self, tmp_path: Path) -> None:
-        """Ctrl-C names each task that was charged, and how to get what it makes."""
+        """After Ctrl-C, each charged task is printed with the command to get its result."""
         with MockServer(polls=99) as server:
             given = {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": server.api_key}
             err = interrupted(tmp_path, "--yes", given=given)
@@ -341,13 +349,13 @@ class TestTrouble:
         )
 
     def test_interrupted_at_the_mock(self, tmp_path: Path) -> None:
-        """With the mock, nothing is left to be taken up."""
+        """With the mock, there is nothing to resume."""
         err = interrupted(tmp_path, given={})
         assert err.splitlines()[-1] == "interrupted"
 
 
 def interrupted(folder: Path, *words: str, given: Mapping[str, str]) -> str:
-    """Press Ctrl-C when every task is under way, and return the demo's stderr."""
+    """Press Ctrl-C when every task is running, and return the demo's stderr."""
     lines: list[str] = []
     with subprocess.Popen(
         command(*words), cwd=folder, env=environment(given), stderr=subprocess.PIPE, text=True

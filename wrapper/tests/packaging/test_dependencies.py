@@ -1,4 +1,4 @@
-"""Laws of what the project rests on: declared where it is used, locked where it is run."""
+"""Every imported package is declared as a dependency, and every dependency is locked."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_published_specs_are_fetched_every_day() -> None:
     assert step["env"] == {"WANFLOW_SPEC_INDEX": "${{ inputs.index }}"}
 
 
-class Runner:
+class WorkflowRunner:
     """Runs the commands of a workflow like GitHub, in a clone, with a `gh` that records calls."""
 
     def __init__(self, folder: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_changed_document_opens_a_pull_request(tmp_path) -> None:
     """The regenerated files are on a branch, and the report is the text of the pull request."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("this is not a git checkout: nothing can be cloned")
-    runner = Runner(tmp_path)
+    runner = WorkflowRunner(tmp_path)
     runner.run("regenerate.yml", BRANCH="regenerate/0")
     assert not runner.gh_calls.exists(), "nothing changed, so there is no pull request"
     source = sorted((runner.clone / "specs/sources").glob("*text-to-video.yaml"))[0]

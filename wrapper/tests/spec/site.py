@@ -1,4 +1,4 @@
-"""A site on this machine whose pages change, move, fail and go, for what fetches them."""
+"""A local web site for tests, whose pages change, move, fail and disappear."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @define
 class Page:
-    """What the site answers for a path; `endless` goes on sending, `slow` never begins."""
+    """The response for a path; an `endless` one never stops sending."""
 
     body: bytes = b""
     status: int = 200
@@ -26,7 +26,7 @@ class Page:
 
 @define
 class Site:
-    """Serves its pages on a port of its own, and notes what was asked."""
+    """Serves its pages on a free port, and records the requests."""
 
     pages: dict[str, Page] = field(factory=dict[str, Page])
     asked: list[tuple[str, dict[str, str]]] = field(factory=list[tuple[str, dict[str, str]]])
@@ -68,7 +68,7 @@ class Site:
         return self.url(path)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         self.asked.append((handler.path, {k.lower(): v for k, v in handler.headers.items()}))
         page = self.pages.get(handler.path, Page(status=404))
         if page.etag and handler.headers.get("If-None-Match") == page.etag:

@@ -1,4 +1,4 @@
-"""Documents as other people write them: each alone and all together, from the page to the mock."""
+"""Source specs in the style of other providers, alone and together, from import to mock."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HERE = find_project(Path(__file__).parent)
 
 
 def fresh(root: Path) -> Checkout:
-    """A checkout with our overlays and settings, and of our documents the task query alone."""
+    """A checkout with the project's overlays and settings, and only its status operation."""
     ignored = shutil.ignore_patterns("wan*.yaml", "sources.lock", "openapi.yaml", "merge-report.md")
     shutil.copytree(HERE.root / "specs", root / "specs", ignore=ignored)
     import_documents(Checkout(root), [HERE.sources / "task-management.yaml"])
@@ -67,7 +67,7 @@ def calls(path: Path) -> list[SourceOperation]:
 
 @pytest.fixture(scope="module", params=CORPUS, ids=NAMES)
 def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One document imported alone and regenerated: its path, and what was built."""
+    """One source imported alone and regenerated: its path, and the result of the build."""
     project = fresh(tmp_path_factory.mktemp("alone") / "checkout")
     import_documents(project, [request.param])
     regenerate(project)
@@ -77,7 +77,7 @@ def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, BuildResult]:
-    """All of them imported together, beside ours."""
+    """All sources imported together with those of the project."""
     root = tmp_path_factory.mktemp("together") / "checkout"
     for name in ("specs", "generated"):
         ignored = shutil.ignore_patterns("__pycache__")
@@ -95,7 +95,7 @@ def operation(built: BuildResult, call: SourceOperation) -> Json:
 
 
 def complete(built: BuildResult, path: Path) -> None:
-    """Every model has its variant, every status, example and error of a document is there."""
+    """Assert that every model, status, example and error of a source is in the merged spec."""
     assert calls(path)
     for call in calls(path):
         node = operation(built, call)
@@ -122,7 +122,7 @@ def shown(media: Json) -> list[Any]:
 
 
 def rules(built: BuildResult, call: SourceOperation) -> Iterator[str]:
-    """The sentences that the rules of a document's variant rest on."""
+    """Yield the sentences that the constraints of a source's variant cite."""
     media = operation(built, call)["requestBody"]["content"][JSON_MEDIA]
     union = resolve_ref(built.document, media["schema"])
     name = union["discriminator"]["mapping"][call.models[0]].rpartition("/")[2]
@@ -138,7 +138,7 @@ def test_there_are_twenty_different_documents():
 
 
 def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, BuildResult]):
-    """With what it says kept, and with rules that its own text carries, and no others."""
+    """Everything is kept, and only constraints that its own text supports are added."""
     path, built = alone
     complete(built, path)
     text = collapse_whitespace(path.read_text("utf-8"))
@@ -147,7 +147,7 @@ def test_each_is_imported_merged_and_proved_alone(alone: tuple[Path, BuildResult
 
 
 def test_all_are_imported_merged_and_proved_together(together: tuple[Checkout, BuildResult]):
-    """Beside one another and ours, nothing of any is lost."""
+    """Nothing of any source is lost."""
     for path in CORPUS:
         complete(together[1], path)
 
@@ -160,7 +160,7 @@ def test_the_client_of_all_is_imported(together: tuple[Checkout, BuildResult]):
 
 
 def served(built: BuildResult, models: set[str]) -> None:
-    """Submit each example, poll it to its end, and get its result, by the mock of the documents."""
+    """Submit each example to the mock, poll the task to its end, and get its result."""
     import httpx
 
     catalog = Catalog(built.document)
@@ -187,18 +187,18 @@ def served(built: BuildResult, models: set[str]) -> None:
 
 
 def test_the_mock_serves_each_alone(alone: tuple[Path, BuildResult]):
-    """Its own example is submitted, polled and done."""
+    """Its own example is submitted, polled and completed."""
     path, built = alone
     served(built, {model for call in calls(path) for model in call.models})
 
 
 def test_the_mock_serves_all_together(together: tuple[Checkout, BuildResult]):
-    """So are all, of one merged document."""
+    """The mock of the merged spec runs all examples."""
     served(together[1], set(Catalog(together[1].document).models))
 
 
 def test_no_file_of_the_corpus_resembles_the_projects_documents():
-    """None names a model of ours."""
+    """None has a model of the project."""
     ours = {
         model for path in HERE.sources.glob("*.yaml") for model in re.findall(r"wan\S+", path.stem)
     }
@@ -206,7 +206,7 @@ def test_no_file_of_the_corpus_resembles_the_projects_documents():
 
 
 def test_the_task_query_can_be_imported_alone(tmp_path: Path):
-    """Before there is any model, its document is imported, and a client of it is made."""
+    """A client can be generated from it before there is any model."""
     for name in ("specs", "generated"):
         (tmp_path / name).mkdir()
     (tmp_path / "specs" / "sources").mkdir()

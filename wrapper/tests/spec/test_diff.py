@@ -1,4 +1,4 @@
-"""What changed, for a person and for a program, and whom it breaks."""
+"""The difference of two specs: what changed, and whether it is breaking."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ NONE: dict[str, Any] = {
     "anyOf for variants that share nothing": lambda d: request(d).update(
         anyOf=request(d).pop("oneOf")
     ),
-    "security told at the top": lambda d: d.update(
+    "security at the top": lambda d: d.update(
         security=[{"bearerAuth": []}],
         paths={
             path: {m: {k: v for k, v in n.items() if k != "security"} for m, n in item.items()}
@@ -206,7 +206,7 @@ def changed(built: BuildResult, change: Any) -> Json:
 
 @pytest.mark.parametrize(("change", "what"), BREAKING.values(), ids=BREAKING)
 def test_incompatible_changes_are_breaking(built: BuildResult, change, what):
-    """A client or a caller that relied on the old document notices."""
+    """A client that works with the old spec may fail with the new one."""
     difference = compare(built.document, changed(built, change))
     assert difference.severity is Severity.BREAKING
     worst = [str(one) for one in difference.changes if one.severity is Severity.BREAKING]
@@ -215,7 +215,7 @@ def test_incompatible_changes_are_breaking(built: BuildResult, change, what):
 
 @pytest.mark.parametrize(("change", "what"), ADDITIVE.values(), ids=ADDITIVE)
 def test_compatible_additions_are_additive(built: BuildResult, change, what):
-    """Nobody that relied on the old document notices; somebody may gain."""
+    """A client that works with the old spec works with the new one."""
     difference = compare(built.document, changed(built, change))
     assert difference.severity is Severity.ADDITIVE, difference.to_text()
     assert any(what in str(one) for one in difference.changes), difference.to_text()
@@ -223,25 +223,25 @@ def test_compatible_additions_are_additive(built: BuildResult, change, what):
 
 @pytest.mark.parametrize("change", NONE.values(), ids=NONE)
 def test_equivalent_schemas_are_no_difference(built: BuildResult, change):
-    """A false alarm is a fault of its own: what is written in another way is information."""
+    """A different notation of the same schema is only information."""
     difference = compare(built.document, changed(built, change))
     assert difference.severity <= Severity.INFO, difference.to_text()
 
 
-def test_a_document_does_not_differ_from_itself(built: BuildResult):
-    """The same is the same."""
+def test_a_spec_does_not_differ_from_itself(built: BuildResult):
+    """The difference is empty."""
     assert compare(built.document, built.document).changes == ()
 
 
 def test_the_reverse_difference_has_as_many_changes(built: BuildResult):
-    """A request that is refused one way passes the other way: breaking there, additive back."""
+    """A change that is breaking in one direction is additive in the other."""
     narrower = changed(built, lambda d: rule(d, T2V, "prompt").update(maxLength=1999))
     assert compare(built.document, narrower).severity is Severity.BREAKING
     assert compare(narrower, built.document).severity is Severity.ADDITIVE
 
 
 def test_a_breaking_change_shows_a_body_that_used_to_be_accepted(built: BuildResult):
-    """The body shown is valid in the old document, and not in the new one."""
+    """The body is valid with the old spec, and not with the new one."""
     new = changed(built, lambda d: schema(d, T2V).update(additionalProperties=False))
     (worst,) = [
         one for one in compare(built.document, new).changes if one.severity is Severity.BREAKING
@@ -258,7 +258,7 @@ def run(*arguments: str, root: Path) -> tuple[int, str]:
 def test_the_exit_code_is_that_of_the_severity(
     built: BuildResult, project: Checkout, tmp_path: Path
 ):
-    """0 for none, 1 for additive, 2 for breaking; `--format json` says the same to a program."""
+    """0 for none, 1 for additive, 2 for breaking; `--format json` has the same level."""
     files = []
     for name, change in (
         ("same", lambda _: None),
@@ -273,13 +273,13 @@ def test_the_exit_code_is_that_of_the_severity(
     code, output = run(old, str(files[2]), root=project.root)
     assert code == 2
     assert "breaking" in output
-    told = json.loads(run(old, str(files[2]), "--format", "json", root=project.root)[1])
-    assert told["level"] == "breaking"
-    assert told["changes"][0]["body"]["model"] == "wan2.5-text-to-video"
+    report = json.loads(run(old, str(files[2]), "--format", "json", root=project.root)[1])
+    assert report["level"] == "breaking"
+    assert report["changes"][0]["body"]["model"] == "wan2.5-text-to-video"
 
 
-def test_a_git_revision_is_a_document(project: Checkout, built: BuildResult, tmp_path: Path):
-    """By default, the committed document is compared with the one in the checkout."""
+def test_a_git_revision_can_be_compared(project: Checkout, built: BuildResult, tmp_path: Path):
+    """By default, the committed spec is compared with the one in the checkout."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     shutil.copy(project.spec, tmp_path / "specs")
 

@@ -1,4 +1,4 @@
-"""Each model is answered with the errors of its own document, however unlike the others'."""
+"""The mock responds to each model with the errors of its own source spec."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXT = {"type": "string"}
 
 
 def showing(data: Json, *codes: int | str) -> Json:
-    """The document with an example of its 400 for each code."""
+    """Return the spec with an example of its 400 response for each code."""
     shown = {f"no_{i}": {"value": {"error": {"code": c}}} for i, c in enumerate(codes)}
     failure = {"$ref": "#/components/schemas/ErrorResponse"}
     data["paths"][VIDEOS]["post"]["responses"]["400"] = json_response(failure, examples=shown)
@@ -47,8 +47,8 @@ def made() -> Json:
 
 
 @pytest.mark.parametrize("model", TABLES)
-def test_a_rejection_has_the_code_of_the_models_own_document(made: Json, model: str) -> None:
-    """A number or a word, as the model's example has it; as its schema has it where none is."""
+def test_a_rejection_has_the_code_of_the_models_own_source(made: Json, model: str) -> None:
+    """It is a number or a string, as in the model's example, or else as in its schema."""
     with MockServer(document=made) as mock:
         answer = httpx.post(
             f"{mock.base_url}{VIDEOS}",
@@ -60,7 +60,7 @@ def test_a_rejection_has_the_code_of_the_models_own_document(made: Json, model: 
 
 
 def test_every_example_of_every_table_is_kept(made: Json) -> None:
-    """Several of one status as well; those of one document stand under its first model."""
+    """There may be several for one status; those of one source have the name of its first model."""
     media = made["paths"][VIDEOS]["post"]["responses"]["400"]["content"]["application/json"]
     codes = {name: shown["value"]["error"]["code"] for name, shown in media["examples"].items()}
     assert sorted(map(str, codes.values())) == ["400", "bad", "odd", "wrong"]

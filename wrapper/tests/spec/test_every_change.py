@@ -1,4 +1,4 @@
-"""No change of a document goes unnoticed: each node of each document is mutated, and told."""
+"""Every change of a spec is reported: each node of each spec is mutated."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def whole() -> Json:
 
 
 def nodes(node: Any, at: Path_ = ()) -> Iterator[Path_]:
-    """List the way to every node below the top."""
+    """Yield the path of every node below the root."""
     if isinstance(node, dict):
         children = list(node.items())
     elif isinstance(node, list):
@@ -48,7 +48,7 @@ def nodes(node: Any, at: Path_ = ()) -> Iterator[Path_]:
 
 
 def another(value: Any) -> Any:
-    """Return a value of the same kind that isn't this one."""
+    """Return another value of the same kind."""
     match value:
         case bool():
             return not value
@@ -65,7 +65,7 @@ def another(value: Any) -> Any:
 
 
 def mutated(document: Json, at: Path_, how: str) -> Json:
-    """Return a copy with one node gone, changed, or given something more."""
+    """Return a copy with one node removed, changed or extended."""
     changed = copy.deepcopy(document)
     parent: Any = changed
     for key in at[:-1]:
@@ -82,7 +82,7 @@ MUTATIONS = [(at, how) for at in nodes(whole()) for how in ("gone", "changed")]
 
 @pytest.mark.parametrize("how", ["gone", "changed"])
 def test_every_changed_node_is_reported(how: str):
-    """Whatever keyword of OpenAPI a node is, its change is a line; and so is its return."""
+    """A change of any keyword of OpenAPI is a line of the report, in both directions."""
     document = whole()
     silent = []
     for at, way in MUTATIONS:
@@ -96,7 +96,7 @@ def test_every_changed_node_is_reported(how: str):
 
 
 def test_the_document_has_every_keyword():
-    """What isn't in it isn't tried: JSON Schema's keywords, and those of OpenAPI's objects."""
+    """The test spec has all keywords of JSON Schema and of OpenAPI's objects."""
     keys = {key for at in nodes(whole()) for key in at if isinstance(key, str)}
     assert keys >= KNOWN - {"discriminator"}
 
@@ -106,7 +106,7 @@ def test_the_document_has_every_keyword():
 def test_every_changed_node_of_the_real_documents_is_reported(
     sources: list[SourceSpec], built: BuildResult, data: Any
 ):
-    """The same of the documents as received and of the merged one, at random."""
+    """This holds for random nodes of the received specs and of the merged one."""
     documents = [*(source.document for source in sources), built.document]
     document = data.draw(st.sampled_from(documents))
     at = data.draw(st.sampled_from(list(nodes(document))))
@@ -118,7 +118,7 @@ def test_every_changed_node_of_the_real_documents_is_reported(
 
 
 def change(document: Json, at: str, value: Any) -> Json:
-    """Return a copy with a node set, made where it isn't there."""
+    """Return a copy with a node set; missing parents are created."""
     changed = copy.deepcopy(document)
     *parents, last = at.split("|")
     node: Any = changed
@@ -184,19 +184,19 @@ NOTICED: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize(("at", "value", "number"), NOTICED.values(), ids=NOTICED)
 def test_each_change_has_its_kind(at: str, value: Any, number: str):
-    """The id says what kind of change it is, whatever else follows from it."""
+    """The id is that of the change, whatever else changes because of it."""
     difference = compare(whole(), change(whole(), at, value))
     assert number in {one.id for one in difference.changes}, difference.to_text()
 
 
 def test_a_property_named_like_a_keyword_is_a_property():
-    """`deprecated` among the properties is a parameter, and no mark."""
+    """A property named `deprecated` is a parameter."""
     new = change(whole(), f"{SCHEMA}|properties|sunset", {"type": "string"})
     assert {one.id for one in compare(whole(), new).changes} & {"WF201", "WF203"} == set()
 
 
 def test_a_deprecation_names_its_replacement():
-    """The line has the date and the replacement where the document has them."""
+    """The line has the date and the replacement if the spec has them."""
     new = change(whole(), f"{POST}|deprecated", True)
     (line,) = [str(one) for one in compare(whole(), new).changes if one.id == "WF201"]
     assert "2030-01-01" in line
@@ -204,7 +204,7 @@ def test_a_deprecation_names_its_replacement():
 
 
 def test_no_change_is_reported_twice():
-    """One change of a parameter, a model, a status or a server is one line, and no second one."""
+    """One change of a parameter, a model, a status or a server is one line."""
     for at, value in (
         (f"{POST}|responses|402", {"description": "x"}),
         (f"{POST}|operationId", "make"),
@@ -215,7 +215,7 @@ def test_no_change_is_reported_twice():
 
 
 def test_the_id_determines_the_severity():
-    """The hundreds are the levels, and every level has kinds."""
+    """The hundreds of an id are its level, and every level has ids."""
     levels = {number[2]: kind.severity for number, kind in KINDS.items()}
     assert levels["1"] is Severity.BREAKING
     assert levels["2"] is Severity.WARNING

@@ -1,4 +1,4 @@
-"""What `check` and `diff` write: for people, programs, GitHub and viewers of SARIF, anywhere."""
+"""The output formats of `check` and `diff`: text, JSON, GitHub and SARIF."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROMPT.update(maxLength=8, description="Must be at most 7 words, 100%\nor so", d
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder far from any checkout, with two documents."""
+    """A directory outside any checkout, with two specs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old.yaml").write_text(write_yaml(OLD))
     (tmp_path / "new.json").write_text(json.dumps(NEW))
@@ -42,7 +42,7 @@ def run(*words: str) -> Result:
 
 
 def test_two_plain_files_are_compared_anywhere(empty: Path):
-    """YAML or JSON, with no checkout around them; the exit code is the level's."""
+    """They may be YAML or JSON, outside a checkout; the exit code is the level's."""
     assert run("diff", "old.yaml", "old.yaml").exit_code == 0
     done = run("diff", "old.yaml", "new.json")
     assert done.exit_code == 2
@@ -52,8 +52,8 @@ def test_two_plain_files_are_compared_anywhere(empty: Path):
     assert "WF311" in back.output
 
 
-def test_information_alone_ends_with_0(empty: Path):
-    """A text for people is a line, and breaks no pipeline."""
+def test_the_exit_code_of_information_is_0(empty: Path):
+    """A changed description is a line of the report, and doesn't fail a pipeline."""
     other = copy.deepcopy(OLD)
     other["info"]["title"] = "Another"
     Path("other.yaml").write_text(write_yaml(other))
@@ -64,7 +64,7 @@ def test_information_alone_ends_with_0(empty: Path):
 
 @pytest.mark.parametrize("name", ["no.yaml", "bad.json", "bytes.yaml"])
 def test_an_unreadable_document_is_reported_in_one_sentence(empty: Path, name: str):
-    """An absent file, one that isn't JSON, and bytes that aren't text: an exit code, no trace."""
+    """A missing file, invalid JSON or binary content: an exit code and no traceback."""
     Path("bad.json").write_text("{")
     Path("bytes.yaml").write_bytes(b"\xff\xfe")
     done = run("diff", "old.yaml", name)
@@ -74,7 +74,7 @@ def test_an_unreadable_document_is_reported_in_one_sentence(empty: Path, name: s
 
 
 def test_one_plain_file_is_checked_anywhere(empty: Path):
-    """A warning has its id and place; a broken document its line in the format asked for."""
+    """A warning has its id and location; an invalid spec has its line, in the chosen format."""
     done = run("check", "new.json")
     assert done.exit_code == 0, done.output
     assert "WF210" in done.output
@@ -90,24 +90,24 @@ def test_one_plain_file_is_checked_anywhere(empty: Path):
 
 
 def test_a_merged_document_is_checked_as_one(empty: Path, project: Checkout):
-    """What `build` made is as sound outside its checkout."""
+    """The result of `build` has no findings outside its checkout."""
     done = run("check", str(project.spec))
     assert done.exit_code == 0, done.output
     assert "no warnings in 1 document" in done.output
 
 
 def test_github_output_is_workflow_commands(empty: Path):
-    """One command a line, with the file and the level; what would end it early is escaped."""
+    """One command for each line, with file and level; special characters are escaped."""
     lines = run("diff", "old.yaml", "new.json", "--format", "github").output.splitlines()
     assert len(lines) >= 3
     assert all(line.startswith(("::error ", "::warning ", "::notice ")) for line in lines)
     assert all("file=new.json" in line for line in lines)
-    told = as_github([Entry("WF201", "100%\nfoo", "a,b:c.yaml", 3)])
-    assert told == "::warning file=a%2Cb%3Ac.yaml,line=3,title=WF201 warning::100%25%0Afoo"
+    output = as_github([Entry("WF201", "100%\nfoo", "a,b:c.yaml", 3)])
+    assert output == "::warning file=a%2Cb%3Ac.yaml,line=3,title=WF201 warning::100%25%0Afoo"
 
 
 def require_sarif(log: Json) -> None:
-    """Hold a log to what SARIF 2.1.0 asks of the properties that we write."""
+    """Assert that a log satisfies SARIF 2.1.0."""
     assert set(log) == {"$schema", "version", "runs"}
     assert log["version"] == "2.1.0"
     for run_ in log["runs"]:
@@ -139,10 +139,10 @@ def require_location(location: Json) -> None:
 
 
 def test_sarif_has_its_published_form(empty: Path):
-    """Of a comparison, of a check, of nothing at all, and of every kind that there is."""
-    told = json.loads(run("diff", "old.yaml", "new.json", "--format", "sarif").output)
-    assert told["runs"][0]["results"]
-    require_sarif(told)
+    """This holds for `diff`, `check`, no findings, and every kind of finding."""
+    output = json.loads(run("diff", "old.yaml", "new.json", "--format", "sarif").output)
+    assert output["runs"][0]["results"]
+    require_sarif(output)
     require_sarif(json.loads(run("check", "new.json", "--format", "sarif").output))
     require_sarif(json.loads(run("diff", "old.yaml", "old.yaml", "--format", "sarif").output))
     every = [Entry(number, "a", "a b.yaml", 1, "/a") for number in KINDS]
@@ -160,22 +160,22 @@ REVIEWED = """\
 
 
 def test_silenced_changes_do_not_count(empty: Path):
-    """A silenced change is counted apart, and the exit code is that of the rest."""
+    """Silenced changes are counted separately, and the exit code is that of the rest."""
     Path("reviewed.yaml").write_text(REVIEWED)
     done = run("diff", "old.yaml", "new.json", "--silenced", "reviewed.yaml")
     assert done.exit_code == 0, done.output
     assert "(2 silenced by a reviewed entry)" in done.output
     assert "WF114" not in done.output
-    told = json.loads(
+    output = json.loads(
         run(
             "diff", "old.yaml", "new.json", "--silenced", "reviewed.yaml", "--format", "json"
         ).output
     )
-    assert {one["id"] for one in told["silenced"]} == {"WF114", "WF201"}
+    assert {one["id"] for one in output["silenced"]} == {"WF114", "WF201"}
 
 
 def test_a_stale_silenced_change_is_reported(empty: Path):
-    """An entry that matches nothing any more is a warning of its own."""
+    """An entry that no longer matches anything is a warning."""
     Path("reviewed.yaml").write_text(REVIEWED)
     done = run("diff", "old.yaml", "old.yaml", "--silenced", "reviewed.yaml")
     assert done.exit_code == 1
@@ -194,7 +194,7 @@ def test_a_stale_silenced_change_is_reported(empty: Path):
     ],
 )
 def test_a_silenced_change_needs_all_its_fields(empty: Path, text: str):
-    """Without a reason, or with an id that can't be silenced, the file is refused."""
+    """Without a reason, or with an id that can't be silenced, the file is rejected."""
     Path("reviewed.yaml").write_text(text + os.linesep)
     done = run("diff", "old.yaml", "old.yaml", "--silenced", "reviewed.yaml")
     assert done.exit_code == 3

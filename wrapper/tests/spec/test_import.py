@@ -1,4 +1,4 @@
-"""A document is taken in whole, or refused with the line at which it stops making sense."""
+"""A source spec is imported completely, or rejected with the line of its first error."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TEXT = {"type": "string"}
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Checkout:
-    """A checkout without a document."""
+    """A checkout without a source spec."""
     (tmp_path / "checkout" / "specs" / "sources").mkdir(parents=True)
     return Checkout(tmp_path / "checkout")
 
@@ -55,7 +55,7 @@ def put(folder: Path, name: str, text: str | bytes) -> Path:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_yaml_document_is_stored_byte_for_byte(path: Path, empty: Checkout):
-    """What was received is what lies in specs/sources, and the lock has its digest."""
+    """The file in specs/sources is what was received, and the lock has its digest."""
     taken = import_documents(empty, [path])[0]
     kept = empty.sources / path.name
     assert kept.read_bytes() == path.read_bytes()
@@ -73,7 +73,7 @@ def test_a_yaml_document_is_stored_byte_for_byte(path: Path, empty: Checkout):
     ],
 )
 def test_the_document_of_a_page_is_read_from_its_fence(tmp_path: Path, info: str):
-    """Path with or without a slash, method in any case, text above and below: one document."""
+    """The path may lack its slash, the method may be in any case, with text above and below."""
     text = write_yaml(small())
     received = load_file(put(tmp_path, "page.md", page(text, info)))
     assert received.source.name == "nova-1"
@@ -83,7 +83,7 @@ def test_the_document_of_a_page_is_read_from_its_fence(tmp_path: Path, info: str
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_page_of_each_received_document_yields_that_document(path: Path, tmp_path: Path):
-    """A document with fences of three backticks in its prose comes through a page unharmed."""
+    """A spec with fences of three backticks in its texts is read from a page unchanged."""
     operation = next(iter(yaml.safe_load(path.read_text())["paths"]))
     whole = page(path.read_text(), f"en/{path.stem}.json post {operation}")
     received = load_file(put(tmp_path, "some page.md", whole))
@@ -92,14 +92,14 @@ def test_a_page_of_each_received_document_yields_that_document(path: Path, tmp_p
 
 
 def test_json_becomes_the_same_document(tmp_path: Path):
-    """JSON and YAML of the same data are the same document."""
+    """JSON and YAML of the same data are the same spec."""
     received = load_file(put(tmp_path, "nova-1.json", json.dumps(small())))
     assert received.source.document == small()
     assert source_from_text(received.source.text, "x").document == small()
 
 
 def test_a_directory_stands_for_all_its_documents(tmp_path: Path, empty: Checkout):
-    """YAML, JSON and pages of a folder come in together."""
+    """YAML, JSON and pages of a directory are imported together."""
     folder = tmp_path / "new"
     folder.mkdir()
     put(folder, "nova-1.yaml", write_yaml(small("nova-1")))
@@ -111,7 +111,7 @@ def test_a_directory_stands_for_all_its_documents(tmp_path: Path, empty: Checkou
 
 
 def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path):
-    """Windows line ends and a byte order mark are made plain, and that is told."""
+    """Windows line ends and a byte order mark are removed, and that is reported."""
     text = write_yaml(small())
     data = ("\ufeff" + text.replace("\n", "\r\n")).encode()
     received = load_file(put(tmp_path, "nova-1.yaml", data))
@@ -120,7 +120,7 @@ def test_line_ends_and_a_byte_order_mark_do_not_matter(tmp_path: Path):
 
 
 def test_an_ambiguous_scalar_is_quoted_and_reported(tmp_path: Path):
-    """An unquoted `16:9` is a text, whatever YAML 1.1 thinks; every other byte is kept."""
+    """An unquoted `16:9` is a string, unlike in YAML 1.1; every other byte is kept."""
     text = write_yaml(small(ratio={"type": "string", "default": "16:9"}))
     loose = text.replace("'16:9'", "16:9  # the widest")
     received = load_file(put(tmp_path, "nova-1.yaml", loose))
@@ -162,7 +162,7 @@ SCALARS = st.sampled_from(AMBIGUOUS) | st.text(max_size=6)
 @given(st.dictionaries(SCALARS, SCALARS | st.integers() | st.booleans() | st.none(), max_size=6))
 @settings(max_examples=300)
 def test_every_loader_reads_the_written_yaml_the_same(data: Json):
-    """PyYAML, ruamel.yaml and ours read the same from whatever we write."""
+    """PyYAML, ruamel.yaml and this project's loader read the same from written YAML."""
     text = write_yaml(data)
     assert read_yaml(text, "x").data == data
     assert not read_yaml(text, "x").ambiguous
@@ -173,7 +173,7 @@ def test_every_loader_reads_the_written_yaml_the_same(data: Json):
 @given(st.lists(SCALARS.filter(lambda text: text.isascii() and text.isprintable()), max_size=5))
 @settings(max_examples=300)
 def test_quoted_scalars_are_read_the_same_by_every_loader(texts: list[str]):
-    """Quoting what is ambiguous changes nothing of what YAML 1.2 reads."""
+    """Quoting an ambiguous scalar doesn't change what YAML 1.2 reads."""
     loose = "".join(f"- {text}\n" for text in texts)
     try:
         read = read_yaml(loose, "x")
@@ -290,7 +290,7 @@ REFUSED: dict[str, tuple[str, str, str]] = {
 
 @pytest.mark.parametrize(("name", "text", "why"), REFUSED.values(), ids=REFUSED)
 def test_an_incomplete_document_is_rejected(tmp_path: Path, empty: Checkout, name, text, why):
-    """One clear sentence, with the line where there is one; and nothing is written."""
+    """The message has the line if there is one, and nothing is written."""
     path = put(tmp_path, name, text)
     with pytest.raises(InvalidDocument, match=why) as caught:
         import_documents(empty, [path])
@@ -300,7 +300,7 @@ def test_an_incomplete_document_is_rejected(tmp_path: Path, empty: Checkout, nam
 
 
 def test_an_alias_bomb_is_rejected(tmp_path: Path, empty: Checkout):
-    """A document that unfolds to billions of nodes is refused in a moment."""
+    """A spec that expands to billions of nodes is rejected quickly."""
     lines = ["openapi: 3.1.0", "a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     with pytest.raises(InvalidDocument, match="more nodes"):
@@ -309,8 +309,8 @@ def test_an_alias_bomb_is_rejected(tmp_path: Path, empty: Checkout):
 
 @given(data=st.data())
 @settings(max_examples=60)
-def test_a_document_that_lost_indentation_is_never_half_read(data, tmp_path_factory):
-    """From whichever line the indentation is lost: the document is refused."""
+def test_a_document_that_lost_indentation_is_rejected(data, tmp_path_factory):
+    """It is rejected, whatever the line from which the indentation is missing."""
     path = data.draw(st.sampled_from(SOURCES))
     lines = path.read_text().splitlines()
     indented = [number for number, line in enumerate(lines) if line.startswith(" ")]
@@ -321,7 +321,7 @@ def test_a_document_that_lost_indentation_is_never_half_read(data, tmp_path_fact
 
 
 def test_a_newer_revision_replaces_the_older_and_reports_the_difference(tmp_path, empty: Checkout):
-    """A document of the same model, whatever its name, takes the older one's place."""
+    """A spec of the same model replaces the older one, whatever its file name."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     newer = write_yaml(small(seed={"type": "integer"}))
     (taken,) = import_documents(
@@ -340,7 +340,7 @@ SINGLE = write_yaml(small("nova-2"))
 
 
 def test_an_overview_and_a_page_of_one_of_its_models_are_two_documents(tmp_path, empty: Checkout):
-    """Neither takes the other's place, together or one after the other: both are named."""
+    """Neither replaces the other, in one import or two; the error names both."""
     whole, one = put(tmp_path, "family.yaml", OVERVIEW), put(tmp_path, "nova-2.yaml", SINGLE)
     said = r"family\.yaml and .*nova-2\.yaml both describe nova-2; import one of them"
     with pytest.raises(Conflict, match=said):
@@ -352,7 +352,7 @@ def test_an_overview_and_a_page_of_one_of_its_models_are_two_documents(tmp_path,
 
 
 def test_an_overview_never_replaces_several_documents(tmp_path, empty: Checkout):
-    """Each of those that have its models is named."""
+    """The error names each spec that has one of its models."""
     other = put(tmp_path, "nova-3.yaml", write_yaml(small("nova-3")))
     import_documents(empty, [put(tmp_path, "nova-2.yaml", SINGLE), other])
     said = r"family\.yaml describes models of several documents, .*nova-2\.yaml, .*nova-3\.yaml"
@@ -361,14 +361,14 @@ def test_an_overview_never_replaces_several_documents(tmp_path, empty: Checkout)
 
 
 def test_a_newer_overview_may_omit_a_model(tmp_path, empty: Checkout):
-    """What comes from the same place, or under the same name, is a revision."""
+    """A spec from the same URL, or with the same file name, is a revision."""
     import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
     (taken,) = import_documents(empty, [put(tmp_path, "family.yaml", SINGLE)])
     assert taken.lines[0].startswith("replaced; breaking")
 
 
-def test_two_revisions_of_a_page_in_one_import_are_refused(tmp_path, empty: Checkout):
-    """Which is newer, nothing says; both files are named."""
+def test_two_revisions_of_a_page_in_one_import_are_rejected(tmp_path, empty: Checkout):
+    """Nobody knows which is newer; the error names both files."""
     two = [put(tmp_path, "old.md", page(SINGLE)), put(tmp_path, "new.md", page(SINGLE))]
     with pytest.raises(InvalidDocument, match=r"old\.md and new\.md are both called nova-1"):
         import_documents(empty, two)
@@ -377,7 +377,7 @@ def test_two_revisions_of_a_page_in_one_import_are_refused(tmp_path, empty: Chec
 def test_files_with_the_same_name_in_several_directories_are_kept_separate(
     tmp_path, empty: Checkout
 ):
-    """What tells them apart is their models; the second gets a number."""
+    """They have different models; the name of the second gets a number."""
     for model in ("nova-1", "nova-2", "nova-3"):
         (tmp_path / "all" / model).mkdir(parents=True)
         put(tmp_path / "all" / model, "openapi.yaml", write_yaml(small(model)))
@@ -387,7 +387,7 @@ def test_files_with_the_same_name_in_several_directories_are_kept_separate(
 
 
 def test_the_same_document_again_changes_nothing(tmp_path, empty: Checkout):
-    """Importing twice is importing once."""
+    """A second import has no effect."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))
     import_documents(empty, [path])
     before = {file: file.read_bytes() for file in empty.root.rglob("*") if file.is_file()}
@@ -397,7 +397,7 @@ def test_the_same_document_again_changes_nothing(tmp_path, empty: Checkout):
 
 
 def test_one_bad_document_stops_the_whole_import(tmp_path, empty: Checkout):
-    """All or none: what can't be merged with the rest is refused before anything is written."""
+    """If one can't be merged with the rest, nothing is written."""
     folder = tmp_path / "new"
     folder.mkdir()
     put(folder, "a.yaml", write_yaml(small("nova-1")))
@@ -416,7 +416,7 @@ def run(*words: str, root: Path) -> tuple[int, str]:
 
 
 def test_the_command_reports_what_it_did(tmp_path, empty: Checkout):
-    """One line for each document; a refusal is one line on stderr and an exit code of its kind."""
+    """One line for each spec; a rejection is a line on stderr and an exit code."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))
     assert run("import", str(path), root=empty.root) == (
         0,
@@ -428,7 +428,7 @@ def test_the_command_reports_what_it_did(tmp_path, empty: Checkout):
 
 
 def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Checkout):
-    """The lock notices; importing the edited document again says that it was meant."""
+    """Its digest isn't that of the lock; importing the edited file again accepts it."""
     shutil.copytree(project.root / "specs", tmp_path / "specs")
     path = tmp_path / "specs" / "sources" / "wan2.5-text-to-video.yaml"
     path.write_text(path.read_text() + "# edited\n")
@@ -440,14 +440,14 @@ def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Checkout):
 
 
 def test_a_stray_file_among_the_sources_is_rejected(tmp_path, empty: Checkout):
-    """A document that was put there in another form is not passed over."""
+    """A file that wasn't imported isn't ignored."""
     import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     put(empty.sources, "nova-2.json", json.dumps(small("nova-2")))
     with pytest.raises(InvalidDocument, match=r"nova-2\.json is not a \*\.yaml"):
         read_sources(empty.sources)
 
 
-def test_the_lock_is_true(project: Checkout, sources: list[SourceSpec]):
+def test_the_lock_has_every_source(project: Checkout, sources: list[SourceSpec]):
     """Every committed source is in the lock with its digest."""
     entries = read_lock(project.lock)
     assert {source.name: source.sha256 for source in sources} == {
@@ -457,7 +457,7 @@ def test_the_lock_is_true(project: Checkout, sources: list[SourceSpec]):
 
 
 def test_openapi_3_0_is_read_as_3_1(tmp_path, empty: Checkout):
-    """`nullable` becomes a type, and a bound said to be exclusive one that is."""
+    """`nullable` becomes a type, and `exclusiveMaximum: true` becomes a number."""
     rules = {
         "seed": {"type": "integer", "nullable": True, "minimum": 0, "exclusiveMinimum": True},
         "mood": {"type": "string", "enum": ["calm"], "nullable": True},

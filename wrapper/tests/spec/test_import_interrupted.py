@@ -1,4 +1,4 @@
-"""An import that is stopped at any point leaves the folder as it was."""
+"""An import that is stopped at any point leaves the directory unchanged."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ for line in sys.stdin:
 """
 
 
-class Runner:
-    """Runs commands on a checkout, each stopped at one of its writes, or never at 0."""
+class InterruptedCommands:
+    """Runs commands on a checkout, each stopped at its nth write (0: never)."""
 
     def __init__(self, root: Path) -> None:
         self._process = subprocess.Popen(
@@ -72,7 +72,7 @@ class Runner:
         self._process.communicate()
 
     def __call__(self, number: int, how: str, *words: str) -> int:
-        """Run a command → its exit code."""
+        """Run a command, and return its exit code."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps([number, how, words]) + "\n")
@@ -95,14 +95,14 @@ def begun(folder: Path) -> Checkout:
 
 @pytest.mark.parametrize("how", ["kill", "interrupt"])
 def test_an_interrupted_import_leaves_the_directory_unchanged(tmp_path: Path, how: str) -> None:
-    """At each of its writes: killed, the next command undoes it; interrupted, it does so itself."""
+    """If it is killed, the next command undoes it; if it is interrupted, it does so itself."""
     project = begun(tmp_path)
     news = [tmp_path / "new-1.yaml", tmp_path / "new-2.yaml"]
     news[0].write_text(write_yaml(document(request("nova-1", b=TEXT))))
     news[1].write_text(write_yaml(document(request("nova-2", c=TEXT))))
     before = files(project.root)
     stopped = 0
-    with Runner(project.root) as run:
+    with InterruptedCommands(project.root) as run:
         for number in range(1, 40):
             code = run(number, how, "import", *map(str, news))
             if code == 0:
@@ -118,7 +118,7 @@ def test_an_interrupted_import_leaves_the_directory_unchanged(tmp_path: Path, ho
 
 
 def test_pages_of_one_name_with_other_models_are_kept_apart(tmp_path: Path) -> None:
-    """`a/generation.md` and `b/generation.md` are two documents, in one import or in two."""
+    """`a/generation.md` and `b/generation.md` are two specs, in one import or in two."""
     project = begun(tmp_path)
     for number, folder in enumerate(("a", "b", "c"), 2):
         text = write_yaml(document(request(f"nova-{number}", a=TEXT)))
@@ -134,7 +134,7 @@ def test_pages_of_one_name_with_other_models_are_kept_apart(tmp_path: Path) -> N
 
 
 def test_names_are_printed_without_control_characters(tmp_path: Path) -> None:
-    """Escape sequences of names, in what is told, warned of and refused, are shown as marks."""
+    """Escape sequences in names are escaped in reports, warnings and errors."""
     project = begun(tmp_path)
     bad = "\x1b]0;owned\x07\x1b[31m\u202e\x9b2J"
     rule = {"type": "integer", "default": bad, "description": f"must be 5 {bad}"}

@@ -1,4 +1,4 @@
-# ruff: noqa: E501, RUF001 - a table, and letters that look like others
+# ruff: noqa: E501, RUF001 - a table, and similar letters
 """Patterns are regular expressions of ECMA-262 for requests, specs and responses."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sentence that reads like a rule becomes one, or a person says why it doesn't."""
+"""A sentence with a constraint is encoded as one, or accepted with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = SpecError.__subclasses__()
 SENTENCE = "Only supports `4`, `8` values, representing `5 seconds`, `10 seconds`, `15 seconds`"
 
 
-def told(rule: dict[str, Any]) -> list[str]:
+def reported_sentences(rule: dict[str, Any]) -> list[str]:
     schema = request("nova-1", duration={"type": "integer", **rule})
     return [one.sentence for one in build_from([source("nova-1", document(schema))], []).unencoded]
 
@@ -44,22 +44,24 @@ def told(rule: dict[str, Any]) -> list[str]:
     ],
 )
 def test_a_rule_in_prose_only_is_reported(sentence: str) -> None:
-    """Whatever the rule is worded like; and beside other sentences."""
-    assert told({"description": f"How long.\n- {sentence}\n- It is nice."}) == [sentence]
+    """Many wordings are found, also next to other sentences."""
+    assert reported_sentences({"description": f"How long.\n- {sentence}\n- It is nice."}) == [
+        sentence
+    ]
 
 
 def test_a_rule_that_a_keyword_expresses_is_not_reported() -> None:
-    """Every number of the sentence stands in a keyword beside it; one of them isn't enough."""
+    """Every number of the sentence must be in a keyword of the schema; one isn't enough."""
     sentence = "Any value between 1 and 4"
-    assert told({"description": sentence, "minimum": 1, "maximum": 4}) == []
-    assert told({"description": sentence, "minimum": 1}) == [sentence]
-    assert told({"description": "The length of the film"}) == []
+    assert reported_sentences({"description": sentence, "minimum": 1, "maximum": 4}) == []
+    assert reported_sentences({"description": sentence, "minimum": 1}) == [sentence]
+    assert reported_sentences({"description": "The length of the film"}) == []
 
 
 def test_every_rule_sentence_of_the_documents_is_encoded_or_accepted_as_prose(
     project: Checkout, built: BuildResult
 ) -> None:
-    """The committed state has no warning, and the file of reasons is needed for that."""
+    """The committed specs have no warning, and need the file of reasons for that."""
     assert built.unencoded == []
     left = AcceptedProse.read(project.accepted_prose)
     assert left.reasons
@@ -80,7 +82,7 @@ def run(*words: str, root: Path) -> tuple[int, str]:
 def test_import_and_check_name_a_new_documents_sentence(
     checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
-    """Document, line, pointer, sentence and the way on; nothing fails."""
+    """The warning has file, line, pointer, sentence and what to do; nothing fails."""
     text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
     text = text.replace("wan2.6", "nova3").replace("`5`, `10`, `15` values", "`4`, `8` values")
     (tmp_path / "nova3.yaml").write_text(text)
@@ -98,7 +100,7 @@ def test_import_and_check_name_a_new_documents_sentence(
 def test_unencoded_rules_are_counted_by_the_import_and_listed_by_the_check(
     checkout: Path, tmp_path: Path
 ) -> None:
-    """One line however many there are; a rule that can be told is shown with its action."""
+    """The import prints one line for all; the check shows each with an action if it has one."""
     lines = [f"- The picture must be nice in way {word}" for word in ("one", "two", "three")]
     pictures = {"type": "array", "items": {"type": "string"}, "description": "\n".join(lines)}
     seconds = {"type": "integer", "description": "Only supports `4`, `8`"}
@@ -115,7 +117,7 @@ def test_unencoded_rules_are_counted_by_the_import_and_listed_by_the_check(
 
 
 def test_one_action_serves_all_documents_that_say_the_same(checkout: Path, tmp_path: Path) -> None:
-    """It is shown once, picks by the words, and pasted it is applied to each of them."""
+    """It is shown once, selects by the sentence, and applies to each spec when pasted."""
     seconds = {"type": "integer", "description": "Seconds\n\n- Only supports `4`, `8` seconds"}
     (tmp_path / "new").mkdir()
     for number in (1, 2, 3):
@@ -136,9 +138,9 @@ def test_one_action_serves_all_documents_that_say_the_same(checkout: Path, tmp_p
 
 
 def test_a_stale_entry_is_a_warning(checkout: Path, project: Checkout) -> None:
-    """A sentence that no document leaves to prose any more is named, and stops nothing."""
+    """A sentence that no spec has any more is reported, and nothing fails."""
     path = checkout / "specs" / "left-as-prose.yaml"
-    path.write_text(path.read_text() + "- sentence: Must be nice\n  reason: Who can tell?\n")
+    path.write_text(path.read_text() + "- sentence: Must be nice\n  reason: It is subjective\n")
     code, output = run("check", root=checkout)
     assert code == 0
     assert "WF508" in output
@@ -155,7 +157,7 @@ def test_a_stale_entry_is_a_warning(checkout: Path, project: Checkout) -> None:
 def test_a_revision_that_rewords_a_rule_is_reported_with_both_sentences(
     checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
-    """Which document, what it said, what it says, and an action to paste; the import goes on."""
+    """The warning has the file, both sentences, and an action to paste; the import continues."""
     text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
     text = text.replace("Only supports `5`, `10`, `15` values", "Only supports `5`, `20` values")
     (tmp_path / "rev.yaml").write_text(text)
@@ -171,7 +173,7 @@ def test_a_revision_that_rewords_a_rule_is_reported_with_both_sentences(
 def test_the_difference_after_an_import_is_that_of_the_sources(
     checkout: Path, tmp_path: Path, project: Checkout
 ) -> None:
-    """Before `make regenerate`, the sources are newer than the spec, and that is said."""
+    """Before `make regenerate` the sources are newer than the spec, which is reported."""
     old = str(checkout / "specs" / "openapi.yaml")
     assert run("diff", old, root=checkout) == (0, "no difference\n")
     text = (project.sources / "wan2.6-image-to-video.yaml").read_text()
@@ -184,7 +186,7 @@ def test_the_difference_after_an_import_is_that_of_the_sources(
 
 
 def test_the_help_lists_every_exit_code(checkout: Path) -> None:
-    """Each kind of failure has its number in the help and in the README of the documents."""
+    """Each exit code is in the help and in the README of the specs."""
     code, output = run("--help", root=checkout)
     assert code == 0
     readme = (checkout / "specs" / "README.md").read_text()

@@ -1,4 +1,4 @@
-"""Documents are fetched from where they are published, and asked for again, without surprises."""
+"""Source specs are imported from URLs, and fetched again later."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Checkout:
-    """An empty checkout without a generated client: what is tested here is asking."""
+    """An empty checkout without a generated client."""
     (tmp_path / "checkout" / "specs" / "sources").mkdir(parents=True)
     return Checkout(tmp_path / "checkout")
 
@@ -74,7 +74,7 @@ def names(project: Checkout) -> set[str]:
 def test_a_page_or_a_document_is_imported_from_its_url(
     site: Site, project: Checkout, path: str, kind: str
 ) -> None:
-    """By its name, its media type or its first words; the lock keeps URL and version."""
+    """The kind is known by name, media type or content; the lock has URL and version."""
     data = document(request("nova-1", prompt=TEXT))
     import json
 
@@ -91,7 +91,7 @@ def test_a_page_or_a_document_is_imported_from_its_url(
 
 
 def test_a_page_is_fetched_again_with_a_conditional_request(site: Site, project: Checkout) -> None:
-    """Nothing new is 0 and writes nothing; a changed one is 1 and is taken in."""
+    """Without changes the exit code is 0; a changed page gives 1 and is imported."""
     url = site.put("/nova-1.md", page("nova-1"), etag='"one"')
     assert run(project, "import", url)[0] == 0
     before = files(project)
@@ -110,7 +110,7 @@ def test_a_page_is_fetched_again_with_a_conditional_request(site: Site, project:
 def test_a_page_with_the_same_content_and_another_version_is_unchanged(
     site: Site, project: Checkout
 ) -> None:
-    """What counts are the bytes; the newer version is asked with from then on."""
+    """The bytes are compared; the next request has the newer ETag."""
     url = site.put("/nova-1.md", page("nova-1"), etag='"one"')
     run(project, "import", url)
     site.put("/nova-1.md", page("nova-1") + "\nMore text.\n", etag='"two"')
@@ -122,7 +122,7 @@ def test_a_page_with_the_same_content_and_another_version_is_unchanged(
 def test_a_page_that_fails_is_never_reported_as_unchanged(
     site: Site, project: Checkout, status: int
 ) -> None:
-    """It is 9 and says so; a gone one is called gone; the source stays as it is."""
+    """The exit code is 9, a removed page is reported as gone, and the source is unchanged."""
     url = site.put("/nova-1.md", page("nova-1"))
     run(project, "import", url)
     before = files(project)
@@ -135,7 +135,7 @@ def test_a_page_that_fails_is_never_reported_as_unchanged(
 
 
 def test_one_failure_does_not_stop_the_other_imports(site: Site, project: Checkout) -> None:
-    """Of four pages one changed, one is broken, one is gone, and one can't be reached."""
+    """Of four pages one changed, one is invalid, one is gone, and one is unreachable."""
     for number in range(4):
         assert run(project, "import", site.put(f"/{number}.md", page(f"nova-{number}")))[0] == 0
     site.put("/0.md", page("nova-0", seed={"type": "integer"}))
@@ -153,7 +153,7 @@ def test_one_failure_does_not_stop_the_other_imports(site: Site, project: Checko
 def test_only_the_changed_page_that_contradicts_others_is_not_imported(
     site: Site, project: Checkout
 ) -> None:
-    """The good one of two changed pages is taken in, the other is a failure."""
+    """Of two changed pages the valid one is imported, and the other is an error."""
     for name in ("nova-1", "nova-2"):
         assert run(project, "import", site.put(f"/{name}.md", page(name)))[0] == 0
     site.put("/nova-1.md", page("nova-1", seed={"type": "integer"}))
@@ -165,7 +165,7 @@ def test_only_the_changed_page_that_contradicts_others_is_not_imported(
 
 
 def test_new_documents_are_found_by_an_index(site: Site, project: Checkout) -> None:
-    """Of its own host, and only documents that name a model; others are no failure."""
+    """Only specs with a model, on the same host, are imported; others are no error."""
     run(project, "import", site.put("/en/nova-1.md", page("nova-1"), etag='"1"'))
     site.put("/en/nova-2.md", page("nova-2"))
     site.put("/en/about.md", "# About\n\nWe make films.\n```bash\ncurl\n```\n")
@@ -187,7 +187,7 @@ def test_new_documents_are_found_by_an_index(site: Site, project: Checkout) -> N
 
 
 def test_links_are_read_in_any_form() -> None:
-    """Markdown, bare and HTML; other hosts only where that is wanted."""
+    """Markdown, plain URLs and HTML; other hosts only if that is enabled."""
     text = '[a](/a.md) <https://b.example.com/b.md> <a href="c.yaml"> https://a.example.com/d#x'
     at = "https://a.example.com/docs/llms.txt"
     own = ["https://a.example.com/a.md", "https://a.example.com/docs/c.yaml"]
@@ -198,7 +198,7 @@ def test_links_are_read_in_any_form() -> None:
 
 
 def test_a_redirect_is_followed_only_to_a_safe_url(site: Site) -> None:
-    """Within a bound, and never in a circle for ever."""
+    """The number of redirects is limited."""
     site.put("/new.md", "here")
     site.pages["/old.md"] = Page(status=301, location="/new.md")
     fetched = Fetcher().fetch(site.url("/old.md"))
@@ -228,7 +228,7 @@ def test_a_redirect_is_followed_only_to_a_safe_url(site: Site) -> None:
     ],
 )
 def test_an_unsafe_url_is_rejected(url: str, project: Checkout) -> None:
-    """Other schemes, private addresses, passwords: one line, and 9; a password isn't repeated."""
+    """Other schemes, private addresses and passwords: one line without the password, and 9."""
     code, output = run(project, "import", url)
     assert code == 9, output
     assert output.count("\n") == 1
@@ -236,7 +236,7 @@ def test_an_unsafe_url_is_rejected(url: str, project: Checkout) -> None:
 
 
 def test_a_public_name_of_a_private_address_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a name says, where it leads to decides."""
+    """The resolved address decides, not the name."""
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -249,7 +249,7 @@ def test_a_public_name_of_a_private_address_is_rejected(monkeypatch: pytest.Monk
 
 
 def test_the_environments_proxy_is_used(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What isn't on this machine goes through it; the proxy's refusal is the failure."""
+    """Requests to other machines use it; its rejection is the error."""
     monkeypatch.setenv("https_proxy", site.url(""))
     monkeypatch.setenv("HTTPS_PROXY", site.url(""))
     monkeypatch.setenv("no_proxy", "")
@@ -259,7 +259,7 @@ def test_the_environments_proxy_is_used(site: Site, monkeypatch: pytest.MonkeyPa
 
 
 def test_endless_large_and_slow_pages_are_abandoned(site: Site) -> None:
-    """Size and time are bounded, whatever the server goes on with."""
+    """Size and time are limited, whatever the server sends."""
     site.pages["/endless"] = Page(endless=True)
     with pytest.raises(NotFetched, match=r"takes more than 0\.3 s"):
         Fetcher(timeout=0.3).fetch(site.url("/endless"))
@@ -278,7 +278,7 @@ def test_endless_large_and_slow_pages_are_abandoned(site: Site) -> None:
 def test_no_credentials_are_sent(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the client's key, nor what a netrc file has for the host, nor cookies."""
+    """Neither the client's key, nor a password of a netrc file, nor cookies are sent."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     netrc.chmod(0o600)

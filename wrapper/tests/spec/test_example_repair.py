@@ -1,4 +1,4 @@
-"""What a document shows and its own schema refuses is mended or left out, never a refusal."""
+"""An invalid example or default is fixed or removed; it is no reason to reject a source."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def properties(made: BuildResult) -> Json:
 
 @pytest.mark.parametrize(("rule", "place"), BROKEN.values(), ids=BROKEN)
 def test_an_invalid_example_or_default_is_removed_and_reported(rule: Json, place: str) -> None:
-    """The document is taken; the warning names the line at which the value stands."""
+    """The source is imported; the warning names the line of the value."""
     received = source("nova", document(request("nova-1", word=rule)))
     made = build_from([received], [])
     at = f"/components/schemas/VideoGenerationRequest/properties/word/{place}"
@@ -58,13 +58,13 @@ def test_an_invalid_example_or_default_is_removed_and_reported(rule: Json, place
 
 
 def test_valid_examples_are_kept() -> None:
-    """Of several examples only the broken ones go."""
+    """Only the invalid examples are removed."""
     made = built(document(request("nova-1", word=BROKEN["one of the examples"][0])))
     assert properties(made)["word"]["examples"] == [1, 2]
 
 
 def test_a_request_example_gets_its_missing_properties_from_the_document() -> None:
-    """What the property shows is what its model's request example has."""
+    """The example of the property is used in the request example."""
     url = "https://example.com/a.png"
     urls = {"type": "array", "items": {"type": "string"}, "example": [url]}
     rule = request("nova-1", required=("model", "urls"), urls=urls)
@@ -75,7 +75,7 @@ def test_a_request_example_gets_its_missing_properties_from_the_document() -> No
 
 
 def test_a_request_example_that_cannot_be_fixed_is_removed() -> None:
-    """Where the document shows nothing to put in, the example goes, and the document is taken."""
+    """Without a value for the property, the example is removed, and the source is imported."""
     rule = request("nova-1", required=("model", "p"), p={"type": "string"})
     made = built(document(rule, example={"model": "nova-1"}))
     media = made.document["paths"][VIDEOS]["post"]["requestBody"]["content"]["application/json"]
@@ -85,7 +85,7 @@ def test_a_request_example_that_cannot_be_fixed_is_removed() -> None:
 
 @pytest.mark.parametrize("status", ["200", "400", "default"])
 def test_an_invalid_response_example_is_no_reason_to_reject(status: str) -> None:
-    """Also one under a named answer, or one under several names."""
+    """This also holds for a shared response component, and for several named examples."""
     data = document(request("nova-1"))
     responses = data["paths"][VIDEOS]["post"]["responses"]
     answer = responses.setdefault(status, dict(responses["400"]))
@@ -104,7 +104,7 @@ VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | 
 @settings(max_examples=40)
 @given(default=VALUES, example=VALUES, shown=st.dictionaries(st.sampled_from("ab"), VALUES))
 def test_no_example_makes_an_import_fail(default, example, shown) -> None:
-    """Whatever values a document shows: it is taken, and what is left keeps its schema."""
+    """With any values the source is imported, and the remaining examples are valid."""
     rule: Json = {"type": "integer", "minimum": 0, "default": default, "example": example}
     inner = {"type": "object", "properties": {"a": rule}, "example": shown}
     made = built(document(request("nova-1", a=rule, b=inner), example={"model": "nova-1", **shown}))

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 CHOSEN = "https://gateway.example.com/apiv1"
 MODELS = ("nova-1.5-moon", "nova-2-sun")
-KEY = "key-of-a-team"
+KEY = "key-of-a-project"
 
 
-def own_document(model: str, **changes: Any) -> str:
+def own_source_spec(model: str, **changes: Any) -> str:
     """A source spec of an invented model."""
     prompt = {"type": "string", "maxLength": 100, **changes}
     shown = {"model": model, "prompt": "a moon"}
@@ -35,7 +35,7 @@ def own_document(model: str, **changes: Any) -> str:
     return write_yaml(document(schema, example=shown))
 
 
-class Team:
+class Project:
     """An environment with the wheel, and a project directory."""
 
     def __init__(self, installed: Installed, folder: Path) -> None:
@@ -71,19 +71,19 @@ def installed(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Install
 
 
 @pytest.fixture(scope="module")
-def team(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Team:
+def project(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with two imported source specs and a generated client, without a server."""
-    folder = tmp_path_factory.mktemp("team")
+    folder = tmp_path_factory.mktemp("project")
     done = installed.run("wanflow", "spec", "init", str(folder))
     assert done.returncode == 0, done.stderr
     received = tmp_path_factory.mktemp("received")
     for model in MODELS:
-        (received / f"{model}.yaml").write_text(own_document(model))
-    team = Team(installed, folder)
+        (received / f"{model}.yaml").write_text(own_source_spec(model))
+    project = Project(installed, folder)
     for words in (("import", str(received)), ("regenerate",), ("check",), ("drift",)):
-        done = team.spec(*words)
+        done = project.spec(*words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
-    return team
+    return project
 
 
 def test_init_creates_a_project_once(installed: Installed, tmp_path: Path) -> None:
@@ -103,62 +103,62 @@ def test_init_creates_a_project_once(installed: Installed, tmp_path: Path) -> No
     assert not (tmp_path / "b").exists()
 
 
-def test_the_models_are_those_of_the_project(team: Team) -> None:
+def test_the_models_are_those_of_the_project(project: Project) -> None:
     """The command line and the library have the project's models, and no others."""
-    done = team.run("models", "--json")
+    done = project.run("models", "--json")
     assert [json.loads(line)["model"] for line in done.stdout.splitlines()] == list(MODELS)
-    done = team.run("check", MODELS[0], "--prompt", "x" * 101)
+    done = project.run("check", MODELS[0], "--prompt", "x" * 101)
     assert done.returncode == 2
     assert "at most 100" in done.stderr
     code = "from wanflow.models import Nova2SunRequest as R; print(R('nova-2-sun', 'a'))"
-    assert "Nova2SunRequest" in team.python(code)
+    assert "Nova2SunRequest" in project.python(code)
 
 
-def test_without_the_variable_the_models_are_those_of_the_package(team: Team) -> None:
+def test_without_the_variable_the_models_are_those_of_the_package(project: Project) -> None:
     """The project has no effect on a process that doesn't choose it."""
-    done = team.installed.run("wanflow", "models", "--json")
+    done = project.installed.run("wanflow", "models", "--json")
     assert done.returncode == 0
     assert not any(model in done.stdout for model in MODELS)
 
 
-def test_the_key_is_not_sent_to_a_server_that_only_a_source_spec_names(team: Team) -> None:
+def test_the_key_is_not_sent_to_a_server_that_only_a_source_spec_names(project: Project) -> None:
     """There is no default server until the settings or a variable choose one."""
-    settings = team.folder / "specs/settings.yaml"
-    assert "api.example.com" in (team.folder / "specs/openapi.yaml").read_text()
+    settings = project.folder / "specs/settings.yaml"
+    assert "api.example.com" in (project.folder / "specs/openapi.yaml").read_text()
     code = "import wanflow; print(wanflow.Client().base_url)"
-    assert "ConfigurationError: there is no base URL" in team.python(code)
+    assert "ConfigurationError: there is no base URL" in project.python(code)
     other = "https://other.example.com/x"
-    assert team.python(code, WANFLOW_BASE_URL=other) == other
+    assert project.python(code, WANFLOW_BASE_URL=other) == other
     before = settings.read_text()
     try:
         settings.write_text(f"default-server: {CHOSEN}\n")
-        assert team.spec("regenerate").returncode == 0
-        assert team.python(code) == CHOSEN
+        assert project.spec("regenerate").returncode == 0
+        assert project.python(code) == CHOSEN
     finally:
         settings.write_text(before)
-        assert team.spec("regenerate").returncode == 0
+        assert project.spec("regenerate").returncode == 0
 
 
-def test_a_project_without_a_client_is_reported(team: Team, tmp_path: Path) -> None:
+def test_a_project_without_a_client_is_reported(project: Project, tmp_path: Path) -> None:
     """One sentence names the variable, the directory, and what to do."""
-    done = team.run("models", WANFLOW_PROJECT=str(tmp_path))
+    done = project.run("models", WANFLOW_PROJECT=str(tmp_path))
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert "WANFLOW_PROJECT" in done.stderr
     assert "wanflow spec regenerate" in done.stderr
 
 
-def test_a_generated_client_that_was_imported_before_is_an_error(team: Team) -> None:
+def test_a_generated_client_that_was_imported_before_is_an_error(project: Project) -> None:
     """Classes of two generated clients are never mixed in one process."""
     code = "import wanflow_client, wanflow.models as m; m.Nova2SunRequest"
-    assert "ConfigurationError" in team.python(code)
+    assert "ConfigurationError" in project.python(code)
 
 
 @pytest.fixture(scope="module")
-def mock(team: Team) -> Iterator[dict[str, str]]:
+def mock(project: Project) -> Iterator[dict[str, str]]:
     """`wanflow mock` of this project."""
     words = ("wanflow", "mock", "--port", "0", "--polls", "1", "--api-key", KEY)
-    with team.installed.start(*words, **team.environment) as server:
+    with project.installed.start(*words, **project.environment) as server:
         assert server.stdout is not None
         url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
         try:
@@ -171,10 +171,10 @@ def mock(team: Team) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_of_the_project_runs(
-    team: Team, mock: dict[str, str], tmp_path: Path, model: str
+    project: Project, mock: dict[str, str], tmp_path: Path, model: str
 ) -> None:
     """`wanflow run` against `wanflow mock`, both of the project, saves a file."""
-    done = team.run(
+    done = project.run(
         "run", model, "--prompt", "a moon", "--output-dir", str(tmp_path / "out"), **mock
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -182,34 +182,34 @@ def test_a_model_of_the_project_runs(
     assert file.stat().st_size
 
 
-def test_a_batch_runs(team: Team, mock: dict[str, str], tmp_path: Path) -> None:
+def test_a_batch_runs(project: Project, mock: dict[str, str], tmp_path: Path) -> None:
     """`wanflow batch` accepts jobs for the project's models."""
     jobs = tmp_path / "jobs.jsonl"
     jobs.write_text("".join(json.dumps({"model": m, "prompt": "a"}) + "\n" for m in MODELS))
-    done = team.run("batch", str(jobs), "--output-dir", str(tmp_path / "out"), **mock)
+    done = project.run("batch", str(jobs), "--output-dir", str(tmp_path / "out"), **mock)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_newer_source_spec_is_reported_and_imported(team: Team, tmp_path: Path) -> None:
+def test_a_newer_source_spec_is_reported_and_imported(project: Project, tmp_path: Path) -> None:
     """Import, diff of two files, regenerate: without Git, pyproject.toml and Makefile."""
     old = tmp_path / "old.yaml"
-    old.write_text((team.folder / "specs/openapi.yaml").read_text())
+    old.write_text((project.folder / "specs/openapi.yaml").read_text())
     newer = tmp_path / f"{MODELS[0]}.yaml"
-    newer.write_text(own_document(MODELS[0], maxLength=99, deprecated=True))
-    done = team.spec("import", str(newer))
+    newer.write_text(own_source_spec(MODELS[0], maxLength=99, deprecated=True))
+    done = project.spec("import", str(newer))
     assert done.returncode == 0, done.stderr
     assert "WF114" in done.stdout
-    assert team.spec("regenerate").returncode == 0
-    done = team.spec("diff", str(old), str(team.folder / "specs/openapi.yaml"))
+    assert project.spec("regenerate").returncode == 0
+    done = project.spec("diff", str(old), str(project.folder / "specs/openapi.yaml"))
     assert done.returncode == 2
     assert "WF201" in done.stdout
-    assert "WF114" in (team.folder / "CHANGELOG.md").read_text()
+    assert "WF114" in (project.folder / "CHANGELOG.md").read_text()
     code = (
         "import warnings; warnings.simplefilter('error')\n"
         "import wanflow; c = wanflow.Client('k', 'http://127.0.0.1:9')\n"
         f"c.submit(model='{MODELS[0]}', prompt='a')"
     )
-    output = team.python(code)
+    output = project.python(code)
     assert output.startswith("DeprecationWarning: the parameter prompt is deprecated")
 
 

@@ -1,4 +1,4 @@
-"""However a document is broken, an import takes it whole or says in one line what is wrong."""
+"""A damaged source spec is imported completely, or rejected with one line."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def place() -> Iterator[Path]:
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=broken())
 def test_a_broken_document_is_imported_whole_or_rejected_in_one_line(place: Path, made) -> None:
-    """Never a traceback, a page of data, a wrong name, or half of an import."""
+    """There is never a traceback, a long output, a wrong name, or an incomplete import."""
     name, data = made
     with TemporaryDirectory(dir=place) as folder:
         project = Checkout(Path(folder) / "checkout")

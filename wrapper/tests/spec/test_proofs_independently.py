@@ -48,7 +48,7 @@ def values(schema: Json) -> st.SearchStrategy[Any]:
 
 
 def bodies(schema: Json) -> st.SearchStrategy[Any]:
-    """Objects of a schema's properties: whole, with one of another kind, with one left out."""
+    """Objects of a schema's properties: complete, with a wrong type, or with one missing."""
     properties = {name: values(rule) for name, rule in schema.get("properties", {}).items()}
     required = {name: properties[name] for name in schema.get("required", ())}
     optional = {name: value for name, value in properties.items() if name not in required}
@@ -61,15 +61,15 @@ def bodies(schema: Json) -> st.SearchStrategy[Any]:
     return whole | whole | changed | thinned
 
 
-def judge(document: Json, schema: Json) -> Draft202012Validator:
-    """A validator of another make; the references lead into the document."""
+def validator_of(document: Json, schema: Json) -> Draft202012Validator:
+    """Return the validator of another library; references are resolved in the document."""
     return Draft202012Validator({**copy.deepcopy(schema), "components": document["components"]})
 
 
-def source_takes(call: SourceOperation, body: Any) -> bool:
-    """What a source says of a body: its schema, for the models that it names."""
+def source_accepts(call: SourceOperation, body: Any) -> bool:
+    """Return whether a source's schema accepts a body, for its own models."""
     assert call.request is not None
-    valid: bool = judge(call.source.document, call.request).is_valid(body)
+    valid: bool = validator_of(call.source.document, call.request).is_valid(body)
     return valid and isinstance(body, dict) and body.get("model") in call.models
 
 
@@ -94,8 +94,8 @@ def test_the_merged_request_accepts_what_some_source_accepts(built: BuildResult,
     body = data.draw(bodies(schema[name]) | ANYTHING)
     document = built.merge_result.document
     media = document["paths"][path]["post"]["requestBody"]["content"][JSON_MEDIA]
-    taken = judge(document, {"oneOf": media["schema"]["oneOf"]}).is_valid(body)
-    assert taken == any(source_takes(call, body) for call in calls)
+    taken = validator_of(document, {"oneOf": media["schema"]["oneOf"]}).is_valid(body)
+    assert taken == any(source_accepts(call, body) for call in calls)
 
 
 @pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
@@ -110,7 +110,7 @@ def test_the_generated_bodies_are_both_valid_and_invalid(built: BuildResult, pat
         @given(body=bodies(schema[name]), call=st.just(call))
         @settings(max_examples=60, database=None, derandomize=True)
         def judged(body: Any, call: SourceOperation) -> None:
-            verdicts.append(source_takes(call, body))
+            verdicts.append(source_accepts(call, body))
 
         judged()
     assert verdicts.count(True) > 10
@@ -126,5 +126,5 @@ def test_an_overlay_accepts_nothing_that_a_source_rejects(built: BuildResult, da
     name = call.request["$ref"].rpartition("/")[2]
     final = built.document["components"]["schemas"]
     body = data.draw(bodies(final[name]))
-    if judge(built.document, {"$ref": f"#/components/schemas/{name}"}).is_valid(body):
-        assert source_takes(call, body)
+    if validator_of(built.document, {"$ref": f"#/components/schemas/{name}"}).is_valid(body):
+        assert source_accepts(call, body)
