@@ -10,7 +10,7 @@ from hypothesis.errors import Flaky
 
 from wanflow_contract.checks.check import LAST_FAILURE
 from wanflow_contract.findings.finding import find_failures
-from wanflow_contract.plan.budget import AMPLE, BudgetExceeded
+from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.support.target_options import TargetOptions, TargetUnavailable
 
 if TYPE_CHECKING:
@@ -24,31 +24,24 @@ _BY_TIME = (
     *("auth", "errors", "billing", "idempotency", "semantics", "http", "json_forms", "refusals"),
     *("texts", "wire", "lifecycle", "files", "callbacks"),
 )
-# With a small budget, tests that find the most per credit come first.
-_BY_COST = (
-    *("auth", "lifecycle", "files", "http", "idempotency", "billing", "json_forms", "refusals"),
-    *("wire", "semantics", "texts", "callbacks"),
-)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order the contract tests, and mark those that need only the published API."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the contract tests by time, and mark those that need only the published API."""
     here = Path(__file__).parent
-    limit = config.getoption("--spend-limit")
-    order = _BY_COST if limit is not None and limit < AMPLE else _BY_TIME
     ours = [item for item in items if item.path.parent == here]
-    rest = iter(sorted(ours, key=lambda item: _position(item, order)))
+    rest = iter(sorted(ours, key=_position))
     items[:] = [next(rest) if item.path.parent == here else item for item in items]
     for item in ours:
         if _uses_published_api(item):
             item.add_marker(pytest.mark.published_api)
 
 
-def _position(item: pytest.Item, order: tuple[str, ...]) -> int:
+def _position(item: pytest.Item) -> int:
     name = item.path.stem.removeprefix("test_")
     uses_client = "client_kind" in getattr(item, "fixturenames", ())
-    return order.index(name) if name in order and not uses_client else len(order)
+    return _BY_TIME.index(name) if name in _BY_TIME and not uses_client else len(_BY_TIME)
 
 
 def _uses_published_api(item: pytest.Item) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from wanflow_contract.plan.planner import Planner
 from wanflow_contract.plan.selection import select_tests
 from wanflow_contract.support.baseline_options import add_options as add_baseline_options
 from wanflow_contract.support.reporting import Reporting
@@ -65,6 +66,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="the server is known to honour idempotency keys",
     )
+    add(
+        "--require-complete",
+        action="store_true",
+        help="end with exit code 5 if a rule was not tested with valid and invalid values",
+    )
     add("--callback-url", help="public URL that forwards to --callback-port on this machine")
     add("--callback-port", type=int, help="local port that receives callbacks")
     add("--contract-report", help="directory for report.html, report.json and junit.xml")
@@ -102,6 +108,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.xmlpath = str(Path(folder) / "junit.xml")
     plugin = Reporting(config, Path(folder) if folder else None)
     config.pluginmanager.register(plugin, "contract-reporting")
+    config.pluginmanager.register(Planner(config, plugin), "contract-planner")
+    config.addinivalue_line(
+        "markers",
+        "costs(tasks, stage): how many tasks a contract test submits, and when it runs in a run"
+        " with a spend limit",
+    )
     seed = config.getoption("--seed")
     if seed is not None:
         config.option.hypothesis_seed = str(seed)

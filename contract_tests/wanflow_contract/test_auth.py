@@ -63,6 +63,7 @@ def request_of(target, operation_id: str) -> tuple[str, str, dict[str, str], byt
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 @pytest.mark.parametrize("way", WITHOUT_KEY)
 def test_every_operation_rejects_a_request_without_a_valid_key(target, operation_id, way) -> None:
@@ -84,6 +85,7 @@ def test_every_operation_rejects_a_request_without_a_valid_key(target, operation
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("name", QUERY_NAMES)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_a_key_in_the_query_is_not_accepted(target, operation_id, name) -> None:
@@ -116,12 +118,13 @@ def test_a_mock_with_one_key_rejects_all_others(way) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(len(CONTRACT.catalog.models))
 def test_a_task_is_visible_to_its_own_account_only(target) -> None:
     """Another account queries a task in each of its states, and never finds it."""
     if "two" not in target.keys:
         pytest.skip("a second account is needed: --api-key2")
     for model in target.models.values():
-        history = target.submit(dict(model.example))
+        history = target.submit(dict(model.example) if target.budget.ample else cheapest(model))
         target.get_task(history.id, "two")
         target.poll(history)
         target.get_task(history.id, "two")

@@ -117,6 +117,7 @@ def test_a_lost_response_is_not_paid_twice(target, client_kind, fault) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 def test_an_invalid_request_is_not_sent(target, client_kind) -> None:
     """An invalid request is rejected before it is sent, with the violated constraint."""
@@ -129,6 +130,7 @@ def test_an_invalid_request_is_not_sent(target, client_kind) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 def test_a_rejection_by_the_server_is_raised(target, client_kind) -> None:
     """Without validation, the client raises the server's rejection."""

@@ -109,6 +109,7 @@ def run(target: ApiUnderTest, client_kind: str, chosen: settings) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(50)
 @pytest.mark.mock_controls
 @pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 def test_the_client_reports_what_the_server_reports(target, client_kind) -> None:
@@ -117,6 +118,7 @@ def test_the_client_reports_what_the_server_reports(target, client_kind) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.costs(500)
 @pytest.mark.mock_controls
 @pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 def test_the_client_reports_what_the_server_reports_in_long_runs(target, client_kind) -> None:

@@ -11,6 +11,7 @@ from schemathesis.generation.stateful import run_state_machine_as_test
 
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.cases import as_response, is_query, make_schema, send
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def send_generated(target: ApiUnderTest, case: Any) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.GENERATED)
 @SCHEMA.parametrize()
 @FAST
 def test_every_response_is_documented(case, target) -> None:
@@ -41,6 +43,7 @@ def test_every_response_is_documented(case, target) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.costs(0, stage=Stage.GENERATED)
 @SCHEMA.parametrize()
 @FULL
 def test_every_response_to_a_thousand_requests_is_documented(case, target) -> None:
@@ -76,6 +79,7 @@ def test_the_spec_links_each_submission_to_the_task_query() -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(25)
 def test_links_of_a_submission_lead_to_its_task(target) -> None:
     """Following a link from a submission leads to its task, in every state."""
     machine, followed = machine_of(target)

@@ -61,6 +61,7 @@ SUGGESTED = Check(
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("unknown", ["no-such-model", "wan0.1-no-such-model"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_suggested_model_exists(target, path, unknown) -> None:
@@ -80,6 +81,7 @@ def test_a_suggested_model_exists(target, path, unknown) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("model", CONTRACT.catalog.models.values(), ids=lambda model: model.name)
 def test_errors_name_other_parameters_than_the_model(target, model) -> None:
     """A server that names invalid parameters doesn't always name the model."""
@@ -136,6 +138,7 @@ def send_valid_request(target, operation_id: str, **headers: str):
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.mock_controls
 @pytest.mark.parametrize(("operation_id", "status"), ERRORS)
 def test_each_documented_error_is_as_documented(target, operation_id, status) -> None:
@@ -163,6 +166,7 @@ def _form(suggestion: object) -> str:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.mock_controls
 @pytest.mark.parametrize("client_kind", CLIENT_KINDS)
 @pytest.mark.parametrize(("operation_id", "status"), ERRORS)

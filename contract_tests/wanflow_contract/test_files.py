@@ -30,6 +30,7 @@ from wanflow_contract.checks.files import (
     video_size,
 )
 from wanflow_contract.checks.task_history import COMPLETED
+from wanflow_contract.plan.order import Stage
 
 MODELS = sorted(packaged_contract().catalog.models)
 COUNT_CASES = [
@@ -155,6 +156,9 @@ def _check_file(content_type: str, history, exchange) -> None:
 
 def completed_task(target, body):
     """Return a completed task; other states are checked elsewhere."""
+    earlier = target.equal_task(body)
+    if earlier is not None and target.wait(earlier).status == COMPLETED:
+        return earlier
     tried = []
     for _ in range(_MAX_TRIES if target.budget.ample else 1):
         tried.append(target.wait(target.submit(body)))
@@ -166,6 +170,7 @@ def completed_task(target, body):
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.LIFE)
 @pytest.mark.parametrize("name", MODELS)
 def test_each_result_url_serves_a_file_of_the_right_kind(target, name) -> None:
     """Result URLs of an image model serve images, those of a video model serve videos."""
@@ -182,6 +187,7 @@ def test_each_result_url_serves_a_file_of_the_right_kind(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.LIFE)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_range_request_returns_that_part_of_the_file(target, name) -> None:
     """A range request returns the whole file (200) or exactly that range (206)."""
@@ -199,6 +205,7 @@ def test_a_range_request_returns_that_part_of_the_file(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(3)
 @pytest.mark.parametrize("name", QUALITY_MODELS)
 def test_a_video_of_higher_quality_has_a_larger_frame(target, name) -> None:
     """A video is about as high as its quality's name says; a higher quality is larger."""
@@ -285,6 +292,7 @@ def _measured(content: bytes) -> tuple[object, ...]:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(2)
 @pytest.mark.parametrize(("name", "field", "default"), DEFAULTS)
 def test_an_omitted_parameter_has_the_effect_of_its_default(target, name, field, default) -> None:
     """Omitting a parameter gives files like those with its default."""

@@ -10,6 +10,7 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import Check
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.run_state import NO_SERVER_ERROR, UNKNOWN
+from wanflow_contract.plan.order import Stage
 
 CONTRACT = packaged_contract()
 OPERATIONS = sorted(CONTRACT.operations)
@@ -62,6 +63,7 @@ def path_of(target, operation_id: str) -> str:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_undocumented_methods_are_rejected(target, operation_id, method) -> None:
@@ -82,6 +84,7 @@ def _is_refused(exchange) -> bool:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("body", sorted(BODIES))
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)
 def test_a_body_that_is_not_an_object_is_rejected(target, operation_id, body) -> None:
@@ -110,6 +113,7 @@ def test_every_form_of_the_json_media_type_is_accepted(target, operation_id, kin
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize(
     "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml"]
 )
@@ -124,6 +128,7 @@ def test_other_media_types_are_rejected(target, operation_id, kind) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize(
     "path",
     [
@@ -150,6 +155,7 @@ def test_undocumented_paths_are_rejected(target, method, path) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize(
     "task_id",
     [
@@ -189,20 +195,21 @@ def misspelled_ids(task_id: str) -> dict[str, str]:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("way", sorted(misspelled_ids("task-unified-1-a")))
 def test_a_misspelled_id_names_no_task(target, way) -> None:
     """A task is found by its exact id only."""
-    model = next(iter(target.models.values()))
-    history = next(iter(target.tasks.values()), None) or target.submit(cheapest(model))
+    history = next(iter(target.tasks.values()), None) or target.some_task()
     exchange = target.get_task(misspelled_ids(history.id)[way])
     UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("method", [one for one in METHODS if one != "GET"])
 def test_undocumented_methods_do_not_change_a_task(target, method) -> None:
     """Methods other than GET are rejected, and the task is still there afterwards."""
-    history = target.submit(cheapest(next(iter(target.models.values()))))
+    history = target.some_task()
     headers = {**target.authorization(), "Content-Type": "application/json"}
     content = None if method == "DELETE" else b"{}"
     exchange = target.exchange(method, target.task_path(history.id), headers, content)
@@ -211,10 +218,10 @@ def test_undocumented_methods_do_not_change_a_task(target, method) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_well_formed_unknown_id_is_not_found(target) -> None:
     """A well-formed unknown id is not found."""
-    model = next(iter(target.models.values()))
-    history = target.submit(cheapest(model))
+    history = target.some_task()
     last = "a" if history.id[-1] != "a" else "b"
     exchange = target.get_task(history.id[:-1] + last)
     if exchange.path.rpartition("/")[2] not in target.tasks:

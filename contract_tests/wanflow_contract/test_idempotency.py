@@ -34,6 +34,7 @@ def replayed(exchange) -> bool:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(2)
 @pytest.mark.parametrize("name", MODELS)
 def test_one_key_makes_one_task_where_keys_are_honoured(target, name) -> None:
     """A repeated submission with its key is the same task and marked as a replay, or a new task."""
@@ -49,6 +50,7 @@ def test_one_key_makes_one_task_where_keys_are_honoured(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(4)
 @pytest.mark.parametrize("name", MODELS)
 def test_another_key_or_none_makes_another_task(target, name) -> None:
     """Equal requests with different keys, or without, are different tasks."""
@@ -63,9 +65,10 @@ def test_another_key_or_none_makes_another_task(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(5)
 def test_a_key_makes_one_task_however_often_it_is_used(target) -> None:
     """Later uses of a key give what the second use gave: the same task, or always a new one."""
-    model, key = target.models[MODELS[0]], {HEADER: new_key()}
+    model, key = target.usual_model, {HEADER: new_key()}
     seen = [target.post(model, cheapest(model), headers=key) for _ in range(5)]
     ONCE.require(all(one.status == 200 for one in seen), "rejected", *seen)
     tasks = len({one.json()["id"] for one in seen})
@@ -75,6 +78,7 @@ def test_a_key_makes_one_task_however_often_it_is_used(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_a_key_is_honoured_after_its_task_has_ended(target, name) -> None:
     """A key that is honoured while its task runs is also honoured after the task has ended."""
@@ -92,9 +96,10 @@ def test_a_key_is_honoured_after_its_task_has_ended(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(4)
 def test_concurrent_requests_with_one_key_make_one_task(target) -> None:
     """Concurrent requests with one key make one task in all, or one each."""
-    model = target.models[MODELS[0]]
+    model = target.usual_model
     sent = {**target.authorization(), "Content-Type": "application/json", HEADER: new_key()}
     if not target.budget.ample:
         pytest.skip("four concurrent requests need more than a small spend limit")
@@ -115,17 +120,18 @@ def test_concurrent_requests_with_one_key_make_one_task(target) -> None:
 @pytest.mark.parametrize("signs", ["a1", ".", "_", "-", "Z9._-"])
 def test_a_key_of_every_length_and_character_is_accepted(target, length, signs) -> None:
     """A key has 16 to 96 letters, digits, dots, underscores and dashes."""
-    model = target.models[MODELS[0]]
+    model = target.usual_model
     key = (uuid4().hex[:12] + signs * length)[:length]
     exchange = target.post(model, cheapest(model), headers={HEADER: key})
     ONCE.require(exchange.status == 200 and not replayed(exchange), f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
+@pytest.mark.costs(6)
 @pytest.mark.parametrize("length", [16, 96])
 def test_similar_keys_are_different_keys(target, length) -> None:
     """Keys that differ in the last character, or in its case, are different keys."""
-    model, stem = target.models[MODELS[0]], (uuid4().hex * 3)[: length - 1]
+    model, stem = target.usual_model, (uuid4().hex * 3)[: length - 1]
     seen = [
         target.post(model, cheapest(model), headers={HEADER: stem + last})
         for last in ("a", "b", "A", ".", "_", "-")
@@ -135,11 +141,12 @@ def test_similar_keys_are_different_keys(target, length) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(2)
 def test_a_key_belongs_to_one_account(target) -> None:
     """Two accounts that use the same key have a task each."""
     if "two" not in target.keys:
         pytest.skip("a second account is needed: --api-key2")
-    model, key = target.models[MODELS[0]], {HEADER: new_key()}
+    model, key = target.usual_model, {HEADER: new_key()}
     one = target.post(model, cheapest(model), "one", key)
     two = target.post(model, cheapest(model), "two", key)
     apart = two.status == 200 and one.json()["id"] != two.json()["id"] and not replayed(two)
@@ -147,6 +154,7 @@ def test_a_key_belongs_to_one_account(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(3)
 def test_a_reused_key_does_not_return_another_requests_task(target) -> None:
     """A used key with another request is rejected, or makes a new task."""
     key = {HEADER: new_key()}
@@ -168,7 +176,7 @@ def test_a_reused_key_does_not_return_another_requests_task(target) -> None:
 @pytest.mark.fast
 def test_a_rejected_request_does_not_use_up_its_key(target) -> None:
     """The key of a rejected request makes a task once the request is valid."""
-    model, key = target.models[MODELS[0]], {HEADER: new_key()}
+    model, key = target.usual_model, {HEADER: new_key()}
     target.post(model, {"model": model.name}, headers=key)
     exchange = target.post(model, cheapest(model), headers=key)
     ONCE.require(exchange.status == 200 and not replayed(exchange), f"{exchange.status}", exchange)

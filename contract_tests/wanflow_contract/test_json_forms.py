@@ -12,6 +12,7 @@ from wanflow_contract.checks.boundaries import cheapest, choices_of
 from wanflow_contract.checks.check import Check
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.plan.order import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,7 @@ def test_a_request_is_accepted_in_every_json_form(target, name, way) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("way", sorted(NO_JSON))
 def test_a_body_that_is_nearly_json_is_rejected(target, way) -> None:
     """A server reads JSON, not what a person would make of it."""
@@ -146,6 +148,7 @@ def all_parameters(model: Any, *, last: bool) -> dict[str, Any]:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(1, stage=Stage.LIMITS)
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("last", [False, True])
 def test_all_parameters_together_are_accepted(target, name, last) -> None:
@@ -159,19 +162,21 @@ def test_all_parameters_together_are_accepted(target, name, last) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_response_is_not_encoded_unless_accepted(target) -> None:
     """A response has no content encoding if the client accepts none."""
-    history = target.submit(cheapest(target.models[MODELS[0]]))
+    history = target.some_task()
     exchange = target.get_task(history.id, **{"Accept-Encoding": "identity"})
     coding = exchange.header("content-encoding")
     IDENTITY.require(coding in {None, "identity"}, f"it is {coding}", exchange)
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("coding", ["gzip;q=0, identity", "br", "*;q=0, identity;q=1"])
 def test_a_response_has_no_coding_that_the_client_refuses(target, coding) -> None:
     """A response isn't compressed in a way that the client refuses, or doesn't list."""
-    history = target.submit(cheapest(target.models[MODELS[0]]))
+    history = target.some_task()
     exchange = target.get_task(history.id, **{"Accept-Encoding": coding})
     found = exchange.header("content-encoding")
     IDENTITY.require(found in {None, "identity", coding}, f"{found} for {coding}", exchange)
@@ -185,9 +190,10 @@ ACCEPTED = (
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("accept", ACCEPTED)
 def test_a_client_that_accepts_json_gets_json(target, accept) -> None:
     """A client that accepts JSON, or anything, gets JSON."""
-    history = target.submit(cheapest(target.models[MODELS[0]]))
+    history = target.some_task()
     exchange = target.get_task(history.id, Accept=accept)
     IDENTITY.require(exchange.status == 200, f"{exchange.status}", exchange)

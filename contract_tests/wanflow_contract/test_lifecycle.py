@@ -16,6 +16,7 @@ from wanflow_contract.checks.check import Check
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.run_state import FOUND, KEY_REQUIRED, NEW, PRIVATE, UNKNOWN
 from wanflow_contract.checks.task_history import BUSINESS_CODES
+from wanflow_contract.plan.order import Stage
 
 if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import TaskHistory
@@ -113,6 +114,7 @@ def machine_of(target: ApiUnderTest) -> Any:  # noqa: C901 - a class of many sma
 
 
 @pytest.mark.fast
+@pytest.mark.costs(1, stage=Stage.LIFE)
 @pytest.mark.parametrize("name", sorted(packaged_contract().catalog.models))
 def test_a_task_moves_forward_only(target, name) -> None:
     """A task that is polled many times moves forward only, and doesn't change after its end."""
@@ -127,6 +129,7 @@ def test_a_task_moves_forward_only(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(2)
 def test_concurrent_submissions_make_separate_tasks(target) -> None:
     """Concurrent requests are not mixed up: each task is as requested."""
     models = [one for one in target.models.values() if "n" in one.parameters]
@@ -144,12 +147,14 @@ def test_concurrent_submissions_make_separate_tasks(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(3)
 def test_tasks_stay_consistent_in_any_order_of_actions(target) -> None:
     """After any sequence of actions, every poll of every task passes the checks."""
     run_state_machine_as_test(machine_of(target), settings=FAST if target.budget.ample else _few())
 
 
 @pytest.mark.slow
+@pytest.mark.costs(500)
 def test_tasks_stay_consistent_in_long_runs(target) -> None:
     """The same, longer."""
     if not target.budget.ample:

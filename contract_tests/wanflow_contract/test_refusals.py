@@ -14,6 +14,7 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
 from wanflow_contract.checks.run_state import FOUND, KEY_REQUIRED, PARAM, PRIVATE
+from wanflow_contract.plan.order import Stage
 
 CONTRACT = packaged_contract()
 MODELS = sorted(CONTRACT.catalog.models)
@@ -47,6 +48,7 @@ QUERY_IGNORED = Check(
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 def test_an_unknown_task_is_not_told_without_a_key(target) -> None:
     """The key is checked before the task: without one, nobody learns which tasks exist."""
     for headers in ({}, {"Authorization": "Bearer"}):
@@ -67,6 +69,7 @@ def test_a_used_idempotency_key_needs_an_api_key(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("name", MODELS)
 def test_an_error_about_several_parameters_names_one_of_them(target, name) -> None:
     """If two parameters are invalid, an error doesn't name a third."""
@@ -103,13 +106,14 @@ def test_an_error_tells_nothing_of_another_accounts_task(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "BREW", "PROPFIND", "GETS"])
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_other_methods_show_and_create_no_task(target, operation_id, method) -> None:
     """Other methods, with and without a key, don't submit, and don't show a task."""
     path = CONTRACT.operations[operation_id].operation.path
     if operation_id == CONTRACT.status_operation.id:
-        tasks = target.tasks or {target.submit(cheapest(target.models[MODELS[0]])).id: None}
+        tasks = target.tasks or {target.some_task().id: None}
         path = target.task_path(next(iter(tasks)))
     for headers in (target.authorization(), {}):
         exchange = target.exchange(method, path, headers)
@@ -138,10 +142,11 @@ CONDITIONS = {
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("way", sorted(CONDITIONS))
 def test_a_condition_does_not_hide_a_task(target, way) -> None:
     """Conditions that are true, and ranges, give the task as it stands, or exactly that range."""
-    history = target.submit(cheapest(target.models[MODELS[0]]))
+    history = target.some_task()
     headers = {**target.authorization(), **CONDITIONS[way]}
     exchange = target.client.send("GET", target.task_path(history.id), headers)
     if exchange.status == 206 and "Range" in headers:
@@ -192,12 +197,13 @@ def test_the_scheme_is_compared_without_case(target, scheme) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize(
     "query", ["", "x=1", "x=1&x=2", "model=none&status=completed", "%00", "a;b"]
 )
 def test_a_query_is_not_a_part_of_the_id(target, query) -> None:
     """A query in a task's URL, which isn't documented, is ignored or rejected with 400."""
-    history = target.submit(cheapest(target.models[MODELS[0]]))
+    history = target.some_task()
     path = f"{target.task_path(history.id)}?{query}"
     exchange = target.client.send("GET", path, target.authorization())
     right = exchange.status == 200 or (exchange.status == 400 and query)

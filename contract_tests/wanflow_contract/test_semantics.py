@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wanflow_contract.checks.boundaries import Probe, cheapest, probes_of
+from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.run_state import require_accepted
+from wanflow_contract.plan.combined import combined_probes
 
 if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
@@ -25,6 +28,7 @@ def table() -> list[tuple[Model, Probe]]:
 
 
 TABLE = table()
+COMBINED = combined_probes()
 
 
 @pytest.mark.fast
@@ -36,6 +40,30 @@ def test_valid_requests_are_accepted_and_invalid_ones_rejected(target, model, pr
     target.post(model, probe.body)
     word = packaged_oracle().expectation(model.operation_id, probe.body).expected
     target.boundaries[f"{model.name} {probe.field or 'whole'}: {word.value}"] += 1
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize(
+    ("model", "probe"), COMBINED, ids=[f"{model.name}-{probe}"[:80] for model, probe in COMBINED]
+)
+def test_many_valid_values_together_are_accepted(target, model, probe) -> None:
+    """A request with many valid values at once is accepted; if not, each is sent on its own."""
+    failures = [_failure(target, model, probe.body)]
+    if failures[0] is None:
+        return
+    parts = [_failure(target, model, body) for body in probe.parts(model)]
+    found = [one for one in parts if one is not None] or failures
+    raise ExceptionGroup(f"{len(found)} values are not accepted", found)
+
+
+def _failure(target, model, body) -> CheckFailed | None:
+    """Return the failed check if a valid request isn't accepted."""
+    try:
+        exchange = target.post(model, body)
+        require_accepted(exchange)
+    except CheckFailed as failure:
+        return failure
+    return None
 
 
 @pytest.mark.fast
@@ -52,6 +80,7 @@ def test_each_field_has_valid_and_invalid_requests(model) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_a_model_is_rejected_at_the_operation_of_others(target, model) -> None:
     """A request sent to the operation of other models is rejected."""

@@ -83,6 +83,7 @@ def test_a_prompt_may_have_any_characters(target, way) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(1)
 @pytest.mark.parametrize("unit", sorted(UNITS))
 def test_length_is_counted_in_code_points(target, unit) -> None:
     """A text is as long as it has code points, however many letters or bytes these are."""
@@ -136,6 +137,7 @@ CHOICES = [
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize(("name", "field", "value"), CHOICES)
 def test_a_choice_is_compared_exactly(target, name, field, value) -> None:
     """A text that only looks like one of the choices is rejected."""
@@ -143,6 +145,7 @@ def test_a_choice_is_compared_exactly(target, name, field, value) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_model_is_compared_exactly(target, name) -> None:
     """A text that only looks like a model's name is no model."""

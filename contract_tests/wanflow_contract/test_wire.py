@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.check import Check, CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.run_state import KEY_REQUIRED, NO_SERVER_ERROR, UNKNOWN
+from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.raw_http import RawConnection, raw_connection
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def bearer(target: ApiUnderTest) -> str:
 def new_task(target: ApiUnderTest) -> str:
     """Return the id of a task, a new one if there is none yet that is still running."""
     running = (name for name, one in target.tasks.items() if one.account == target.account)
-    return next(running, None) or target.submit(cheapest(target.models[MODELS[0]])).id
+    return next(running, None) or target.some_task().id
 
 
 def submission(raw: RawConnection, *lines: str, length: int | None = None) -> tuple[bytes, bytes]:
@@ -130,6 +131,7 @@ HEADER_LINES: dict[str, Callable[[str], tuple[str, ...]]] = {
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_header_lines_are_understood_in_every_form(target) -> None:
     """Case, spaces, repetition and number of header lines don't matter."""
     name = new_task(target)
@@ -141,6 +143,7 @@ def test_header_lines_are_understood_in_every_form(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_request_may_arrive_in_pieces(target) -> None:
     """A request is read until it is complete, however TCP cuts it."""
     name = new_task(target)
@@ -168,16 +171,21 @@ def charge(target: ApiUnderTest, body: bytes, work) -> Exchange | None:
     path = target.models[MODELS[0]].path
     headers = {"Content-Type": "application/json"}
     expectation = target.expectation("POST", path, headers, body)
-    reserved = target.budget.reserve(expectation, body)
-    exchange = work()
-    if exchange is None or expectation is None:
-        target.budget.settle(reserved, reserved)
+    reservation = target.budget.reserve(expectation, body)
+    try:
+        exchange = work()
+    except CheckFailed:
+        target.budget.record_unknown(reservation)
+        raise
+    if exchange is None:
+        target.budget.record_unknown(reservation)
     else:
-        target.budget.record(exchange, expectation, reserved)
+        target.budget.record(exchange, expectation, reservation)
     return exchange
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_requests_on_one_connection_are_answered_in_order(target) -> None:
     """Several requests that are sent without waiting are answered one by one, in order."""
     name = new_task(target)
@@ -195,6 +203,7 @@ def test_requests_on_one_connection_are_answered_in_order(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_the_body_of_a_refused_request_is_not_the_next_request(target) -> None:
     """After a refusal of a request with a body, the next request is read from its beginning."""
     name = new_task(target)
@@ -217,6 +226,7 @@ def test_the_body_of_a_refused_request_is_not_the_next_request(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_response_to_head_has_no_body(target) -> None:
     """After HEAD, the next response begins where the first one's headers end."""
     name = new_task(target)
@@ -229,6 +239,7 @@ def test_a_response_to_head_has_no_body(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_connection_is_closed_as_requested(target) -> None:
     """With `Connection: close`, and with HTTP/1.0, the server closes after the response."""
     name = new_task(target)
@@ -294,6 +305,7 @@ BROKEN_HEADS = {
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("way", sorted(BROKEN_LENGTHS))
 def test_a_body_of_unclear_length_is_refused_or_ended(target, way) -> None:
     """A request whose body has no clear end makes nothing fail, and doesn't hang."""
@@ -305,6 +317,7 @@ def test_a_body_of_unclear_length_is_refused_or_ended(target, way) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("way", sorted(BROKEN_HEADS))
 def test_a_broken_head_is_refused(target, way) -> None:
     """What isn't a request of HTTP/1.1 makes nothing fail, and doesn't hang."""
@@ -344,6 +357,7 @@ def _chunked(raw: RawConnection, sent: bytes) -> Exchange | None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("method", ["get", "Get", "GET%20"])
 def test_methods_are_compared_with_case(target, method) -> None:
     """`get` is another method than `GET`, and isn't documented."""
@@ -358,6 +372,7 @@ def test_methods_are_compared_with_case(target, method) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_two_keys_are_not_taken_for_one(target) -> None:
     """Two Authorization headers of which none is right are refused; both orders make no error."""
     name = new_task(target)
@@ -397,6 +412,7 @@ def other_ids(name: str) -> dict[str, str]:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("way", sorted(other_ids("task-unified-1-a")))
 def test_an_id_is_compared_exactly(target, way) -> None:
     """Whatever only resembles a task's id names no task."""
@@ -406,6 +422,7 @@ def test_an_id_is_compared_exactly(target, way) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_slash_is_not_encoded(target) -> None:
     """An encoded slash is a part of a name, and separates no parts of a path."""
     name = new_task(target)
@@ -415,6 +432,7 @@ def test_a_slash_is_not_encoded(target) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_an_id_may_be_percent_encoded(target) -> None:
     """Encoding characters that need no encoding doesn't change which task is meant."""
     name = new_task(target)

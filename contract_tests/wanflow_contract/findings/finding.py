@@ -184,10 +184,10 @@ def printable(text: str) -> str:
 
 
 def find_failures(error: BaseException) -> list[CheckFailed]:
-    """Return the failed checks in an exception, its group and its causes; each check once."""
-    found: dict[str, CheckFailed] = {}
+    """Return the failed checks in an exception, its group and its causes; each field once."""
+    found: dict[tuple[str, str], CheckFailed] = {}
     for one in _failures(error, set()):
-        found.setdefault(one.check.name, one)
+        found.setdefault((one.check.name, one.pointer), one)
     return list(found.values())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +22,15 @@ class Recorder:
     """The findings of a run, each once, and which checks were evaluated for which operation.
 
     With `strict`, notes are findings like others. `is_known` decides whether the baseline has a
-    finding. With `only`, failures of all other checks are ignored. `test` is the test that runs
-    now; `tolerated` are the failures that it was allowed to go on after.
+    finding. With `only`, failures of all other checks are ignored. `raised_at_most` is how often
+    the same finding is raised; tests that show it again go on. `test` is the test that runs now;
+    `tolerated` are the failures that it was allowed to go on after.
     """
 
     strict: bool = False
     is_known: Callable[[Finding], bool] = lambda _finding: False
     only: Collection[str] = ()
+    raised_at_most: float = math.inf
     test: str = ""
     findings: dict[str, Finding] = field(factory=dict)
     evaluations: Counter[tuple[str, str]] = field(factory=Counter)
@@ -45,17 +48,21 @@ class Recorder:
         self.evaluated_by.setdefault(self.test, set()).add(check.name)
 
     def tolerates(self, failure: CheckFailed, /) -> bool:
-        """Record a note or a known deviation, and return whether the failure is one."""
+        """Record a note, a known deviation or a repetition; return whether the failure is one."""
         if self.only and failure.check.name not in self.only:
             self.tolerated.append(failure)
             return True
         found = make_finding(self.test, failure)
         kind = self.kind_of(failure.check, found)
-        if kind == NEW:
+        if kind == NEW and self._times(found.id) < self.raised_at_most:
             return False
         self.add(evolve(found, kind=kind))
         self.tolerated.append(failure)
         return True
+
+    def _times(self, finding_id: str) -> int:
+        known = self.findings.get(finding_id)
+        return known.count if known else 0
 
     def kind_of(self, check: Check, finding: Finding) -> str:
         """Return what kind of finding a failure is."""

@@ -186,7 +186,7 @@ class SpendBudget:
 
     def _why(self, cost: float) -> str:
         done = self.shared_budget.submissions
-        if done >= self.most_submissions:
+        if done >= self.most_submissions and self.shared_budget.spent + cost <= self.limit:
             return f"{done} tasks were submitted, which {self.limit:g} credits pay for at most"
         return (
             f"this submission may cost {cost:g} credits; "

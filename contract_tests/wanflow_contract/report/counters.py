@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.plan.rules import tried
+from wanflow_contract.plan.rules import coverage_line, coverage_of, rules_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +90,14 @@ class Counters:
 
     def tried(self) -> list[tuple[str, str, int, int]]:
         """Return each keyword of the requests with how often it was satisfied and violated."""
-        return tried(packaged_contract().catalog.models, self.keywords)
+        return [
+            (f"{one.model} {one.field}", one.keyword, one.valid, one.invalid)
+            for one in rules_of_run(self.keywords)
+        ]
+
+    def coverage(self) -> dict[str, Any]:
+        """Return which rules of the requests were tested on both sides: in all, and by field."""
+        return coverage_of(rules_of_run(self.keywords))
 
     def never_seen(self) -> list[str]:
         """Return the documented responses that were never received."""
@@ -99,12 +106,11 @@ class Counters:
     def summary(self) -> str:
         """Return the summary line of a run."""
         seen = len(self.responses()) - len(self.never_seen())
-        both = sum(kept > 0 and broken > 0 for _, _, kept, broken in self.tried())
         what = "would be sent" if self.dry_run else "sent"
         spent = f"{self.spent:g} credits {'would be spent at most' if self.dry_run else 'spent'}"
         money = spent if self.paid else "nothing is charged"
         return (
             f"contract: {self.requests} requests {what}, {self.tasks} tasks, {money}; "
             f"{seen} of {len(self.responses())} documented responses received, "
-            f"{both} of {len(self.tried())} request keywords tested with valid and invalid values"
+            f"{coverage_line(self.coverage())}"
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import Check, CheckFailed
 from wanflow_contract.checks.documented_responses import (
     Contract,
@@ -20,6 +21,7 @@ from wanflow_contract.checks.expectation import Expectation, Expected, packaged_
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.run_state import RunState, require_accepted
 from wanflow_contract.checks.task_history import TaskHistory, start
+from wanflow_contract.plan.order import cheapest_model
 from wanflow_contract.plan.rules import sides
 
 if TYPE_CHECKING:
@@ -134,6 +136,23 @@ class ApiUnderTest:
         exchange = self.post(model, body, account, headers)
         require_accepted(exchange)
         return self.tasks[exchange.json()["id"]]
+
+    def equal_task(self, body: dict[str, Any]) -> TaskHistory | None:
+        """Return a task that was made by an equal request, if tasks cost too much to make more."""
+        if self.budget.ample:
+            return None
+        own = (one for one in self.tasks.values() if one.account == self.account)
+        return next((one for one in own if one.request == body), None)
+
+    def some_task(self) -> TaskHistory:
+        """Return a task of the suite's own account; a new one if there is an ample budget."""
+        own = [one for one in self.tasks.values() if one.account == self.account]
+        return own[0] if own and not self.budget.ample else self.submit(cheapest(self.usual_model))
+
+    @property
+    def usual_model(self) -> Model:
+        """The model to submit with where any will do: the cheapest, unless the budget is ample."""
+        return self.models[min(self.models)] if self.budget.ample else cheapest_model()
 
     def advance_time(self, seconds: float) -> None:
         """Advance a mock's clock, or sleep if the server has no controls."""

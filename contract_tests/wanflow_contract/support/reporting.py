@@ -27,7 +27,7 @@ from wanflow_contract.report.result import (
 from wanflow_contract.support.baseline_options import open_baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from wanflow_contract.findings.baseline import Baseline
     from wanflow_contract.support.api_under_test import ApiUnderTest
@@ -62,6 +62,7 @@ class Reporting:
         self.messages: list[str] = []
         self.plan: dict[str, Any] = {}
         self.baseline: dict[str, Any] = {}
+        self.is_repeatable: Callable[[pytest.Item], bool] = lambda _item: True
         self._repeated: set[str] = set()
         self._observing = ExitStack()
 
@@ -230,6 +231,8 @@ class Reporting:
     def _fails_again(self, item: pytest.Item) -> bool:
         """Run a failed test again, and return whether it fails again."""
         if item.nodeid in self._repeated or self._config.getoption("--no-replay"):
+            return True
+        if not self.is_repeatable(item):
             return True
         self._repeated.add(item.nodeid)
         try:

@@ -1,0 +1,130 @@
+"""Valid requests that test many rules at once: one paid task instead of one for each value."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from attrs import field as attribute
+from attrs import frozen
+
+from wanflow_contract.checks.boundaries import ABSENT, Probe, cheapest, choices_of, edges_of
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.plan.prices import amount_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import JsonObject
+
+
+@frozen
+class Edge:
+    """A valid value of a parameter; `limit` says that it is at a limit or one of a list."""
+
+    field: str
+    name: str
+    value: Any = attribute(repr=False)
+    limit: bool = False
+    dear: bool = False
+
+
+@frozen
+class CombinedProbe(Probe):
+    """A valid request with several unusual values, and those of them that are not the base's."""
+
+    edges: tuple[Edge, ...] = attribute(repr=False, default=())
+
+    @property
+    def at_limits(self) -> bool:
+        """Whether each value is at a limit or one of a list."""
+        return all(one.limit for one in self.edges)
+
+    def parts(self, model: Model) -> Iterator[tuple[str, JsonObject]]:
+        """Yield each field with a request that has only this field's value."""
+        for edge in self.edges:
+            yield edge.field, _with(cheapest(model), edge)
+
+
+@cache
+def combined_probes() -> list[tuple[Model, CombinedProbe]]:
+    """Return requests that have each valid limit of each model, and each unusual value once.
+
+    The unusual values of a field are sent with the cheapest model that has the field.
+    """
+    models = sorted(
+        packaged_contract().catalog.models.values(), key=lambda model: _size(cheapest(model))
+    )
+    edges = [(model, list(_edges(model))) for model in models]
+    limits = [
+        (model, probe)
+        for model, some in edges
+        for probe in _combined(model, [one for one in some if one.limit], "limits")
+    ]
+    unusual = dict[tuple[str, str], tuple[int, Edge]]()
+    for number, (_model, some) in enumerate(edges):
+        for one in some:
+            if not one.limit and not one.dear:
+                unusual.setdefault((one.field, one.name), (number, one))
+    shared = [
+        (model, probe)
+        for number, (model, _some) in enumerate(edges)
+        for probe in _combined(
+            model, [edge for at, edge in unusual.values() if at == number], "unusual"
+        )
+    ]
+    return [*limits, *shared]
+
+
+def _edges(model: Model) -> Iterator[Edge]:
+    base, usual = cheapest(model), _size(cheapest(model))
+    for name, rule in model.parameters.items():
+        limits = [*choices_of(rule), *([ABSENT] if name not in model.required else [])]
+        given = [(_label(one), one) for one in limits] + list(edges_of(rule))
+        seen = list[Any]()
+        for label, value in given:
+            edge = Edge(name, label, value, label.endswith("+0") or value in limits)
+            body = _with(base, edge)
+            if body != base and value not in seen and _is_valid(model, body):
+                seen.append(value)
+                yield Edge(name, label, value, edge.limit, _size(body) > usual)
+
+
+def _combined(model: Model, edges: list[Edge], kind: str) -> Iterator[CombinedProbe]:
+    """Yield requests with as many edges as fit together, at most one of them dear."""
+    left, number = sorted(edges, key=lambda one: one.dear), 0
+    while left:
+        body, chosen = cheapest(model), list[Edge]()
+        for edge in left:
+            fits = all(edge.field != one.field for one in chosen) and not (
+                edge.dear and any(one.dear for one in chosen)
+            )
+            if fits and _is_valid(model, _with(body, edge)):
+                body = _with(body, edge)
+                chosen.append(edge)
+        left = [one for one in left if one not in chosen]
+        if not chosen:
+            return
+        yield CombinedProbe(f"{kind}-{number}", "", body, tuple(chosen))
+        number += 1
+
+
+def _label(value: Any) -> str:
+    return "absent" if value is ABSENT else str(value)[:30]
+
+
+def _with(body: JsonObject, edge: Edge) -> JsonObject:
+    rest = {name: value for name, value in body.items() if name != edge.field}
+    return rest if edge.value is ABSENT else {**rest, edge.field: edge.value}
+
+
+def _size(body: JsonObject) -> float:
+    amount = amount_of(body)
+    return amount.units * amount.area
+
+
+def _is_valid(model: Model, body: JsonObject) -> bool:
+    expectation = packaged_oracle().expectation(model.operation_id, body)
+    return expectation.expected is Expected.ACCEPT

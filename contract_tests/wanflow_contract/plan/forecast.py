@@ -1,0 +1,71 @@
+"""What a full run would cost, and what this one will leave out, before the first request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, field, frozen
+
+from wanflow_contract.plan.order import left_out
+from wanflow_contract.plan.prices import documented_prices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wanflow_contract.plan.order import Step
+
+_MOST_NAMED = 6
+
+
+@frozen
+class Forecast:
+    """The cost of a run by the documented prices.
+
+    `free` is the number of tests that cost a correct server nothing, `paying` that of the others;
+    `planned` of these are within the limit. `left_out` is the number of others by test function.
+    """
+
+    limit: float
+    free: int
+    paying: int
+    tasks: int
+    credits: float
+    planned: int
+    planned_credits: float
+    left_out: dict[str, int] = field(factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON data."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """Return what is printed before a run."""
+        full = f"a full run would submit some {self.tasks} tasks for {self.credits:,.0f} credits"
+        within = f"of {self.paying} others, about {self.planned} are within the limit"
+        found = [
+            f"contract: {full}, by the documents' prices; this one may spend {self.limit:g}",
+            f"contract: {self.free} tests cost a correct server nothing; {within}",
+        ]
+        if self.left_out:
+            most = sorted(self.left_out.items(), key=lambda one: -one[1])
+            named = ", ".join(f"{name} ({number})" for name, number in most[:_MOST_NAMED])
+            more = len(most) - _MOST_NAMED
+            rest = f", and tests of {more} other functions" if more > 0 else ""
+            found.append(f"contract: by these prices it leaves out {named}{rest}")
+        return found
+
+
+def forecast_of(steps: Sequence[Step], limit: float) -> Forecast:
+    """Return the forecast of a run that sends tests in this order."""
+    planned, rest = left_out(steps, limit, limit // documented_prices()[0])
+    paying = [step for step in steps if step.tasks]
+    return Forecast(
+        limit=limit,
+        free=len(steps) - len(paying),
+        paying=len(paying),
+        tasks=sum(step.tasks for step in paying),
+        credits=sum(step.credits for step in paying),
+        planned=sum(1 for step in planned if step.tasks),
+        planned_credits=sum(step.credits for step in planned if step.tasks),
+        left_out=dict(rest),
+    )
