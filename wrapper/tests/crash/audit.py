@@ -1,4 +1,4 @@
-"""What must hold when all is done: one end, one charge and whole files for each job."""
+"""The final check: each job has one end, one charge and complete files."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tests.crash.worker import key_of, prompt_of
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
-    from tests.crash.worker import Orders
+    from tests.crash.worker import WorkerTask
     from wanflow.mock import MockServer
 
 
-def audit(mock: MockServer, orders: Orders) -> int:
-    """Hold the ledger against the server's books and the disk; return how many are uncertain."""
-    account = mock.accounts.for_key(orders.api_key)
+def audit(mock: MockServer, worker_task: WorkerTask) -> int:
+    """Compare the ledger with the server's tasks and the disk; return how many are uncertain."""
+    account = mock.accounts.for_key(worker_task.api_key)
     tasks = [task for task in mock.gateway.tasks if task.account is account]
     charges = Counter(task.prompt for task in tasks)
     prompts = {task.id: task.prompt for task in tasks}
     links = {task.id: task.urls(mock.url)[0] for task in tasks}
-    with Ledger(orders.ledger) as ledger:
+    with Ledger(worker_task.ledger) as ledger:
         jobs = {job.key: job for job in ledger.jobs()}
-        assert len(jobs) == len(ledger.jobs()) == orders.jobs
+        assert len(jobs) == len(ledger.jobs()) == worker_task.jobs
     uncertain = 0
-    for number in range(orders.jobs):
+    for number in range(worker_task.jobs):
         job = jobs[key_of(number)]
         if job.uncertain:
             uncertain += 1
             assert charges[prompt_of(number)] <= 1
-            assert not orders.honoured, f"{job} is uncertain, and the server honours keys"
+            assert not worker_task.honoured, f"{job} is uncertain, and the server honours keys"
             continue
         assert job.state is JobState.SAVED, job
         assert charges[prompt_of(number)] == 1, f"{job} was charged more than once, or never"
@@ -45,7 +45,9 @@ def audit(mock: MockServer, orders: Orders) -> int:
         assert content == httpx.get(links[job.task_id], trust_env=False).content
     saved = {file.path.name for job in jobs.values() for file in job.files}
     found = (
-        {path.name for path in Path(orders.out).iterdir()} if Path(orders.out).exists() else set()
+        {path.name for path in Path(worker_task.out).iterdir()}
+        if Path(worker_task.out).exists()
+        else set()
     )
-    assert found == saved, f"something else was left in the folder: {found ^ saved}"
+    assert found == saved, f"other files were left in the directory: {found ^ saved}"
     return uncertain

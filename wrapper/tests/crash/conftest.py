@@ -1,4 +1,4 @@
-"""A mock with books to hold the ledger against, and how often a test is to kill."""
+"""A mock to compare the ledger with, and how often a test kills."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.crash.worker import Orders
+from tests.crash.worker import WorkerTask
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 
@@ -22,13 +22,13 @@ _KINDS = 2
 
 @pytest.fixture(scope="session")
 def rounds() -> int:
-    """How often to kill at random on each kind of server: a few times, or as `make crash` says."""
+    """The number of random kills per kind of server: a few, or as set by `make crash`."""
     return int(os.environ.get(ROUNDS_VARIABLE, _FEW)) // _KINDS
 
 
 @pytest.fixture(scope="session")
-def picture() -> str:
-    """A model that makes a picture of words alone."""
+def image_model() -> str:
+    """A model that makes an image from text."""
     models = packaged_catalog().models.values()
     return next(
         one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
@@ -37,7 +37,7 @@ def picture() -> str:
 
 @pytest.fixture
 def honoured(request: pytest.FixtureRequest) -> bool:
-    """Whether the server honours idempotency keys; not unless a test says so."""
+    """Whether the server honours idempotency keys; False unless a test sets it."""
     return bool(getattr(request, "param", False))
 
 
@@ -48,9 +48,9 @@ def server(honoured: bool) -> Iterator[MockServer]:
 
 
 @pytest.fixture
-def orders(
-    server: MockServer, api_key: str, picture: str, honoured: bool, tmp_path: Path
-) -> Orders:
-    """Orders for no jobs yet, in a ledger and a folder of the test's own."""
+def worker_task(
+    server: MockServer, api_key: str, image_model: str, honoured: bool, tmp_path: Path
+) -> WorkerTask:
+    """A worker task without jobs, with its own ledger and directory."""
     ledger, out = str(tmp_path / "ledger.db"), str(tmp_path / "out")
-    return Orders(server.base_url, api_key, ledger, out, picture, 0, honoured=honoured)
+    return WorkerTask(server.base_url, api_key, ledger, out, image_model, 0, honoured=honoured)

@@ -1,4 +1,4 @@
-"""Where disaster strikes: at the nth passing of a named point between two steps."""
+"""Failpoints: a process is killed, or its disk filled, at the nth pass of a named point."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ STEPS = (
     "record_target_dir",
     "record_files",
 )
-"""What the recorder is told, and what it writes for each."""
-EXCHANGES = ("submit", "look", "fetch")
+"""The methods of the recorder."""
+EXCHANGES = ("submit", "poll", "download")
 POINTS = (
     *(f"{side} {name}" for name in (*STEPS, *EXCHANGES) for side in ("before", "after")),
-    "within fetch",
+    "within download",
 )
 
 
 def kill() -> None:
-    """End this process by the signal that nobody can catch."""
+    """Kill this process by SIGKILL."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def fill(folder: Path) -> None:
-    """Fill the disk that a folder is on, to the last byte."""
+    """Fill the disk of a directory to the last byte."""
     for size in (4096, 1):
         with (folder / f"filler-{size}").open("wb", buffering=0) as file:
             try:
@@ -47,13 +47,13 @@ def fill(folder: Path) -> None:
                 continue
 
 
-class Tripwire:
-    """Lets disaster strike when a point is passed for the nth time."""
+class Failpoint:
+    """Calls an action when a point is passed for the nth time."""
 
-    def __init__(self, point: str, nth: int, strike: Callable[[], None] = kill) -> None:
+    def __init__(self, point: str, nth: int, action: Callable[[], None] = kill) -> None:
         self._point = point
         self._left = nth
-        self._strike = strike
+        self._action = action
         self._lock = Lock()
 
     def at(self, point: str) -> None:
@@ -61,48 +61,48 @@ class Tripwire:
         with self._lock:
             self._left -= point == self._point
             if point == self._point and self._left == 0:
-                self._strike()
+                self._action()
 
     def around(self, name: str, act: Callable[[], Any]) -> Any:
-        """Do something between its two points."""
+        """Call a function between its two points."""
         self.at(f"before {name}")
         outcome = act()
         self.at(f"after {name}")
         return outcome
 
 
-def _wired(name: str) -> Callable[..., Any]:
-    def step(self: WiredLedger, *args: Any, **more: Any) -> Any:
-        told = getattr(super(WiredLedger, self), name)
-        return self.wire.around(name, lambda: told(*args, **more))
+def _with_failpoint(name: str) -> Callable[..., Any]:
+    def step(self: FailpointLedger, *args: Any, **more: Any) -> Any:
+        method = getattr(super(FailpointLedger, self), name)
+        return self.failpoint.around(name, lambda: method(*args, **more))
 
     return step
 
 
-class WiredLedger(Ledger):
-    """A ledger with the wire around each of its steps."""
+class FailpointLedger(Ledger):
+    """A ledger with a failpoint before and after each of its methods."""
 
-    wire: Tripwire
+    failpoint: Failpoint
 
 
 for _name in STEPS:
-    setattr(WiredLedger, _name, _wired(_name))
+    setattr(FailpointLedger, _name, _with_failpoint(_name))
 
 
-class WiredTransport(httpx.BaseTransport):
-    """The network, with the wire around each exchange and within each file."""
+class FailpointTransport(httpx.BaseTransport):
+    """A transport with a failpoint around each exchange and within each file."""
 
-    def __init__(self, wire: Tripwire) -> None:
-        self._wire = wire
+    def __init__(self, failpoint: Failpoint) -> None:
+        self._failpoint = failpoint
         self._real = httpx.HTTPTransport(trust_env=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send, and hand the answer on."""
-        asks = "authorization" in request.headers
-        kind = "submit" if request.method == "POST" else "look" if asks else "fetch"
-        response = self._wire.around(kind, lambda: self._real.handle_request(request))
-        if kind == "fetch":
-            response.stream = _Wired(response.stream, self._wire)
+        """Send a request, and return the response."""
+        has_key = "authorization" in request.headers
+        kind = "submit" if request.method == "POST" else "poll" if has_key else "download"
+        response = self._failpoint.around(kind, lambda: self._real.handle_request(request))
+        if kind == "download":
+            response.stream = _FailpointStream(response.stream, self._failpoint)
         return response
 
     def close(self) -> None:
@@ -110,15 +110,15 @@ class WiredTransport(httpx.BaseTransport):
         self._real.close()
 
 
-class _Wired(httpx.SyncByteStream):
-    def __init__(self, stream: Any, wire: Tripwire) -> None:
+class _FailpointStream(httpx.SyncByteStream):
+    def __init__(self, stream: Any, failpoint: Failpoint) -> None:
         self._stream = stream
-        self._wire = wire
+        self._failpoint = failpoint
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._stream:
             yield chunk[: len(chunk) // 2]
-            self._wire.at("within fetch")
+            self._failpoint.at("within download")
             yield chunk[len(chunk) // 2 :]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The process that is killed: it resumes what is left, and does the jobs that are missing."""
+"""The process that is killed: it resumes unfinished jobs, and runs the missing ones."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import Any
 
 from attrs import asdict, frozen
 
-from tests.crash.failpoints import Tripwire, WiredLedger, WiredTransport, fill, kill
+from tests.crash.failpoints import Failpoint, FailpointLedger, FailpointTransport, fill, kill
 from wanflow import Client, errors
 from wanflow.ledger import JobState
 
 
 @frozen
-class Orders:
-    """What a worker is to do: jobs 0 to `jobs`, in a ledger, and the point where disaster strikes.
+class WorkerTask:
+    """The task of a worker: jobs 0 to `jobs` in a ledger, and a failpoint.
 
-    `fill` is the folder whose disk is full from there on; without it, the process is killed.
-    `honoured` says that the server honours keys; `jump` is how many seconds the clock may be off
-    by at each reading.
+    `fill` is the directory whose disk is filled there; without it, the process is killed.
+    `honoured` says that the server honours keys; `jump` is the maximum error of the clock in
+    seconds.
     """
 
     base_url: str
@@ -38,7 +38,7 @@ class Orders:
     fill: str = ""
     honoured: bool = False
     jump: float = 0.0
-    at_once: int = 1
+    max_concurrency: int = 1
 
     def words(self) -> list[str]:
         """Return the command line."""
@@ -52,38 +52,41 @@ def key_of(job: int) -> str:
 
 
 def prompt_of(job: int) -> str:
-    """Return the prompt of a job, by which the server's books know it."""
+    """Return the prompt of a job, which identifies it at the server."""
     return f"job {job:06d}"
 
 
-def work(orders: Orders) -> list[str]:
-    """Do what is ordered, and return what went wrong."""
-    strike = partial(fill, Path(orders.fill)) if orders.fill else kill
-    wire = Tripwire(orders.point, orders.nth, strike)
-    with WiredLedger(orders.ledger) as ledger:
-        ledger.wire = wire
+def work(worker_task: WorkerTask) -> list[str]:
+    """Run the jobs, and return the errors."""
+    action = partial(fill, Path(worker_task.fill)) if worker_task.fill else kill
+    failpoint = Failpoint(worker_task.point, worker_task.nth, action)
+    with FailpointLedger(worker_task.ledger) as ledger:
+        ledger.failpoint = failpoint
         with Client(
-            orders.api_key, orders.base_url, transport=WiredTransport(wire), ledger=ledger
+            worker_task.api_key,
+            worker_task.base_url,
+            transport=FailpointTransport(failpoint),
+            ledger=ledger,
         ) as client:
-            endings = client.resume_all(orders.out, resubmit_uncertain=orders.honoured)
-            troubles = [str(ending.error) for ending in endings if ending.error is not None]
-            with ThreadPoolExecutor(orders.at_once) as pool:
-                missing = [job for job in range(orders.jobs) if _is_missing(ledger, job)]
-                done = pool.map(lambda job: _run(client, orders, job), missing)
-                return troubles + [trouble for trouble in done if trouble]
+            endings = client.resume_all(worker_task.out, resubmit_uncertain=worker_task.honoured)
+            errors_found = [str(ending.error) for ending in endings if ending.error is not None]
+            with ThreadPoolExecutor(worker_task.max_concurrency) as pool:
+                missing = [job for job in range(worker_task.jobs) if _is_missing(ledger, job)]
+                done = pool.map(lambda job: _run(client, worker_task, job), missing)
+                return errors_found + [message for message in done if message]
 
 
-def _is_missing(ledger: WiredLedger, job: int) -> bool:
+def _is_missing(ledger: FailpointLedger, job: int) -> bool:
     found = ledger.find(key_of(job))
     return found is None or found.state is JobState.REJECTED
 
 
-def _run(client: Client, orders: Orders, job: int) -> str | None:
+def _run(client: Client, worker_task: WorkerTask, job: int) -> str | None:
     try:
         client.run(
-            model=orders.model,
+            model=worker_task.model,
             prompt=prompt_of(job),
-            output_dir=Path(orders.out),
+            output_dir=Path(worker_task.out),
             idempotency_key=key_of(job),
         )
     except errors.WanflowError as error:
@@ -91,19 +94,19 @@ def _run(client: Client, orders: Orders, job: int) -> str | None:
     return None
 
 
-def _make_jumpy(most: float) -> None:
-    """Have the wall clock leap to and fro; the one that only goes forward stays as it is."""
+def _make_clock_jump(most: float) -> None:
+    """Make the wall clock jump; the monotonic clock is unchanged."""
     real, chance = time.time, random.Random(7)
     time.time = lambda: real() + chance.uniform(-most, most)
 
 
 def main(words: list[str]) -> None:
-    """Do what the one word says."""
-    orders: Any = Orders(**json.loads(words[0]))
-    if orders.jump:
-        _make_jumpy(orders.jump)
-    for trouble in work(orders):
-        print(trouble)  # noqa: T201
+    """Run the worker task in the argument, and print its errors."""
+    worker_task: Any = WorkerTask(**json.loads(words[0]))
+    if worker_task.jump:
+        _make_clock_jump(worker_task.jump)
+    for message in work(worker_task):
+        print(message)  # noqa: T201
 
 
 if __name__ == "__main__":

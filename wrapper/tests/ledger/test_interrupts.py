@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wanflow.ledger
-from tests.crash.withs import Withs
+from tests.crash.block_ends import BlockEnds
 from wanflow._core.effects import Outcome
 from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
@@ -51,13 +51,13 @@ class Interrupting:
 
     def __init__(self, nth: int) -> None:
         self._left, self.raised = nth, False
-        self._withs = Withs()
+        self._block_ends = BlockEnds()
 
     def __call__(self, frame: Any, event: str, _: object) -> Any:
         name = frame.f_code.co_filename
         if Path(name).parent != HERE or "__exit__" in frame.f_code.co_name:
             return None
-        if event == "line" and not self.raised and not self._withs.end_at(frame):
+        if event == "line" and not self.raised and not self._block_ends.ends_at(frame):
             self._left -= 1
             if self._left < 0:
                 self.raised = True

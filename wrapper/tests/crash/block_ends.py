@@ -1,4 +1,4 @@
-"""The lines at which a `with` or a `try` ends: a tracer can interrupt there, and nothing else."""
+"""The lines where a `with` or a `try` ends: a tracer can interrupt there, a signal can't."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @cache
 def _with_lines(name: str) -> frozenset[int]:
-    """The lines of a module where a `with` begins."""
+    """Return the lines of a module where a `with` begins."""
     tree = ast.parse(Path(name).read_text())
     return frozenset(
         line
@@ -26,7 +26,7 @@ def _with_lines(name: str) -> frozenset[int]:
 
 @cache
 def _finally_lines(name: str) -> frozenset[int]:
-    """The lines of a module where what follows a `finally` begins."""
+    """Return the first lines of the `finally` blocks of a module."""
     tree = ast.parse(Path(name).read_text())
     return frozenset(
         node.finalbody[0].lineno
@@ -35,17 +35,17 @@ def _finally_lines(name: str) -> frozenset[int]:
     )
 
 
-class Withs:
-    """Tells whether Python comes to the end of a `with` or to a `finally`.
+class BlockEnds:
+    """Detects the end of a `with` and the start of a `finally`.
 
-    No signal is handled between a block and what ends it, such as the release of a lock.
+    No signal is handled between a block and its end, such as the release of a lock.
     """
 
     def __init__(self) -> None:
         self._seen: set[tuple[int, int]] = set()
 
-    def end_at(self, frame: FrameType) -> bool:
-        """Take note of a line that is run → whether a `with` may end or a `finally` begin there."""
+    def ends_at(self, frame: FrameType) -> bool:
+        """Record an executed line; return whether a `with` may end or a `finally` begin there."""
         name, line = frame.f_code.co_filename, frame.f_lineno
         place = id(frame), line
         again = place in self._seen
