@@ -43,7 +43,7 @@ PATHS = {one.operation_id: one.path for one in packaged_catalog().operations}
 
 @contextmanager
 def server(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]:
-    """Serve the mock → its URL, and how to read its books."""
+    """Serve the mock; yield its URL and a function that reads its counts."""
     words = [sys.executable, "-m", "benchmarks.batch_server", str(seconds)]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
@@ -51,14 +51,14 @@ def server(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]
         assert process.stdout is not None
         stdin, stdout = process.stdin, process.stdout
 
-        def books() -> dict[str, int]:
+        def counts() -> dict[str, int]:
             stdin.write("\n")
             stdin.flush()
             found: dict[str, int] = json.loads(stdout.readline())
             return found
 
         try:
-            yield stdout.readline().strip(), books
+            yield stdout.readline().strip(), counts
         finally:
             stdin.close()
 
@@ -134,21 +134,21 @@ def main(count: int) -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with server(TASK_SECONDS) as (url, read_books):
+        with server(TASK_SECONDS) as (url, read_counts):
             report, taken = asyncio.run(do_batch(url, count, folder))
-            books = read_books()
+            counts = read_counts()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         files = [file for one in report.results for file in one.files]
         right = sum(sha256(f.path.read_bytes()).hexdigest() == f.sha256 for f in files)
         size = (folder / "ledger.db").stat().st_size / count
     assert report.complete, report.counts
     with server(TASK_SECONDS) as (url, _):
-        posted, bare = asyncio.run(bound(url, count, max(books["polls"], count)))
+        posted, bare = asyncio.run(bound(url, count, max(counts["polls"], count)))
     # Nobody is done before the last task is, nor before all exchanges are. One who waits for the
     # tasks only when all are sent, and polls only when all have ended, takes the sum.
     whole, in_turn = max(posted + TASK_SECONDS, bare), bare + TASK_SECONDS
-    print(f"jobs {count}, files right {right}, charged {books['tasks']}")
-    print(f"polls a job {books['polls'] / count:.2f}")
+    print(f"jobs {count}, files right {right}, charged {counts['tasks']}")
+    print(f"polls a job {counts['polls'] / count:.2f}")
     print(f"batch {taken:.1f} s; exchanges {bare:.1f} s, {posted:.1f} of them submissions")
     print(f"bound {whole:.1f} s, batch / bound {taken / whole:.2f}")
     print(f"one after another {in_turn:.1f} s, batch / that {taken / in_turn:.2f}")

@@ -1,6 +1,6 @@
-"""The mock in a process of its own, with the smallest files: a benchmark is not of its drawing.
+"""The mock in its own process, with the smallest files, so that making them isn't measured.
 
-It prints its base URL; for each line that it then reads it prints its books.
+It prints its base URL; for each line of input it prints its counts.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def main(seconds: float) -> None:
         print(mock.base_url, flush=True)
         for _ in sys.stdin:
             tasks = list(mock.gateway.tasks)
-            books = {"tasks": len(tasks), "polls": sum(task.polls for task in tasks)}
-            print(json.dumps(books), flush=True)
+            counts = {"tasks": len(tasks), "polls": sum(task.polls for task in tasks)}
+            print(json.dumps(counts), flush=True)
 
 
 if __name__ == "__main__":

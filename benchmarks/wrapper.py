@@ -30,7 +30,7 @@ NEVER = 10**9
 @contextmanager
 def server(ended_at: int) -> Iterator[str]:
     """Serve tasks that end at their poll number `ended_at` → the URL."""
-    command = [sys.executable, "-m", "benchmarks.query_server", str(ended_at)]
+    command = [sys.executable, "-m", "benchmarks.status_server", str(ended_at)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -49,7 +49,7 @@ QUERY_IGNORED = Check(
 
 @pytest.mark.fast
 @pytest.mark.costs(0)
-def test_an_unknown_task_is_not_told_without_a_key(target) -> None:
+def test_an_unknown_task_is_not_revealed_without_a_key(target) -> None:
     """The key is checked before the task: without one, nobody learns which tasks exist."""
     for headers in ({}, {"Authorization": "Bearer"}):
         exchange = target.exchange("GET", target.task_path(UNKNOWN_ID), headers)
@@ -92,8 +92,8 @@ def test_an_error_about_several_parameters_names_one_of_them(target, name) -> No
 
 
 @pytest.mark.fast
-def test_an_error_tells_nothing_of_another_accounts_task(target) -> None:
-    """Whoever may not read a task doesn't learn its prompt, its results or its end."""
+def test_an_error_reveals_nothing_of_another_accounts_task(target) -> None:
+    """An account that may not read a task doesn't learn its prompt, its results or its end."""
     if "two" not in target.keys:
         pytest.skip("a second account is needed: --api-key2")
     secret = f"a cat named {uuid4().hex}"

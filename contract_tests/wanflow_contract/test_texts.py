@@ -25,7 +25,7 @@ OPEN_TEXT = Check(
 )
 
 TEXTS = {
-    "look-alikes of other scripts": "\u0430 \u0441\u0430t \u03bf\u03b7 \u0430 mat",
+    "similar letters of other scripts": "\u0430 \u0441\u0430t \u03bf\u03b7 \u0430 mat",
     "zero-width characters": "a\u200b cat\u2060 on\ufeff a\u200c mat",
     "a family of joined emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467 at home",
     "a flag and a skin tone": "\U0001f1ef\U0001f1f5 \U0001f44d\U0001f3fd \u2764\ufe0f",
@@ -112,7 +112,7 @@ def similar_texts(text: str) -> Iterator[tuple[str, str]]:
     )
     yield "in-arabic-digits", text.translate(arabic)
     alike = str.maketrans("pxeaocis", "\u0440\u0445\u0435\u0430\u043e\u0441\u0456\u0455")
-    yield "in-look-alikes", text.translate(alike)
+    yield "in-similar-letters", text.translate(alike)
     yield "with-a-zero-width-space", f"{text[:1]}\u200b{text[1:]}"
     yield "with-a-byte-order-mark", f"\ufeff{text}"
     yield "with-a-mark", f"{text}\u0301"
@@ -140,7 +140,7 @@ CHOICES = [
 @pytest.mark.costs(0)
 @pytest.mark.parametrize(("name", "field", "value"), CHOICES)
 def test_a_choice_is_compared_exactly(target, name, field, value) -> None:
-    """A text that only looks like one of the choices is rejected."""
+    """A text that only resembles one of the choices is rejected."""
     _compare_exactly(target, target.models[name], field, value)
 
 
@@ -148,7 +148,7 @@ def test_a_choice_is_compared_exactly(target, name, field, value) -> None:
 @pytest.mark.costs(0)
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_a_model_is_compared_exactly(target, name) -> None:
-    """A text that only looks like a model's name is no model."""
+    """A text that only resembles a model's name is no model."""
     _compare_exactly(target, target.models[name], "model", name)
 
 

@@ -82,7 +82,7 @@ _header(
 )
 _header(
     "status-public",
-    "Caches may show a task to whoever asks for it next.",
+    "Caches may return a task to another account.",
     queries,
     "poll",
     "cache-control",
@@ -218,7 +218,7 @@ _error(
 )
 _error(
     "billing-link-lost",
-    "An account without credits isn't told where to get some.",
+    "The error for an account without credits doesn't say where to get some.",
     "no-credits",
     lambda _call, error, _state: error.update(fallback_suggestion="pay"),
     queries,
@@ -283,7 +283,7 @@ def replay_before_key(call: MutableRequest, state: State) -> MutableResponse | N
     return None
 
 
-@before("http", "HEAD tells whether a task exists, to anyone.", _any, "head")
+@before("http", "HEAD shows anyone whether a task exists.", _any, "head")
 def head_needs_no_key(call: MutableRequest, _state: State) -> MutableResponse | None:
     known = call.method == "HEAD" and call.path.startswith("/v1/tasks/")
     return MutableResponse(200, list(_JSON), b"") if known else None

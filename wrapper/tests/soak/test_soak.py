@@ -1,4 +1,4 @@
-"""Thousands of tasks, faults in every exchange, half cancelled: the books agree in the end."""
+"""Thousands of tasks with faults in all exchanges, half cancelled: server and ledger agree."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SECONDS = float(os.environ.get("WANFLOW_SOAK_SECONDS") or 10)
 SEED = int(os.environ.get("WANFLOW_SOAK_SEED") or 1)
-_STRUCK = 0.1
-"""The part of all exchanges in which something goes wrong."""
+_FAULT_RATE = 0.1
+"""The part of all exchanges that have a fault."""
 _VALUES = {
     "latency": ["0.2"],
     "jitter": ["0.2"],
@@ -37,20 +37,20 @@ FAULTS = [
 ]
 
 
-def test_books_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
-    """Nothing is paid twice, lost, doubted without reason, owned by the living or left open."""
+def test_server_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
+    """No task is charged twice, lost, uncertain without reason, or still owned; nothing is open."""
     models = packaged_catalog().models.values()
     model = next(
         one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
     )
-    book = str(tmp_path / "ledger.db")
+    ledger_path = str(tmp_path / "ledger.db")
     with MockServer(polls=1, seed=SEED, idempotency=False) as mock:
         mock.gateway.tasks.max_tasks = 10_000_000  # five minutes make more than the mock keeps
         for fault in FAULTS:
-            mock.faults.add(fault, probability=_STRUCK / len(FAULTS))
-        order = {"base_url": mock.base_url, "api_key": mock.api_key, "ledger": book}
+            mock.faults.add(fault, probability=_FAULT_RATE / len(FAULTS))
+        options = {"base_url": mock.base_url, "api_key": mock.api_key, "ledger": ledger_path}
         words = [sys.executable, "-W", "ignore", "-m", "tests.soak.worker"]
-        words.append(json.dumps({**order, "model": model, "seconds": SECONDS, "seed": SEED}))
+        words.append(json.dumps({**options, "model": model, "seconds": SECONDS, "seed": SEED}))
         done = subprocess.run(
             words, capture_output=True, text=True, timeout=SECONDS + 200, check=False
         )
@@ -60,18 +60,18 @@ def test_books_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
     print(len(tasks), "tasks;", found["ends"])  # noqa: T201
     assert found["left"] == []
     assert not [prompt for prompt, count in Counter(p for p, _ in tasks).items() if count > 1]
-    _hold(book, dict(tasks))
+    _compare(ledger_path, dict(tasks))
     for end in ("done", "cancelled", "SubmitUncertain", "forks"):
         assert found["ends"].get(end), f"none was {end}"
 
 
-def _hold(book: str, charged: dict[str, str]) -> None:
-    """Hold the ledger against the server's books, job by job."""
-    with Ledger(book) as ledger:
+def _compare(ledger_path: str, charged: dict[str, str]) -> None:
+    """Compare the ledger with the server's tasks, job by job."""
+    with Ledger(ledger_path) as ledger:
         jobs = {job.key: job for job in ledger.jobs()}
         assert not [job for job in jobs.values() if ledger.is_owned(job)]
     recorded = {prompt for prompt in charged if not prompt.startswith(_unrecorded())}
-    assert not recorded - jobs.keys(), "something was charged that the ledger knows nothing of"
+    assert not recorded - jobs.keys(), "a task was charged that the ledger doesn't have"
     for key, job in jobs.items():
         task_id = charged.get(key or "")
         if job.task_id is not None:
@@ -82,5 +82,5 @@ def _hold(book: str, charged: dict[str, str]) -> None:
 
 
 def _unrecorded() -> tuple[str, ...]:
-    """The names of submissions by the client without a ledger."""
+    """Return the name prefixes of submissions by the client without a ledger."""
     return tuple(f"soak-{SEED}-{name}" for name in ("first", "shared", "inherited"))

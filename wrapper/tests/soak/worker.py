@@ -1,4 +1,4 @@
-"""The process that is soaked: threads, event loops and forks submit, wait and are cancelled."""
+"""The process of a soak: threads, event loops and forks submit, wait and are cancelled."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _THREADS = 3
-_AT_ONCE = 12
+_CONCURRENCY = 12
 _LONGEST_CHILD = 30.0
 _OPTIONS: dict[str, Any] = {"timeout": 1.0, "retry_timeout": 2.0, "max_connections": 8}
 
 
 @define
 class Soak:
-    """What is ordered, and how calls have ended."""
+    """The options of a soak, and how its calls ended."""
 
     base_url: str
     api_key: str
@@ -45,16 +45,16 @@ class Soak:
     _begun: float = field(factory=time.monotonic, init=False)
 
     @property
-    def goes_on(self) -> bool:
+    def has_time_left(self) -> bool:
         """Whether there is time left."""
         return time.monotonic() < self._begun + self.seconds
 
     def client(self, kind: Any, ledger: Ledger | None) -> Any:
-        """Make a client that leaps over its pauses."""
+        """Make a client with a fast clock."""
         return with_fast_clock(kind(self.api_key, self.base_url, ledger=ledger, **_OPTIONS))
 
-    def order(self, name: str) -> dict[str, Any]:
-        """Return one submission, whose prompt and key say who made it."""
+    def request(self, name: str) -> dict[str, Any]:
+        """Return a submission whose prompt and key name its origin."""
         key = f"soak-{self.seed}-{name}".ljust(16, "-")
         return {"model": self.model, "prompt": key, "idempotency_key": key}
 
@@ -67,66 +67,66 @@ def work_in_thread(soak: Soak, ledger: Ledger, name: str) -> None:
     """Submit and wait, one task after the other."""
     with soak.client(Client, ledger) as client:
         number = 0
-        while soak.goes_on:
+        while soak.has_time_left:
             number += 1
-            soak.count(_submit(client, soak.order(f"{name}-{number}")))
+            soak.count(_submit(client, soak.request(f"{name}-{number}")))
 
 
-def _submit(client: Client, order: dict[str, Any]) -> BaseException | None:
+def _submit(client: Client, request: dict[str, Any]) -> BaseException | None:
     try:
-        client.run(**order, timeout=30)
+        client.run(**request, timeout=30)
     except errors.WanflowError as error:
         return error
     return None
 
 
 def work_in_loop(soak: Soak, ledger: Ledger, backend: str) -> None:
-    """Submit and wait, many at a time, half of them cancelled."""
-    chance = random.Random(f"{soak.seed} {backend}")
+    """Submit and wait, many concurrently, half of them cancelled."""
+    random_source = random.Random(f"{soak.seed} {backend}")
 
     async def one(client: AsyncClient, name: str) -> None:
         number = 0
-        while soak.goes_on:
+        while soak.has_time_left:
             number += 1
-            patience = chance.uniform(0, 0.1) if chance.random() < 0.5 else 30.0
-            with anyio.move_on_after(patience) as scope:
+            timeout = random_source.uniform(0, 0.1) if random_source.random() < 0.5 else 30.0
+            with anyio.move_on_after(timeout) as scope:
                 try:
-                    await client.run(**soak.order(f"{name}-{number}"), timeout=30)
+                    await client.run(**soak.request(f"{name}-{number}"), timeout=30)
                 except errors.WanflowError as error:
                     soak.count(error)
                 else:
                     soak.count(None)
             soak.ends["cancelled"] += scope.cancelled_caught
 
-    async def all_of_them() -> None:
+    async def run_all() -> None:
         async with soak.client(AsyncClient, ledger) as client, anyio.create_task_group() as group:
-            for place in range(_AT_ONCE):
-                group.start_soon(one, client, f"{backend}-{place}")
+            for index in range(_CONCURRENCY):
+                group.start_soon(one, client, f"{backend}-{index}")
 
-    anyio.run(all_of_them, backend=backend)
+    anyio.run(run_all, backend=backend)
 
 
 def fork(soak: Soak, shared: Client, number: int) -> int:
-    """Fork a child that submits by a client it inherited, and by one with a ledger of its own."""
+    """Fork a child that submits with an inherited client, and with one that has its own ledger."""
     child = os.fork()
     if child:
         return child
     try:
         signal.alarm(int(_LONGEST_CHILD))
-        _submit(shared, soak.order(f"inherited-{number}"))
+        _submit(shared, soak.request(f"inherited-{number}"))
         with Ledger(soak.ledger) as ledger, soak.client(Client, ledger) as client:
-            for place in range(3):
-                _submit(client, soak.order(f"child-{number}-{place}"))
+            for index in range(3):
+                _submit(client, soak.request(f"child-{number}-{index}"))
     finally:
         os._exit(0)
 
 
 def soak_all(soak: Soak) -> list[str]:
-    """Do it all, and return what is left that shouldn't be."""
+    """Run everything, and return what is left over."""
     with Ledger(soak.ledger) as ledger, soak.client(Client, None) as shared:
-        _submit(shared, soak.order("first"))
+        _submit(shared, soak.request("first"))
         works: list[tuple[Callable[..., None], str]] = [
-            *((work_in_thread, f"thread-{place}") for place in range(_THREADS)),
+            *((work_in_thread, f"thread-{index}") for index in range(_THREADS)),
             (work_in_loop, "asyncio"),
             (work_in_loop, "trio"),
         ]
@@ -134,9 +134,9 @@ def soak_all(soak: Soak) -> list[str]:
         for thread in threads:
             thread.start()
         children = []
-        while soak.goes_on:
+        while soak.has_time_left:
             children.append(fork(soak, shared, len(children)))
-            _submit(shared, soak.order(f"shared-{len(children)}"))
+            _submit(shared, soak.request(f"shared-{len(children)}"))
             time.sleep(1)
         for child in children:
             os.waitpid(child, 0)
@@ -148,7 +148,7 @@ def soak_all(soak: Soak) -> list[str]:
 
 
 def _left() -> list[str]:
-    """Say what threads, sockets and files of ours are left, after a little time to end."""
+    """Return the threads, sockets and files that are left after a short wait."""
     until = time.monotonic() + 10
     while (left := [*_threads(), *_files()]) and time.monotonic() < until:
         gc.collect()
@@ -171,7 +171,7 @@ def _files() -> list[str]:
 
 
 def main(words: list[str]) -> None:
-    """Do what the one word says, and print what came of it."""
+    """Run the soak in the argument, and print its result."""
     soak = Soak(**json.loads(words[0]))
     left = soak_all(soak)
     print(json.dumps({"left": left, "ends": soak.ends}))  # noqa: T201

@@ -1,7 +1,7 @@
-"""A task server on asyncio streams, as thin as can be, in a process of its own: it isn't measured.
+"""A minimal task server on asyncio, in its own process, so that it isn't measured.
 
-`python -m benchmarks.query_server POLLS` prints its port, answers every task query, and ends each
-task at its poll number POLLS. It counts the connections that it has at most.
+`python -m benchmarks.status_server POLLS` prints its port, responds to every task query, and ends
+each task at its poll number POLLS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ polls: Counter[bytes] = Counter()
 
 
 class Connection(asyncio.Protocol):
-    """Answers each GET, and each POST without a body, immediately."""
+    """Responds to each GET, and each POST without a body, immediately."""
 
     def __init__(self, ended_at: int) -> None:
         self._ended_at = ended_at
@@ -29,9 +29,9 @@ class Connection(asyncio.Protocol):
         while b"\r\n\r\n" in self._left:
             head, _, self._left = self._left.partition(b"\r\n\r\n")
             task_id = head.split(b" ", 2)[1].rpartition(b"/")[2]
-            self._transport.write(self._answer(task_id))  # type: ignore[attr-defined]
+            self._transport.write(self._response(task_id))  # type: ignore[attr-defined]
 
-    def _answer(self, task_id: bytes) -> bytes:
+    def _response(self, task_id: bytes) -> bytes:
         polls[task_id] += 1
         done = polls[task_id] >= self._ended_at
         body = json.dumps(

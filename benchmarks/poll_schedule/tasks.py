@@ -1,6 +1,6 @@
-"""Tasks as they come: how long they take, what was estimated, and what progress they show.
+"""Simulated tasks: their durations, estimates and progress.
 
-64 models: every way of taking time, with every way of estimating it, with every way of progressing.
+64 models: every distribution of durations, kind of estimate and kind of progress.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class SimulatedTask:
 
 
 def constant(chance: random.Random) -> tuple[float, float]:
-    """Take a minute and a half, give or take a quarter → seconds in the queue, and in all."""
+    """Return the seconds in the queue and in all: 68 to 112 s without a queue."""
     return 0.0, chance.uniform(68, 112)
 
 
@@ -67,7 +67,7 @@ def stepwise(queued: float, seconds: float) -> Progress:
 
 
 def stuck_at_0(_: float, __: float) -> Progress:
-    """Say nothing until the end."""
+    """Stay at 0 until the end."""
     return lambda _at: 0
 
 

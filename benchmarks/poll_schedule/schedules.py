@@ -13,7 +13,7 @@ from wanflow._core.poll_schedule import PollSchedule
 from wanflow._core.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from benchmarks.pacing.tasks import SimulatedTask
+    from benchmarks.poll_schedule.tasks import SimulatedTask
 
 Intervals = Callable[[Random], Iterator[float]]
 
@@ -49,7 +49,7 @@ PEERS: dict[str, Intervals] = {
     "1→8 s, doubling": growing(1, 2, 0, 8),
     "0.5→5 s, by half": growing(0.5, 1.5, 0, 5),
 }
-YARDSTICK = "1→5 s"
+REFERENCE = "1→5 s"
 
 
 @frozen
@@ -61,7 +61,7 @@ class Score:
 
 
 def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0) -> Score:
-    """Play tasks by a schedule that knows nothing of them."""
+    """Simulate tasks with a schedule that uses no information about them."""
     random = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:
@@ -76,7 +76,7 @@ def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0)
 
 
 def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
-    """Play tasks by the library's own rule, from their submission on."""
+    """Simulate tasks with this library's rule, from their submission on."""
     random = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:

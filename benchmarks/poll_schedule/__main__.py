@@ -1,8 +1,8 @@
-"""Compare polling schedules on every model of tasks: `python -m benchmarks.pacing`.
+"""Compare polling schedules on every model of tasks: `python -m benchmarks.poll_schedule`.
 
 Simulated, so the same on every machine. Without arguments the means over all models, on the tasks
-that the rule was chosen on; with `--unseen` what it gives on tasks that it wasn't; with `models`
-this library's figures for each model.
+that the rule was chosen on; with `--unseen` on other tasks; with `models` this library's figures
+for each model.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import sys
 from functools import cache
 from statistics import mean
 
-from benchmarks.pacing.schedules import PEERS, YARDSTICK, Score, by_rule, by_schedule
-from benchmarks.pacing.tasks import DURATIONS, MODELS, SimulatedTask, tasks
+from benchmarks.poll_schedule.schedules import PEERS, REFERENCE, Score, by_rule, by_schedule
+from benchmarks.poll_schedule.tasks import DURATIONS, MODELS, SimulatedTask, tasks
 
 Model = tuple[str, str, str]
 Seeds = tuple[int, ...]
 
 COUNT = 60
-SEEN: Seeds = (0, 1, 2)
-"""The seeds whose tasks the table is of."""
+CHOSEN_ON: Seeds = (0, 1, 2)
+"""The seeds whose tasks the table is about."""
 UNSEEN: tuple[Seeds, ...] = tuple((seed, seed + 1, seed + 2) for seed in range(1000, 1018, 3))
-"""Seeds that no figure of the rule was chosen on."""
+"""Seeds that the rule was not chosen on."""
 
 
-def drawn(model: Model, seeds: Seeds = SEEN) -> list[SimulatedTask]:
-    """Return the tasks of a model that the figures are of."""
+def drawn(model: Model, seeds: Seeds = CHOSEN_ON) -> list[SimulatedTask]:
+    """Return the tasks of a model."""
     return [task for seed in seeds for task in tasks(model, COUNT, seed)]
 
 
@@ -37,7 +37,7 @@ def ours(seeds: Seeds) -> dict[Model, Score]:
 
 @cache
 def peers(seeds: Seeds) -> dict[str, dict[str, Score]]:
-    """Return each peer's score for each way of taking time; they use nothing else."""
+    """Return each peer's score for each distribution of durations; peers use nothing else."""
     return {
         name: {
             duration: by_schedule(schedule, drawn((duration, "absent", "smooth"), seeds))
@@ -48,11 +48,11 @@ def peers(seeds: Seeds) -> dict[str, dict[str, Score]]:
 
 
 def shares(seeds: Seeds) -> tuple[float, float]:
-    """Return our polls and our lag as shares of those of the yardstick, over all models."""
-    yard = peers(seeds)[YARDSTICK].values()
+    """Return our polls and our lag as shares of those of the reference, over all models."""
+    reference = peers(seeds)[REFERENCE].values()
     scores = ours(seeds).values()
-    polls = mean(one.polls for one in scores) / mean(one.polls for one in yard)
-    return polls, mean(one.lag for one in scores) / mean(one.lag for one in yard)
+    polls = mean(one.polls for one in scores) / mean(one.polls for one in reference)
+    return polls, mean(one.lag for one in scores) / mean(one.lag for one in reference)
 
 
 def beaten(seeds: Seeds) -> list[str]:
@@ -72,9 +72,9 @@ def show(name: str, scores: list[Score]) -> None:
 
 
 def show_shares(seeds: Seeds) -> None:
-    """Print one line for a set of seeds, and one for each model that is lost on it."""
+    """Print one line for a set of seeds, and one for each model on which a peer is better."""
     polls, lag = shares(seeds)
-    print(f"seeds {seeds}: {polls:.1%} of the polls of {YARDSTICK}, at {lag:.1%} of its lag")
+    print(f"seeds {seeds}: {polls:.1%} of the polls of {REFERENCE}, at {lag:.1%} of its lag")
     for line in beaten(seeds):
         print(f"  beaten on {line}")
 
@@ -86,13 +86,13 @@ def main() -> None:
             show_shares(seeds)
         return
     if sys.argv[1:] == ["models"]:
-        for model, score in ours(SEEN).items():
+        for model, score in ours(CHOSEN_ON).items():
             show(" / ".join(model), [score])
-    show("wanflow", list(ours(SEEN).values()))
-    for name, by_duration in peers(SEEN).items():
+    show("wanflow", list(ours(CHOSEN_ON).values()))
+    for name, by_duration in peers(CHOSEN_ON).items():
         show(name, list(by_duration.values()))
-    show("the floor", [Score(1, 0)])
-    show_shares(SEEN)
+    show("the minimum", [Score(1, 0)])
+    show_shares(CHOSEN_ON)
 
 
 if __name__ == "__main__":
