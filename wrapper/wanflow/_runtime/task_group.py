@@ -242,10 +242,11 @@ class AsyncTaskGroup:
         trace: TracebackType | None,
     ) -> bool | None:
         self._group.cancel_scope.cancel()
-        if isinstance(error, Exception | KeyboardInterrupt | SystemExit):
-            # It is raised after the block; anyio would put it into an exception group.
-            kind = error = trace = None
-        return await self._group.__aexit__(kind, error, trace)
+        if not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
+            return await self._group.__aexit__(kind, error, trace)
+        # anyio would put it into an exception group, or drop it with the cancellation.
+        await self._group.__aexit__(None, None, None)
+        return False
 
     async def perform(self, effect: GroupEffect) -> Finished | Notified | None:
         """Spawn a flow, wait for the next event, or finish."""
