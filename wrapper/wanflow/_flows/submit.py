@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from attrs import define, evolve, frozen
 
@@ -29,59 +29,58 @@ _STOP_CHECK_INTERVAL = 0.25
 
 @frozen
 class _RetryLimits:
-    """How long a submission is repeated: some seconds, and until `stopped` says so."""
+    """How long a submission is retried: some seconds from its start, and until `stopped`."""
 
+    start: float
     seconds: float
     stopped: Callable[[], bool] | None
 
-    def ends_within(self, delay: float) -> Flow[bool]:
-        """Sleep between two tries → whether it was stopped meanwhile."""
+    def sleep(self, delay: float) -> Flow[bool]:
+        """Sleep before the next attempt → False if it was stopped meanwhile."""
         if self.stopped is None:
             yield from sleep(delay)
-            return False
+            return True
         until = (yield from read_clock()).monotonic + delay
         while not self.stopped() and (remaining := until - (yield from read_clock()).monotonic) > 0:
             yield from sleep(min(remaining, _STOP_CHECK_INTERVAL))
-        return self.stopped()
+        return not self.stopped()
 
 
 @define
 class _Attempts:
-    """What came of the tries of one submission; `uncertain` is the last that may be accepted."""
+    """The failed attempts of a submission; `uncertain` is the last one that may be accepted."""
 
-    prepared: PreparedRequest
+    resubmit_uncertain: bool
     count: int = 0
     reached: bool = False
     last: errors.WanflowError | None = None
     uncertain: errors.SubmitUncertain | None = None
 
     def record(self, outcome: errors.WanflowError) -> None:
-        """Take note of a try that gave no task."""
+        """Record an attempt that gave no task."""
         self.count += 1
         self.last = outcome
         self.reached = self.reached or not isinstance(outcome, errors.ConnectionFailed)
         if isinstance(outcome, errors.SubmitUncertain):
             self.uncertain = outcome
-            self.prepared.state.uncertain = True
 
     @property
     def retryable(self) -> bool:
-        """Whether another try is safe, or asked for all the same."""
+        """Whether another attempt is safe, or was requested although it isn't."""
         match self.last:
             case errors.SubmitUncertain(task_id=task_id):
                 # A task that is known is waited for, and not paid for again.
-                return self.prepared.resubmit_uncertain and task_id is None
+                return self.resubmit_uncertain and task_id is None
             case error:
                 return submission_response.is_retryable(error)
 
-    @property
-    def error(self) -> errors.WanflowError:
-        """The error to end with: a later refusal doesn't prove that no earlier try was taken."""
+    def error(self, prepared: PreparedRequest) -> errors.WanflowError:
+        """Return the error to end with: a rejection doesn't undo an earlier uncertain attempt."""
         assert self.last is not None
         uncertain = self.uncertain
-        if uncertain is None or uncertain.task_id or not self.prepared.resubmit_uncertain:
+        if uncertain is None or uncertain.task_id or not self.resubmit_uncertain:
             return self.last
-        return attempts_exhausted(self.prepared, self.count, uncertain, self.last)
+        return attempts_exhausted(prepared, self.count, uncertain, self.last)
 
 
 def submit(
@@ -92,24 +91,34 @@ def submit(
     limiter: PollRateLimiter,
     stopped: Callable[[], bool] | None = None,
 ) -> Flow[Snapshot]:
-    """Submit, and repeat within `retry_timeout` seconds only what provably was not accepted.
+    """Submit, and retry within `retry_timeout` seconds only what provably was not accepted.
 
-    Nothing is repeated once `stopped` says so.
-
-    Where the order says so, what may have been accepted is repeated as well, with the same key.
-    Each try is written down by the `entry`. A 429 also lowers the client's rate limit of polls.
-    Whatever breaks it off has the key, and the task's id once there is one.
+    Nothing is retried once `stopped` returns True. If the request says so, uncertain attempts are
+    retried as well, with the same key. `record` records each attempt. A 429 also lowers the
+    client's rate of polls. Every exception has the key, and the task's id once there is one.
 
     Raises:
         ConnectionFailed: nothing reached the API.
         SubmitUncertain: it may have been accepted, and no proof of the contrary came.
         APIError: the API rejected it; `wanflow.errors` lists the kinds.
-        LedgerError: it can't be written down, or another process is at it (JobTaken).
+        LedgerError: it can't be recorded, or another process works on it (JobLocked).
         InvalidRequest: the key was used for another request.
     """
-    state = prepared.state
+    state, attempts = prepared.state, _Attempts(prepared.resubmit_uncertain)
     try:
-        return (yield from _submit(prepared, record, _RetryLimits(retry_timeout, stopped), limiter))
+        start = (yield from read_clock()).monotonic
+        limits = _RetryLimits(start, retry_timeout, stopped)
+        while True:
+            attempt = Attempt(prepared, record)
+            state.tracker = attempt.tracker
+            outcome: Outcome = yield attempt
+            if isinstance(outcome, Snapshot):
+                new = attempt.known is None
+                return (yield from _accepted(prepared.model, outcome)) if new else outcome
+            attempts.record(outcome)
+            state.uncertain, state.tracker = attempts.uncertain is not None, None
+            if not (yield from _wait_for_retry(attempts, outcome, limits, limiter)):
+                _raise_failure(prepared, attempts.error(prepared))
     except BaseException as error:
         state.annotate(error)
         if record is not None:
@@ -117,44 +126,37 @@ def submit(
         raise
 
 
-def _submit(
-    prepared: PreparedRequest,
-    record: SubmissionRecord | None,
-    retry_limits: _RetryLimits,
+def _accepted(model: str, snapshot: Snapshot) -> Flow[Snapshot]:
+    """Log that a task was accepted, and return it with the time."""
+    log.info("submitted %s as task %s", model, snapshot.id)
+    return evolve(snapshot, submitted=(yield from read_clock()).wall)
+
+
+def _wait_for_retry(
+    attempts: _Attempts,
+    error: errors.WanflowError,
+    limits: _RetryLimits,
     limiter: PollRateLimiter,
-) -> Flow[Snapshot]:
-    start = yield from read_clock()
-    attempts = _Attempts(prepared)
-    while True:
-        attempt = Attempt(prepared, record)
-        prepared.state.tracker = attempt.tracker
-        outcome: Outcome = yield attempt
-        prepared.state.tracker = None
-        if isinstance(outcome, Snapshot):
-            if attempt.known is not None:
-                return outcome
-            log.info("submitted %s as task %s", prepared.model, outcome.id)
-            return evolve(outcome, submitted=(yield from read_clock()).wall)
-        attempts.record(outcome)
-        if not attempts.retryable:
-            raise _log_failure(prepared, attempts.error)
-        delay = yield from _pause(outcome, attempts.count - 1)
-        now = (yield from read_clock()).monotonic
-        if isinstance(outcome, errors.RateLimited):
-            yield from slow_down(limiter, outcome.retry_after)
-        seconds = retry_policy.retry_window(retry_limits.seconds, reached=attempts.reached)
-        if not retry_policy.fits_window(delay, elapsed=now - start.monotonic, window=seconds):
-            raise _log_failure(prepared, attempts.error)
-        log.warning("%s (%s); sent again in %.1f s", _outcome_word(outcome), outcome, delay)
-        if (yield from retry_limits.ends_within(delay)):
-            raise _log_failure(prepared, attempts.error)
+) -> Flow[bool]:
+    """Wait for the next attempt after an error → False if there is none."""
+    if not attempts.retryable:
+        return False
+    delay = yield from _pause(error, attempts.count - 1)
+    elapsed = (yield from read_clock()).monotonic - limits.start
+    if isinstance(error, errors.RateLimited):
+        yield from slow_down(limiter, error.retry_after)
+    window = retry_policy.retry_window(limits.seconds, reached=attempts.reached)
+    if not retry_policy.fits_window(delay, elapsed=elapsed, window=window):
+        return False
+    log.warning("%s (%s); sent again in %.1f s", _outcome_word(error), error, delay)
+    return (yield from limits.sleep(delay))
 
 
-def _log_failure(prepared: PreparedRequest, error: errors.WanflowError) -> errors.WanflowError:
-    """Log that a submission ended without a task, and return the error for it."""
+def _raise_failure(prepared: PreparedRequest, error: errors.WanflowError) -> NoReturn:
+    """Log that a submission ended without a task, and raise the error for it."""
     details = prepared.model, _outcome_word(error), prepared.idempotency_key, error
     log.warning("submission of %s %s, with idempotency key %s: %s", *details, extra=RETURNED)
-    return error
+    raise error
 
 
 def _outcome_word(error: errors.WanflowError) -> str:
