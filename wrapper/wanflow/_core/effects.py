@@ -119,7 +119,7 @@ class Request:
     content: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     timeout: float | None = None
-    before: RunBlocking | None = None
+    before: RunBlocking | None = field(default=None, repr=False)
     tracker: SendTracker | None = field(default=None, eq=False, repr=False)
 
 

@@ -7,12 +7,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.model_lookup import unknown_parameters
-from wanflow.catalog.document import is_array, is_object
 from wanflow.catalog.violation import Violation, name_of, pointer_to
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.validator import RequestValidator
@@ -27,7 +26,15 @@ def json_violations(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Vi
         message = f"{name_of(path)} can't be written as JSON: {reason}"
         yield Violation(pointer_to(path), "type", message, repr(value))
         return
-    for part, entry in _entries(value):
+    entries: Iterable[tuple[str | int, Any]] = ()
+    match value:
+        case dict():
+            entries = cast("dict[str, Any]", value).items()
+        case list() | tuple():
+            entries = enumerate(cast("Sequence[Any]", value))
+        case _:
+            pass
+    for part, entry in entries:
         yield from json_violations(entry, (*path, part))
 
 
@@ -46,17 +53,9 @@ def _json_problem(value: Any, depth: int) -> str | None:
 
 
 def _name_problem(value: Any) -> str | None:
-    names: list[Any] = list(value) if is_object(value) else []
+    names: list[Any] = list(cast("Mapping[Any, Any]", value)) if isinstance(value, dict) else []
     invalid = [name for name in names if not (isinstance(name, str) and _encodes(name))]
     return f"it has the name {invalid[0]!r}" if invalid else None
-
-
-def _entries(value: Any) -> Iterator[tuple[str | int, Any]]:
-    if is_object(value):
-        yield from value.items()
-        return
-    listed = is_array(value) or isinstance(value, tuple)
-    yield from enumerate(cast("list[Any]", value) if listed else ())
 
 
 def _encodes(text: str) -> bool:

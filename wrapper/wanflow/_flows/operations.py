@@ -8,8 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import evolve
-
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.arguments import (
     new_idempotency_key,
@@ -18,9 +16,11 @@ from wanflow._core.arguments import (
     validate_timeout,
 )
 from wanflow._core.callbacks import no_slowdown
+from wanflow._core.local_files import with_links
 from wanflow._core.rate_limiter import PollRateLimiter
+from wanflow._core.request_check import check_request
 from wanflow._flows import poll, request_builder, run, submit
-from wanflow._flows.prepare import SubmitOptions, merge_body, prepare_request
+from wanflow._flows.prepare import PreparedRequest, SubmitOptions, merge_body
 from wanflow._flows.recording import RecordedFlows
 from wanflow._fork_safety import renew_in_children
 from wanflow._log import warn
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from wanflow._flows.download import DownloadJob, OnProgress
     from wanflow._flows.poll import OnUpdate, PollTarget
     from wanflow._flows.poll_many import OnOutcome, PollOutcome
-    from wanflow._flows.prepare import PreparedRequest, Preview
+    from wanflow._flows.prepare import Preview
     from wanflow._paths import StrPath
-    from wanflow.catalog.catalog import Catalog
+    from wanflow.catalog.catalog import Catalog, Model
     from wanflow.catalog.validator import RequestValidator
 
     LoadStorage: TypeAlias = Callable[[], Storage]
@@ -99,24 +99,42 @@ class Operations:
         model: str | None = None,
         options: SubmitOptions = _DEFAULT_OPTIONS,
     ) -> PreparedRequest:
-        """Validate a request, and return it ready to be sent."""
-        given = options.idempotency_key
+        """Check a request, and return it ready to be sent.
+
+        Raises:
+            InvalidRequest: it violates the spec, or can't be written as JSON.
+            ConfigurationError: its model is at another server.
+        """
+        given, extra = options.idempotency_key, options.extra or {}
         key = new_idempotency_key() if given is None else validate_idempotency_key(given)
-        if self._config.resubmit_uncertain:
-            options = evolve(options, resubmit_uncertain=True)
         body = merge_body(request, model, parameters)
         uploads = self._config.uploader is not None
-        prepared = prepare_request(self.validator, body, options, key, uploads=uploads)
-        self._require_server(prepared.model)
-        return prepared
+        checked = check_request(
+            self.validator, body, extra, validate=options.validate, uploads=uploads
+        )
+        self._require_server(checked.model)
+        if checked.local_files:
+            body = with_links(body, checked.local_files, str)
+        body |= extra
+        return PreparedRequest(
+            model=checked.model.name,
+            request=request_builder.build_submit(checked.model, body, key),
+            body=body,
+            idempotency_key=key,
+            local_files=checked.local_files,
+            warnings=checked.warnings,
+            deprecated=checked.deprecated,
+            validated=options.validate,
+            resubmit_uncertain=options.resubmit_uncertain or self._config.resubmit_uncertain,
+        )
 
-    def _require_server(self, model: str) -> None:
+    def _require_server(self, model: Model) -> None:
         """Reject a model of another server while the base URL is only the default."""
-        servers = self.catalog.models[model].servers
+        servers = model.servers
         if servers and not self._config.url_given and self._config.base_url not in servers:
             raise ConfigurationError(
-                f"{model} is not at {self._config.base_url}: its document names {servers[0]}; "
-                "pass base_url=… or set WANFLOW_BASE_URL, with a key for that server"
+                f"{model.name} is not at {self._config.base_url}: its document names "
+                f"{servers[0]}; pass base_url=… or set WANFLOW_BASE_URL, with a key for that server"
             )
 
     def preview(self, prepared: PreparedRequest) -> Preview:

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import Factory, field, frozen
 
-from wanflow._core.local_files import LocalFile, local_files, with_links
-from wanflow._core.model_lookup import find_model
-from wanflow._core.request_warnings import deprecated, unknown_fields, warnings_for
 from wanflow._core.submission_state import SubmissionState
-from wanflow._core.validation import validate_request
 from wanflow._flows import request_builder
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Request
-    from wanflow.catalog.validator import RequestValidator
+    from wanflow._core.local_files import LocalFile
 
 
 @frozen
@@ -85,50 +81,6 @@ def merge_body(
     given = {"model": model, **parameters}
     present = {name: value for name, value in given.items() if value is not None}
     return {**_fields(request), **present}
-
-
-def prepare_request(
-    validator: RequestValidator,
-    body: dict[str, Any],
-    options: SubmitOptions,
-    key: str,
-    *,
-    uploads: bool,
-) -> PreparedRequest:
-    """Find the model, validate the body, and build the request.
-
-    `key` is the idempotency key; `uploads` says whether a text that is no URL may be the path of
-    a file to upload.
-
-    Raises:
-        InvalidRequest: the body violates the spec, or can't be written as JSON.
-        UnknownModel: the spec has no such model.
-    """
-    model = find_model(validator.catalog, body.get("model"))
-    files = local_files(model, body, paths_only=not (options.validate and uploads))
-    if options.validate:
-        urls_only = with_links(body, files, placeholder_url) if files else body
-        validate_request(validator, model, urls_only)
-    unknown = unknown_fields(model, body)
-    if files:
-        body = with_links(body, files, str)
-    body |= options.extra or {}
-    return PreparedRequest(
-        model=model.name,
-        request=request_builder.build_submit(model, body, key),
-        body=body,
-        idempotency_key=key,
-        local_files=files,
-        warnings=(*unknown, *warnings_for(model, body)) if options.validate else (),
-        deprecated=tuple(deprecated(model, body)),
-        validated=options.validate,
-        resubmit_uncertain=options.resubmit_uncertain,
-    )
-
-
-def placeholder_url(_: object) -> str:
-    """Return a URL that stands for a file that isn't uploaded yet."""
-    return "https://files.example/uploaded"
 
 
 def _fields(request: object | None) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The one file that knows the generated modules: it builds the API's requests with them.
+"""The one file that knows the generated modules: they give a request its method, path and headers.
 
 Answers are read by `_core.snapshot` and `_core.answer` instead. The generated parsers raise on an
 unknown status, on an unknown word of an enum and on a body that isn't JSON, and a paid task must
@@ -16,8 +16,6 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from wanflow._core.effects import Request
 from wanflow.catalog.document import PROJECT_VARIABLE, project_client
 from wanflow.errors import ConfigurationError, InvalidRequest
@@ -32,25 +30,24 @@ _PACKAGE = "wanflow_client"
 IDEMPOTENCY_HEADER = "idempotency-key"
 
 
-@frozen
-class _JsonBody:
-    """A request body as the generated functions take one: something with `to_dict`."""
-
-    content: Mapping[str, Any]
+class _AnyBody:
+    """Stands for a body: the generated functions call its `to_dict`, and don't read the result."""
 
     def to_dict(self) -> dict[str, Any]:
-        return dict(self.content)
+        return {}
 
 
 def build_submit(model: Model, body: Mapping[str, Any], idempotency_key: str) -> Request:
     """Build the request that submits a body to its model's operation."""
-    kwargs = _builder(model.operation_id)(body=_JsonBody(body))
-    return _request(kwargs, {IDEMPOTENCY_HEADER: idempotency_key})
+    kwargs = _builder(model.operation_id)(body=_AnyBody())
+    headers = {**kwargs.get("headers", {}), IDEMPOTENCY_HEADER: idempotency_key}
+    return Request(kwargs["method"].upper(), kwargs["url"], _encoded(body), headers)
 
 
 def build_status(catalog: Catalog, task_id: str) -> Request:
     """Build the request that reads a task; the id is escaped into the path."""
-    return _request(_builder(catalog.status_operation.operation_id)(task_id), {})
+    kwargs = _builder(catalog.status_operation.operation_id)(task_id)
+    return Request(kwargs["method"].upper(), kwargs["url"], headers=kwargs.get("headers", {}))
 
 
 def request_as_dict(request: object) -> dict[str, Any]:
@@ -95,15 +92,6 @@ def _load(folder: Path) -> None:
         assert found.loader is not None
         sys.modules[_PACKAGE] = module = module_from_spec(found)
         found.loader.exec_module(module)
-
-
-def _request(kwargs: dict[str, Any], headers: dict[str, str]) -> Request:
-    return Request(
-        method=kwargs["method"].upper(),
-        path=kwargs["url"],
-        content=_encoded(kwargs["json"]) if "json" in kwargs else None,
-        headers={**kwargs.get("headers", {}), **headers},
-    )
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

@@ -44,8 +44,13 @@ class SyncHttpxBackend:
     ) -> Response:
         """Send a request and read the whole response, within some seconds."""
         trace = None if sending is None else sending.trace
-        arguments = common.request_kwargs(request, config, seconds, trace)
-        with deadline(seconds), self._http.stream(**arguments) as response:
+        options = common.request_options(request, config, seconds, trace)
+        # Resolving the path against the base URL would drop the base URL's own path.
+        url = config.base_url + request.path
+        with (
+            deadline(seconds),
+            self._http.stream(request.method, url, content=request.content, **options) as response,
+        ):
             received = common.response_builder(response, seconds, config.key)
             if sending is not None:
                 sending.on_response(received.partial)
@@ -116,9 +121,12 @@ class AsyncHttpxBackend:
     ) -> Response:
         """Send a request and read the whole response, within some seconds."""
         trace = None if sending is None else sending.trace_async
-        arguments = common.request_kwargs(request, config, seconds, trace)
+        options = common.request_options(request, config, seconds, trace)
+        url = config.base_url + request.path
         with anyio.fail_after(seconds):
-            async with self._response(arguments) as response:
+            async with self._response(
+                request.method, url, content=request.content, **options
+            ) as response:
                 received = common.response_builder(response, seconds, config.key)
                 if sending is not None:
                     sending.on_response(received.partial)
@@ -129,18 +137,21 @@ class AsyncHttpxBackend:
     async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink."""
         with anyio.fail_after(fetch.timeout):
-            async with self._response(common.download_kwargs(fetch, config)) as response:
+            async with self._response(**common.download_kwargs(fetch, config)) as response:
                 head = common.response_head(response.status_code, common.raw_headers(response))
                 await common.copy_to_sink(head, common.chunks_async(response), fetch)
 
     @asynccontextmanager
-    async def _response(self, arguments: dict[str, Any]) -> AsyncGenerator[httpx.Response]:
+    async def _response(
+        self, method: str, url: str, **options: Any
+    ) -> AsyncGenerator[httpx.Response]:
         """Send a request, and close its response at the end even if that is cancelled.
 
         httpcore closes it in a shield of anyio, which a cancellation by asyncio passes: the
         connection would stay occupied until the client is closed.
         """
-        response = await self._http.send(self._http.build_request(**arguments), stream=True)
+        request = self._http.build_request(method, url, **options)
+        response = await self._http.send(request, stream=True)
         try:
             yield response
         finally:

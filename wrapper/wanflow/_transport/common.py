@@ -121,18 +121,14 @@ def headers(request: Request, config: ClientConfig) -> dict[str, str]:
     return {**request.headers, **said, **config.key.header()}
 
 
-def request_kwargs(
+def request_options(
     request: Request, config: ClientConfig, seconds: float, trace: Any
 ) -> dict[str, Any]:
-    """Return httpx's arguments for a request to the API.
+    """Return what httpx sends with a request to the API, and its limits.
 
-    The path is appended: resolving it against the base URL would drop the base URL's own path.
     A GET isn't traced, since it may be sent twice.
     """
     return {
-        "method": request.method,
-        "url": config.base_url + request.path,
-        "content": request.content,
         "headers": headers(request, config),
         "timeout": timeouts(seconds, config),
         "extensions": {} if request.content is None or trace is None else {"trace": trace},

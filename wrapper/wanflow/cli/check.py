@@ -9,10 +9,10 @@ import click
 
 from wanflow._core.local_files import local_files, with_links
 from wanflow._core.model_lookup import find_model
+from wanflow._core.request_check import placeholder_url
 from wanflow._core.request_warnings import deprecated, warnings_for
 from wanflow._core.validation import raise_violations, validate_request
 from wanflow._flows.file_checks import check_files
-from wanflow._flows.prepare import placeholder_url
 from wanflow._storage import part_file
 from wanflow.catalog.validator import packaged_validator
 from wanflow.cli.options import json_option
