@@ -1,11 +1,21 @@
-"""How many functions and objects a prompt passes from `Client.submit` to the HTTP client.
+"""The functions, objects and packages that a prompt passes from `Client.submit` to the HTTP client.
 
-A function of wanflow counts once if it returns or yields the prompt, or if it is running, with the
-prompt in a local variable, in the thread that sends the request. The prompt may be inside a
-container: a dict, a list, a tuple, a suspended generator or an attrs object. Functions that only
-examine it, such as validators, return no prompt and don't count. Each class of attrs objects in
-which it was found counts as one container. `Client.submit` itself waits in another thread, and
-isn't counted.
+A function of wanflow counts once if it returns or yields the prompt, or if it is running in any
+thread, with the prompt in a local variable, when the request is sent. The prompt may be inside
+anything that is reachable: a dict, a list, a tuple, an object of a class of wanflow, a suspended
+generator, a partial or bound function, a closure. Functions that only examine it, such as
+validators, return no prompt and don't count. A comprehension is a part of its function, as it is
+for Python itself since 3.12.
+
+A container is a class of wanflow with an object that holds the prompt.
+
+A package is entered when one of its functions is called from another package, with an argument that
+holds the prompt. Two things are not counted, since the prompt isn't handed over by them. A flow is
+a generator: it gets its arguments once, from what `_flows` returned to `Client.submit`, and when a
+driver goes on with it, it is not called again. A bare text, taken out of the request, is examined
+and can't become a request. Calls of the same package in succession are one entry.
+
+The generated package is not counted: it gets no prompt, only the operation.
 """
 
 from __future__ import annotations
@@ -13,85 +23,135 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
+from inspect import CO_GENERATOR
 from pathlib import Path
-from types import GeneratorType
+from types import FunctionType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from attrs import fields, has
 
 import wanflow
 from wanflow import Client
-from wanflow.catalog.catalog import packaged_catalog
+from wanflow.catalog.catalog import Catalog, packaged_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
-    from types import CodeType, FrameType
+    from types import FrameType
 
 PROMPT = "a prompt that is nowhere else in this process"
-MAX_FUNCTIONS = 25
-MAX_CONTAINERS = 5
+MAX_FUNCTIONS = 17
+MAX_CONTAINERS = 4
+PACKAGES = ["", "_flows", "_core", "catalog", "_runtime", "_transport"]
+"""The packages in the order in which they are entered; the first is the root, `wanflow`."""
 ROOT = Path(wanflow.__file__).parent
 
 
 class Trace:
-    """The functions of wanflow that hand a prompt on, and the objects that they hand it on in."""
+    """The functions of wanflow that hand a prompt on, the objects that hold it, the packages."""
 
     def __init__(self) -> None:
-        self.functions: dict[CodeType, str] = {}
+        self.functions: dict[str, None] = {}
         self.containers: dict[str, None] = {}
+        self.packages: list[str] = []
+        self.is_sent = False
 
-    def returned(self, frame: FrameType, event: str, value: Any) -> None:
-        """Record a function that returns or yields the prompt."""
-        if event == "return" and self._carries(value):
+    def profile(self, frame: FrameType, event: str, value: Any) -> None:
+        """Record a call with the prompt, and a function that returns or yields it."""
+        if event == "call":
+            self._enter(frame)
+        elif event == "return" and _path(frame) is not None and self._holds(value):
             self._record(frame)
 
     def sent(self) -> None:
         """Record the functions that are running, with the prompt, when it is sent."""
-        frame: FrameType | None = sys._getframe()
-        while frame is not None:
-            if self._carries(list(frame.f_locals.values())):
-                self._record(frame)
-            frame = frame.f_back
+        self.is_sent = True
+        for start in sys._current_frames().values():
+            for frame in _stack(start):
+                if _path(frame) is not None and self._holds(list(frame.f_locals.values())):
+                    self._record(frame)
 
     def _record(self, frame: FrameType) -> None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT):
-            name = f"{path.relative_to(ROOT).as_posix()}:{frame.f_code.co_qualname}"
-            self.functions.setdefault(frame.f_code, name)
+        name = frame.f_code.co_qualname
+        for comprehension in ("dictcomp", "listcomp", "setcomp"):
+            name = name.removesuffix(f".<locals>.<{comprehension}>")
+        self.functions[f"{_path(frame)}:{name}"] = None
 
-    def _carries(self, value: Any, depth: int = 8) -> bool:  # noqa: PLR0911
-        match value:
-            case str():
-                return PROMPT in value
-            case bytes():
-                return PROMPT.encode() in value
-            case dict():
-                return self._any(value.values(), depth)
-            case list() | tuple():
-                return self._any(value, depth)
-            case GeneratorType():
-                frame = value.gi_frame
-                return frame is not None and self._any(frame.f_locals.values(), depth)
-            case _ if has(type(value)):
-                names = [one.name for one in fields(type(value))]
-                carries = self._any([getattr(value, name, None) for name in names], depth)
-                if carries:
-                    self.containers[type(value).__name__] = None
-                return carries
-            case _:
-                return False
+    def _enter(self, frame: FrameType) -> None:
+        package, is_flow = _package(frame), frame.f_code.co_flags & CO_GENERATOR
+        callers = (_package(one) for one in _stack(frame.f_back))
+        caller = next((one for one in callers if one is not None), package)
+        if self.is_sent or package is None or (is_flow and caller == "_runtime"):
+            return
+        arguments = [one for one in frame.f_locals.values() if not isinstance(one, str)]
+        if (caller != package or not self.packages) and self._holds(arguments):
+            self.packages += [] if self.packages[-1:] == [package] else [package]
 
-    def _any(self, values: Iterable[Any], depth: int) -> bool:
-        found = [self._carries(one, depth - 1) for one in values] if depth else []
-        return any(found)
+    def _holds(self, value: Any, known: dict[int, bool] | None = None) -> bool:
+        if isinstance(value, str | bytes):
+            return PROMPT in value if isinstance(value, str) else PROMPT.encode() in value
+        known = {} if known is None else known
+        if id(value) not in known:
+            known[id(value)] = False
+            found = [self._holds(one, known) for one in _parts(value)]  # all, for the containers
+            known[id(value)] = any(found)
+            if known[id(value)] and _is_ours(value):
+                self.containers[type(value).__name__] = None
+        return known[id(value)]
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == "wanflow" and not isinstance(value, Catalog)
+
+
+def _parts(value: Any) -> Iterable[Any]:  # noqa: PLR0911
+    """Return what is reachable from a value in one step."""
+    match value:
+        case dict():
+            return value.values()
+        case list() | tuple():
+            return value
+        case GeneratorType(gi_frame=frame):
+            return () if frame is None else (*frame.f_locals.values(), value.gi_yieldfrom)
+        case partial():
+            return (value.func, value.args, value.keywords)
+        case MethodType():
+            return (value.__self__,)
+        case FunctionType():
+            return [cell.cell_contents for cell in value.__closure__ or ()]
+        case _ if _is_ours(value):
+            names = [
+                name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())
+            ]
+            return [
+                *getattr(value, "__dict__", {}).values(),
+                *(getattr(value, n, 0) for n in names),
+            ]
+        case _:
+            return ()
+
+
+def _stack(frame: FrameType | None) -> Iterable[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _path(frame: FrameType) -> str | None:
+    path = Path(frame.f_code.co_filename)
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else None
+
+
+def _package(frame: FrameType) -> str | None:
+    path = _path(frame)
+    return None if path is None else path.rpartition("/")[0].partition("/")[0]
 
 
 @contextmanager
 def tracing(trace: Trace) -> Generator[None]:
     """Trace the calls of this thread, and of those that it starts."""
-    threading.setprofile(trace.returned)
-    sys.setprofile(trace.returned)
+    threading.setprofile(trace.profile)
+    sys.setprofile(trace.profile)
     try:
         yield
     finally:
@@ -115,5 +175,6 @@ def test_a_submission_passes_few_functions_and_objects() -> None:
         client.submit(model=model.name, prompt="A serene lake")
         with tracing(trace):
             client.submit(model=model.name, prompt=PROMPT)
-    assert 0 < len(trace.functions) <= MAX_FUNCTIONS, "\n".join(trace.functions.values())
+    assert 0 < len(trace.functions) <= MAX_FUNCTIONS, "\n".join(trace.functions)
     assert 0 < len(trace.containers) <= MAX_CONTAINERS, trace.containers
+    assert trace.packages == PACKAGES
