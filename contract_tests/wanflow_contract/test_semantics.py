@@ -47,7 +47,7 @@ def test_valid_requests_are_accepted_and_invalid_ones_rejected(target, model, pr
     ("model", "probe"), COMBINED, ids=[f"{model.name}-{probe}"[:80] for model, probe in COMBINED]
 )
 def test_many_valid_values_together_are_accepted(target, model, probe) -> None:
-    """A request with many valid values at once is accepted; if not, each is sent on its own."""
+    """A request with many valid values is accepted; if not, each is sent on its own."""
     failures = [_failure(target, model, probe.body)]
     if failures[0] is None:
         return

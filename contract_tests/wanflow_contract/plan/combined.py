@@ -1,4 +1,4 @@
-"""Valid requests that test many rules at once: one paid task instead of one for each value."""
+"""Valid requests that test many rules together: one paid task instead of one for each value."""
 
 from __future__ import annotations
 

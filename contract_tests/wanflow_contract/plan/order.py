@@ -41,7 +41,7 @@ class Stage(IntEnum):
     SHARED = 3
     """It uses a task that is already there."""
     LIMITS = 4
-    """Valid requests that are at many limits at once."""
+    """Valid requests that are at many limits together."""
     PAID = 5
     """The rest, except for"""
     SINGLE = 6
