@@ -77,9 +77,11 @@ def test_a_finding_has_its_check_its_sentence_and_a_command_that_reproduces_it(s
     """The verdict comes first; the command of a finding reproduces it."""
     _, folder = strict
     page = (folder / "report.html").read_text()
-    assert re.search(r"<body>\s*<h1 class=.bad.>[^<]* fails 1 check<", page)
+    assert re.search(r"<main>\s*<h1 class=.bad.>[^<]*: 1 cause, 1 check failed<", page)
     assert "A request that the documents allow is accepted." in page
-    shown = [unescape(one) for one in re.findall(r"<pre>(curl .*?)</pre>", page, re.DOTALL)]
+    shown = [
+        unescape(one) for one in re.findall(r"<pre class=.curl.>(curl .*?)</pre>", page, re.DOTALL)
+    ]
     assert shown
     with TooStrict(*KEYS) as server:
         for command in shown:
@@ -97,10 +99,11 @@ def test_a_run_without_controls_reports_what_was_not_tested_and_what_it_spent(st
     assert re.search(r"[0-9.]+ credits spent", page)
     assert re.search(r"^never received \(.*getTaskDetail 429", said, re.MULTILINE)
     for title in ("Documented responses", "Request keywords", "Boundaries"):
-        assert f"<h2>{title}</h2><table" in page
-    assert re.search(r"prompt<td>maxLength<td>\d+<td>\d+", page)
-    assert re.search(r"getTaskDetail<td>429<td>never", page)
-    assert not re.search(r"(src|href)=", page), "the page is self-contained"
+        assert f"<summary>{title}</summary>\n<table" in page
+    cells = re.sub(r"</?t[dr][^>]*>", "|", page)
+    assert re.search(r"prompt\|\|maxLength\|\|\d+\|\|\d+", cells)
+    assert re.search(r"getTaskDetail\|\|429\|\|never", cells)
+    assert not re.search(r"(src|href)=.[^#]", page), "the page is self-contained"
 
 
 @pytest.mark.slow
@@ -111,7 +114,10 @@ def test_junit_has_each_test_and_its_finding(strict) -> None:
     failed = [one for one in root.iter("testcase") if one.find("failure") is not None]
     assert failed
     assert len(list(root.iter("testcase"))) > len(failed)
+    (known,) = failed[0].findall("properties/property[@name='finding']")
+    assert re.fullmatch(r"accepts-[0-9a-f]{8}", known.get("value"))
     text = failed[0].find("failure").text
+    assert all(one.isprintable() or one in "\n\t" for one in text)
     assert "[accepts] A request that the documents allow is accepted." in text
     assert "curl -sS -i -X POST" in text
 

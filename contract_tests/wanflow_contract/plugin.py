@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from wanflow_contract.plan.planner import Planner
 from wanflow_contract.plan.selection import select_tests
+from wanflow_contract.report.formats import DEFAULT, FILES, JUNIT, parse_formats
 from wanflow_contract.support.baseline_options import add_options as add_baseline_options
 from wanflow_contract.support.reporting import Reporting
 
@@ -73,7 +74,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--callback-url", help="public URL that forwards to --callback-port on this machine")
     add("--callback-port", type=int, help="local port that receives callbacks")
-    add("--contract-report", help="directory for report.html, report.json and junit.xml")
+    add("--contract-report", help="directory for the report's files")
+    add(
+        "--contract-formats",
+        default=",".join(DEFAULT),
+        help=f"the files, of {', '.join((*FILES, JUNIT))}; default: {','.join(DEFAULT)}",
+    )
     add(
         "--strict-notes",
         action="store_true",
@@ -104,7 +110,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
     folder = config.getoption("--contract-report")
     _create(folder)
-    if folder and not config.option.xmlpath:
+    try:
+        formats = parse_formats(config.getoption("--contract-formats"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+    if folder and JUNIT in formats and not config.option.xmlpath:
         config.option.xmlpath = str(Path(folder) / "junit.xml")
     plugin = Reporting(config, Path(folder) if folder else None)
     config.pluginmanager.register(plugin, "contract-reporting")

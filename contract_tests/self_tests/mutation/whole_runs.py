@@ -76,6 +76,8 @@ class WholeRuns(TrialRunner):
                 session.config.pluginmanager.register(_TimeLimit(session, self._seconds))
                 with contextlib.suppress(session.Failed, session.Interrupted):
                     run_collected(session)
+                with contextlib.suppress(Exception):
+                    session._setupstate.teardown_exact(None)
             reporting: Any = session.config.pluginmanager.get_plugin(self._plugin)
             write_result(reporting.result(1), self._into / f"{mutant.name}.json")
         finally:

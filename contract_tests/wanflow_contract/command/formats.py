@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+from wanflow_contract.report.formats import RENDERERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,13 +14,12 @@ if TYPE_CHECKING:
 TEXT = "text"
 
 
-def _json(result: RunResult) -> str:
-    return json.dumps(result.to_json(), indent=1)
-
-
 def _pytest(_result: RunResult) -> str:
     return ""
 
 
-FORMATS: dict[str, Callable[[RunResult], str]] = {TEXT: _pytest, "json": _json}
+FORMATS: dict[str, Callable[[RunResult], str]] = {
+    TEXT: _pytest,
+    **{name: one for name, one in RENDERERS.items() if name != "terminal"},
+}
 """How to print a result, by the name of the format; `text` is printed while the run goes on."""

@@ -122,7 +122,7 @@ def make_finding(
 def finding_id(check: str, operation: str, pointer: str, shape: str) -> str:
     """Return the id of a finding: the check's name and eight hexadecimal digits."""
     key = "\n".join((check, operation, pointer, shape))
-    return f"{check}-{sha256(key.encode()).hexdigest()[:8]}"
+    return f"{check}-{sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
 def operation_of(exchanges: tuple[Exchange, ...]) -> str:

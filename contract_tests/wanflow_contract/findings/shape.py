@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wanflow_contract.checks.documented_responses import packaged_contract
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from wanflow.catalog.document import JsonObject
     from wanflow_contract.checks.check import CheckFailed
@@ -26,10 +26,15 @@ def shape_of(failure: CheckFailed) -> str:
     if failure.shape:
         return failure.shape
     statuses = {str(one.status) for one in failure.exchanges}
-    text = _URL.sub("<url>", failure.detail)
+    return without_values(failure.detail, statuses)
+
+
+def without_values(text: str, kept: Collection[str] = ()) -> str:
+    """Return a text with documented words kept, and URLs, ids, texts and numbers left out."""
+    text = _URL.sub("<url>", text)
     text = _QUOTED.sub(_kept_if_documented, text)
     text = _TASK.sub("<id>", text)
-    text = _NUMBER.sub(lambda found: found[0] if found[0] in statuses else "<number>", text)
+    text = _NUMBER.sub(lambda found: found[0] if found[0] in kept else "<number>", text)
     text = text.encode("utf-8", "backslashreplace").decode()
     return " ".join(text.split())[:_LONGEST]
 

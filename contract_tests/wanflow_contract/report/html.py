@@ -1,136 +1,186 @@
-"""The report as one self-contained page: the summary, the findings, and the coverage."""
+"""The report as one self-contained page: verdict, causes, what wasn't judged, coverage, cost."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING
 
-import wanflow
-from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected
-from wanflow_contract.findings.finding import printable, shown_body
+from wanflow_contract.report.digest import (
+    baseline_lines,
+    digest,
+    fields,
+    forecast_lines,
+    reasons_of,
+    where,
+)
+from wanflow_contract.report.style import STYLE
+from wanflow_contract.report.text import block, example_of, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from wanflow_contract.findings.causes import Cause
     from wanflow_contract.findings.finding import Finding, ShownExchange
     from wanflow_contract.report.counters import Counters
+    from wanflow_contract.report.digest import Digest
     from wanflow_contract.report.result import RunResult
 
-# The numbers that differ between messages about the budget.
-_COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
-_STYLE = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2, h3, p, li, blockquote { overflow-wrap: anywhere; }
-table { border-collapse: collapse; display: block; overflow-x: auto; }
-th, td { padding: .2rem .7rem; text-align: left; }
-td, th { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
-pre { overflow-x: auto; padding: .7rem; white-space: pre-wrap; overflow-wrap: anywhere;
-  background: color-mix(in srgb, currentColor 8%, transparent); }
-.good { color: #187a2f; } .bad { color: #c02020; } .none { opacity: .55; }
-@media (prefers-color-scheme: dark) { .good { color: #6fd48a; } .bad { color: #ff8a80; } }
-"""
+_SCREEN_OF_CURL = 600
+_MOST_MEMBERS = 200
+_LONG = 2000
 
 
 def render(result: RunResult) -> str:
     """Return the page."""
-    counters, findings = result.counters, result.findings
-    outcomes, skipped = result.outcomes(), result.skipped()
+    found = digest(result)
     parts = [
-        *_summary(counters, findings, outcomes),
-        *_findings(findings),
-        *_responses(counters),
-        *_keywords(counters),
-        *_boundaries(counters),
-        *_table("Final states of tasks", "model and status", counters.endings),
-        *_skipped(skipped),
+        *_head(found),
+        *_causes("Causes", "cause", found.causes),
+        *_lines("Not judged", (one.sentence() for one in found.not_judged)),
+        *_coverage(found),
+        *_causes("Notes", "note", found.notes),
+        *_causes("Known deviations", "known", found.known),
+        *_lines("Baseline", baseline_lines(result)),
+        *_errors(result),
+        *_cost(found),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>Contract report</title><style>{_STYLE}</style></head><body>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Contract report</title><style>{STYLE}</style></head><body><main>\n"
         + "\n".join(parts)
-        + "\n</body></html>\n"
+        + "\n</main></body></html>\n"
     )
 
 
-def _summary(
-    counters: Counters, findings: Sequence[Finding], outcomes: Mapping[str, int]
-) -> Iterator[str]:
-    checks = len({one.check for one in findings})
-    good = not findings and not outcomes.get("failed")
-    far = "" if counters.has_mock_controls else ", as far as it was tested"
-    word = (
-        f"passes the contract tests{far}"
-        if good
-        else f"fails {checks} check{'s' * (checks > 1)}"
-        if checks
-        else "was not tested"
-    )
-    yield f'<h1 class="{"good" if good else "bad"}">{escape(counters.base_url)} {word}</h1>'
-    yield f"<p>{escape(_dated())}</p>"
-    counts = ", ".join(f"{number} {name}" for name, number in sorted(outcomes.items()))
-    yield f"<p>Tests: {counts}. {escape(counters.summary())}.</p>"
-    if not counters.has_mock_controls:
+def _text(text: str, most: int = _LONG) -> str:
+    return escape(one_line(text, most))
+
+
+def _head(found: Digest) -> Iterator[str]:
+    result = found.result
+    yield f'<h1 class="{"good" if found.passed else "bad"}">{_text(found.verdict)}</h1>'
+    about = f"{result.time}; wanflow {result.suite}; {result.document}"
+    yield f'<p class="quiet">{_text(about)}</p>'
+    counts = ", ".join(f"{number} {name}" for name, number in sorted(result.outcomes().items()))
+    yield f"<p>{_text(found.coverage)}. Tests: {_text(counts or 'none')}.</p>"
+    if not result.counters.has_mock_controls:
         yield (
             "<p>The server has no test controls, so server errors, rate limits and failed tasks "
             "were tested only if they happened by themselves.</p>"
         )
 
 
-def _dated() -> str:
-    """Return the time of the run, and the versions of the suite and the spec."""
-    info = packaged_contract().catalog.document["info"]
-    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{now}; wanflow {wanflow.__version__}; {info['title']}, version {info['version']}."
+def _causes(title: str, prefix: str, causes: Sequence[Cause]) -> Iterator[str]:
+    if not causes:
+        return
+    yield f"<section><h2>{title} ({len(causes)})</h2>"
+    head = ("", "check", "operation", "field", "sentence of the document", "seen")
+    rows = [
+        (
+            f'<a href="#{prefix}-{number}">{number}</a>',
+            _text(cause.main.check),
+            _text(where(cause), 300),
+            _text(fields(cause), 300),
+            _text(cause.main.cites or cause.main.sentence, 300),
+            str(cause.count),
+        )
+        for number, cause in enumerate(causes, 1)
+    ]
+    yield _table(head, rows)
+    for number, cause in enumerate(causes, 1):
+        yield from _cause(f"{prefix}-{number}", number, cause)
+    yield "</section>"
 
 
-def _findings(findings: Sequence[Finding]) -> Iterator[str]:
-    by_check = defaultdict[str, list["Finding"]](list)
-    for one in findings:
-        by_check[one.check].append(one)
-    for check, found in by_check.items():
-        yield f"<h2>{escape(found[0].sentence)} <small>({escape(check)})</small></h2>"
-        if found[0].cites:
-            yield f"<blockquote>{escape(found[0].cites)}</blockquote>"
-        for one in found:
-            yield from _finding(one)
+def _cause(anchor: str, number: int, cause: Cause) -> Iterator[str]:
+    main = cause.main
+    title = f"{number}. {_text(main.sentence)} <small>({_text(main.check)})</small>"
+    yield f'<article id="{anchor}"><h3>{title}</h3>'
+    if main.cites:
+        yield f"<blockquote>{_text(main.cites)}</blockquote>"
+    flaky = "" if main.reproduced else " It was not reproduced when the test was repeated."
+    yield f"<p>Observed: {_text(main.detail)}.{flaky}</p>"
+    for shown in main.exchanges[-1:]:
+        yield from _example(shown)
+    if main.exchanges[1:]:
+        yield "<details><summary>The requests before</summary>"
+        for shown in main.exchanges[:-1]:
+            yield from _example(shown)
+        yield "</details>"
+    yield from _members(cause)
+    yield "</article>"
 
 
-def _finding(one: Finding) -> Iterator[str]:
-    flaky = "" if one.reproduced else " It was not reproduced when the test was repeated."
-    seen = f"{one.count} times, first in {one.tests[0]}" if one.tests else f"{one.count} times"
-    yield f"<h3>{escape(one.id)}</h3>"
-    yield f"<p>Observed {escape(seen)}: {escape(printable(one.detail))}.{flaky}</p>"
-    for shown in one.exchanges:
-        yield f"<pre>{escape(shown.curl)}</pre><pre>{escape(_response(shown))}</pre>"
+def _example(shown: ShownExchange) -> Iterator[str]:
+    one = example_of(shown)
+    if len(one.curl) <= _SCREEN_OF_CURL:
+        yield f'<pre class="curl">{escape(one.curl)}</pre>'
+    else:
+        yield f'<details><summary>The command</summary><pre class="curl">{escape(one.curl)}</pre>'
+        yield "</details>"
+    yield f"<details><summary>The request</summary><pre>{escape(one.request)}</pre></details>"
+    yield f"<pre>{escape(one.response)}</pre>"
 
 
-def _response(shown: ShownExchange) -> str:
-    head = [str(shown.status), *(f"{name}: {value}" for name, value in shown.headers), ""]
-    return "\n".join([*head, shown_body(shown)[:1500]])
+def _members(cause: Cause) -> Iterator[str]:
+    """Yield the findings of a cause, each with its id, place and tests."""
+    tests = sum(len(one.tests) for one in cause.findings)
+    number = len(cause.findings)
+    title = f"{number} finding{'s' * (number > 1)}, in {tests} test{'s' * (tests != 1)}"
+    yield f"<details><summary>{title}</summary>"
+    yield _table(
+        ("finding", "operation", "field", "what", "seen", "first in"),
+        [_member(one) for one in cause.findings[:_MOST_MEMBERS]],
+    )
+    if number > _MOST_MEMBERS:
+        yield f"<p>{number - _MOST_MEMBERS} more are in report.json.</p>"
+    yield "</details>"
+
+
+def _member(one: Finding) -> tuple[str, ...]:
+    first = _text(one.tests[0], 160) if one.tests else ""
+    places = (_text(part, 200) for part in (one.id, one.operation, one.pointer, one.shape))
+    return (*places, str(one.count), first)
+
+
+def _coverage(found: Digest) -> Iterator[str]:
+    yield f"<section><h2>Coverage</h2><p>{_text(found.coverage)}.</p>"
+    rows = [
+        (_text(one.name), f"{one.both} of {one.rules}", _text(", ".join(one.untested)) or "-")
+        for one in found.fields
+    ]
+    yield "<h3>By field</h3>"
+    yield _table(("model and field", "tested", "not tested"), rows)
+    yield from _responses(found.result.counters)
+    yield from _keywords(found.result.counters)
+    yield from _boundaries(found.result.counters)
+    yield from _counted("Final states of tasks", "model and status", found.result.counters.endings)
+    skipped = (f"{number}: {one}" for one, number in reasons_of(found.result).items())
+    yield from _lines("Not tested", skipped)
+    yield "</section>"
 
 
 def _responses(counters: Counters) -> Iterator[str]:
-    yield "<h2>Documented responses</h2><table><tr><th>operation<th>status<th>received</tr>"
-    for operation, status, number in counters.responses():
-        kind = "" if number else ' class="none"'
-        yield f"<tr{kind}><td>{escape(operation)}<td>{status}<td>{number or 'never'}</tr>"
-    yield "</table>"
+    yield "<details><summary>Documented responses</summary>"
+    rows = [
+        (_text(operation), str(status), str(number or "never"))
+        for operation, status, number in counters.responses()
+    ]
+    yield _table(("operation", "status", "received"), rows)
+    yield "</details>"
 
 
 def _keywords(counters: Counters) -> Iterator[str]:
-    yield "<h2>Request keywords</h2><table><tr><th>model and field<th>keyword"
-    yield "<th>valid<th>invalid</tr>"
-    for field, keyword, kept, broken in counters.tried():
-        kind = "" if kept and broken else ' class="none"'
-        cells = (escape(field), escape(keyword), kept or "never", broken or "never")
-        yield f"<tr{kind}>" + "".join(f"<td>{one}" for one in cells) + "</tr>"
-    yield "</table>"
+    yield "<details><summary>Request keywords</summary>"
+    rows = [
+        (_text(name), _text(keyword), str(valid or "never"), str(invalid or "never"))
+        for name, keyword, valid, invalid in counters.tried()
+    ]
+    yield _table(("model and field", "keyword", "valid", "invalid"), rows)
+    yield "</details>"
 
 
 def _boundaries(counters: Counters) -> Iterator[str]:
@@ -139,27 +189,53 @@ def _boundaries(counters: Counters) -> Iterator[str]:
         field, _, word = name.rpartition(": ")
         rows[field][word] = number
     words = tuple(one.value for one in Expected)
-    yield "<h2>Boundaries</h2><table><tr><th>model and field"
-    yield "".join(f"<th>{word}" for word in words) + "</tr>"
-    for field in sorted(rows):
-        cells = "".join(f"<td>{rows[field].get(word, 0)}" for word in words)
-        yield f"<tr><td>{escape(field)}{cells}</tr>"
-    yield "</table>"
+    yield "<details><summary>Boundaries</summary>"
+    cells = [
+        (_text(field), *(str(rows[field].get(word, 0)) for word in words)) for field in sorted(rows)
+    ]
+    yield _table(("model and field", *words), cells)
+    yield "</details>"
 
 
-def _table(title: str, head: str, counts: Mapping[str, int]) -> Iterator[str]:
-    yield f"<h2>{title}</h2><table><tr><th>{head}<th>number</tr>"
-    for name in sorted(counts):
-        yield f"<tr><td>{escape(name)}<td>{counts[name]}</tr>"
-    yield "</table>"
+def _counted(title: str, head: str, counts: Mapping[str, int]) -> Iterator[str]:
+    if counts:
+        rows = [(_text(name), str(number)) for name, number in sorted(counts.items())]
+        yield f"<details><summary>{title}</summary>{_table((head, 'number'), rows)}</details>"
 
 
-def _skipped(skipped: Mapping[str, int]) -> Iterator[str]:
-    reasons = Counter[str]()
-    for reason, number in skipped.items():
-        reasons[_COST.sub("…", reason)] += number
-    if reasons:
-        yield "<h2>Not tested</h2><ul>"
-        for reason, number in sorted(reasons.items()):
-            yield f"<li>{number}: {escape(reason)}</li>"
-        yield "</ul>"
+def _errors(result: RunResult) -> Iterator[str]:
+    if not result.errors:
+        return
+    yield f"<section><h2>Errors in the suite ({len(result.errors)})</h2>"
+    yield "<p>Something went wrong in the suite itself. This says nothing about the server.</p>"
+    for one in result.errors[:_MOST_MEMBERS]:
+        yield f"<details><summary>{_text(one.test, 200)}</summary>"
+        yield f"<pre>{escape(block(one.text[-_LONG:], _LONG))}</pre></details>"
+    yield "</section>"
+
+
+def _cost(found: Digest) -> Iterator[str]:
+    yield f"<section><h2>Cost</h2><p>{_text(found.cost)}.</p>"
+    yield from (f"<p>{_text(one)}</p>" for one in forecast_lines(found.result))
+    yield "</section>"
+
+
+def _lines(title: str, lines: Iterable[str]) -> Iterator[str]:
+    shown = [f"<li>{_text(one)}</li>" for one in lines]
+    if shown:
+        yield f"<section><h2>{title}</h2><ul>{''.join(shown)}</ul></section>"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table whose cells are HTML; narrow screens show each row as a list."""
+    titles = "".join(f'<th scope="col">{escape(one)}</th>' for one in head)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td data-title="{escape(title)}">{cell}</td>'
+            for title, cell in zip(head, row, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow_contract.checks.check import NOT_JUDGED, NotJudged, observing
-from wanflow_contract.findings.baseline import BaselineUnusable, summary
+from wanflow_contract.findings.baseline import BaselineUnusable
 from wanflow_contract.findings.baseline_file import write_baseline
 from wanflow_contract.findings.finding import KNOWN, NEW, find_failures, make_finding, redacted
 from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.report.counters import Counters
-from wanflow_contract.report.html import render
+from wanflow_contract.report.formats import parse_formats, write_reports
+from wanflow_contract.report.publish import lines_of, without_keys, write_step_summary
 from wanflow_contract.report.result import (
     ExitCode,
     RanTest,
     RunResult,
     SuiteError,
-    write_result,
 )
+from wanflow_contract.report.text import terminal
 from wanflow_contract.support.baseline_options import open_baseline
 
 if TYPE_CHECKING:
@@ -101,9 +101,12 @@ class Reporting:
         name = test_name(item.nodeid)
         found = [make_finding(name, one, reproduced=again) for one in failed]
         text = "\n\n".join(one.text() for one in found) or str(report.longrepr)
-        report.longrepr = redacted(text, self._keys())
-        report.sections = [(title, redacted(one, self._keys())) for title, one in report.sections]
+        report.longrepr = redacted(terminal(text), self._keys())
+        report.sections = [
+            (title, redacted(terminal(one), self._keys())) for title, one in report.sections
+        ]
         if found:
+            item.user_properties.append(("finding", found[0].id))
             for one in found:
                 self.recorder.add(one)
         else:
@@ -159,7 +162,7 @@ class Reporting:
     def result(self, exit_code: int) -> RunResult:
         """Return the result of the run."""
         by_test = defaultdict[str, set[str]](set, self.recorder.evaluated_by)
-        return RunResult(
+        result = RunResult(
             counters=self.counters,
             findings=list(self.recorder.findings.values()),
             errors=self.errors,
@@ -172,16 +175,15 @@ class Reporting:
             baseline=self.baseline,
             exit_code=exit_code,
         )
+        return without_keys(result, self._keys())
 
     def _write(self, folder: Path, exit_code: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if self.counters.dry_run:
             listed = "\n".join(self.counters.request_list) + "\n"
             (folder / LISTING).write_text(redacted(listed, self._keys()), "utf-8")
-        result = self.result(exit_code)
-        write_result(result, folder / "report.json")
-        page = render(result)
-        (folder / "report.html").write_text(page, "utf-8", errors="backslashreplace")
+        formats = parse_formats(self._config.getoption("--contract-formats"))
+        write_reports(self.result(exit_code), folder, formats)
 
     def _is_whole(self) -> bool:
         """Return whether a run included all tests of documented responses."""
@@ -203,23 +205,22 @@ class Reporting:
             self.recorder.merge(output["contract_findings"])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the summary, and GitHub annotations in GitHub Actions."""
+        """Print the report, and GitHub annotations and a summary in GitHub Actions."""
         if not self.tests:
             return
-        write = terminalreporter.write_line
-        write(self.counters.summary())
+        write, result = terminalreporter.write_line, self.result(0)
+        for line in lines_of(result):
+            write(line)
+        write_step_summary(result)
         if self.counters.never_seen():
             why = "" if self.counters.has_mock_controls else " (most need the mock's controls)"
             write(f"never received{why}: {', '.join(self.counters.never_seen())}")
-        for line in [*summary(self.baseline), *self.messages]:
+        for line in self.messages:
             write(line)
         if self.incomplete:
             write("FAILED: a documented response was never received, so it was not tested")
         for line in self._written():
             write(line)
-        if os.environ.get("GITHUB_ACTIONS") == "true":
-            for one in self.recorder.of_kind(NEW):
-                write(f"::error title={_escaped(one.check)}::{_escaped(one.text())}")
 
     def _written(self) -> list[str]:
         """Return which files were written."""
@@ -260,7 +261,3 @@ def test_name(nodeid: str) -> str:
 
 def _is_of_suite(nodeid: str) -> bool:
     return "wanflow_contract/" in nodeid.partition("::")[0]
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

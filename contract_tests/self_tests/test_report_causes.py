@@ -1,0 +1,253 @@
+"""One fault is one cause in a report, different faults are different causes, and none is hidden."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import wanflow_contract
+from self_tests.report_data import IMAGE, QUERY, VIDEO, exchange, finding
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.findings.causes import MANY, causes_of
+from wanflow_contract.report.counters import Counters
+from wanflow_contract.report.digest import digest
+from wanflow_contract.report.html import render
+from wanflow_contract.report.not_judged import (
+    check_map,
+    function_of,
+    map_of,
+    not_judged,
+    subject_of,
+)
+from wanflow_contract.report.result import RanTest, RunResult, SuiteError
+
+SUITE = Path(wanflow_contract.__file__).parent
+MODEL = next(one for one in packaged_contract().catalog.models.values() if one.kind == "video")
+DEFINED = re.compile(r'Check\(\s*"([\w-]+)"')
+FIELDS = sorted(MODEL.parameters)
+
+
+def refusal(field: str, message: str, *, check: str = "accepts", status: int = 400):
+    """Return the finding of a request that is refused with a message."""
+    content = json.dumps({"error": {"code": status, "message": message}})
+    return finding(
+        check=check,
+        pointer=f"request /{field}",
+        shape=f"{MODEL.name}: {status}",
+        exchanges=[exchange(content, status)],
+    )
+
+
+def test_the_same_failure_at_every_operation_is_one_cause() -> None:
+    """The operation, the model and the status of a response don't make another fault."""
+    found = [
+        finding("schema", operation, "response /error/code", f"{status}: violates type")
+        for operation in (VIDEO, IMAGE, QUERY)
+        for status in (400, 401, 404)
+    ]
+    (cause,) = causes_of(found)
+    assert set(cause.operations) == {VIDEO, IMAGE, QUERY}
+    assert cause.count == len(found) == len(cause.findings)
+
+
+def test_one_message_about_many_fields_is_one_cause() -> None:
+    """A server that refuses every request for the same reason has one fault."""
+    found = [refusal(name, "prompt_extend is required") for name in FIELDS]
+    assert len(found) >= MANY
+    assert len(causes_of(found)) == 1
+
+
+def test_a_few_refused_fields_are_as_many_causes() -> None:
+    """Three wrong refusals may be three faults, even if the server says the same."""
+    found = [refusal(name, "Invalid request") for name in FIELDS[: MANY - 1]]
+    assert len(causes_of(found)) == MANY - 1
+
+
+def test_different_checks_and_fields_are_different_causes() -> None:
+    """Faults that have nothing in common stay apart."""
+    found = [
+        finding("progress", QUERY, "response /progress", "fell", exchanges=[exchange("{}", 200)]),
+        finding("results", QUERY, "response /results", "more", exchanges=[exchange("{}", 200)]),
+        finding("rejects", VIDEO, "request /duration", f"{MODEL.name}: 200 in violation of enum"),
+        finding("rejects", VIDEO, "request /prompt", f"{MODEL.name}: 200 in violation of type"),
+        finding("no-charge", VIDEO, "request /prompt", f"{MODEL.name}: another price"),
+    ]
+    assert len(causes_of(found)) == len(found)
+
+
+def test_an_error_that_is_sent_as_a_success_is_one_cause_of_all_its_checks() -> None:
+    """A 200 with an error fails several checks at several operations."""
+    content = json.dumps({"error": {"message": "Invalid key"}})
+    found = [
+        finding(check, operation, pointer, shape, exchanges=[exchange(content, 200)])
+        for check, operation, pointer, shape in (
+            ("schema", QUERY, "response /error/code", "200: violates type"),
+            ("success-only", VIDEO, "response /error", "a 2xx with an error"),
+            ("key-required", VIDEO, "request query", "200 with a key in the query"),
+        )
+    ]
+    assert len(causes_of(found)) == 1
+
+
+def test_what_follows_from_an_undocumented_status_belongs_to_its_cause() -> None:
+    """A status that no document has makes other checks of such responses fail."""
+    found = [
+        finding(
+            "documented-status", VIDEO, "response status", "201", exchanges=[exchange("{}", 201)]
+        ),
+        finding("idempotent", VIDEO, "", "none", exchanges=[exchange("{}", 201)]),
+        finding("idempotent", IMAGE, "", "two tasks", exchanges=[exchange("{}", 200)]),
+    ]
+    causes = causes_of(found)
+    assert sorted(sorted(one.checks) for one in causes) == [
+        ["documented-status", "idempotent"],
+        ["idempotent"],
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            finding,
+            st.sampled_from(["accepts", "rejects", "schema", "no-server-error", "success-only"]),
+            st.sampled_from([VIDEO, IMAGE, QUERY]),
+            st.sampled_from(["", *(f"request /{name}" for name in FIELDS)]),
+            st.sampled_from(["a-model: 400", "b-model: 400", "200: violates type", "other"]),
+            exchanges=st.lists(
+                st.builds(
+                    exchange,
+                    st.sampled_from(['{"error": {"message": "a"}}', "{}", "[", "\ud800"]),
+                    st.sampled_from([0, 200, 400, 500]),
+                ),
+                max_size=2,
+            ),
+            count=st.integers(1, 9),
+        ),
+        max_size=12,
+        unique_by=lambda one: one.id,
+    )
+)
+def test_no_finding_is_lost_or_twice(found) -> None:
+    """Each finding is in one cause, whatever is grouped, and the page shows each id."""
+    causes = causes_of(found)
+    assert sorted(one.id for cause in causes for one in cause.findings) == sorted(
+        one.id for one in found
+    )
+    page = render(RunResult(Counters(), found))
+    assert all(one.id in page for one in found)
+
+
+def run_of(*tests: RanTest, **more) -> RunResult:
+    """Return the result of some tests."""
+    return RunResult(Counters(), tests=list(tests), **more)
+
+
+VIDEO_FILE = f"test_each_result_url_serves_a_file_of_the_right_kind[{MODEL.name}]"
+PROGRESS = finding("progress", QUERY, "response /progress", "fell", tests=[VIDEO_FILE])
+
+
+def test_a_check_that_another_fault_prevented_is_named_with_that_fault() -> None:
+    """The checks of a video's file are not judged if progress fell before it ended."""
+    found = not_judged(run_of(RanTest(VIDEO_FILE, "failed", "", ["progress"]), findings=[PROGRESS]))
+    (row,) = [one for one in found if "link" in one.checks]
+    assert row.subject == "video"
+    assert "whole-file" in row.checks
+    assert row.finding == PROGRESS.id
+    assert "of video: not judged, since [progress] failed first" in row.sentence()
+
+
+def test_a_check_that_some_test_evaluated_is_judged() -> None:
+    """If another test of the same kind of model evaluated a check, it was judged."""
+    other = RanTest(f"test_other[{MODEL.name}]", "passed", "", ["link", "whole-file", "part"])
+    stopped = RanTest(VIDEO_FILE, "skipped", "not judged, because of a tolerated failure")
+    found = not_judged(run_of(stopped, other, findings=[PROGRESS]))
+    assert not [one for one in found if {"link", "whole-file"} & {*one.checks}]
+    passed = run_of(RanTest(VIDEO_FILE, "passed", "", []))
+    assert not_judged(passed) == []
+
+
+def test_the_map_of_checks_names_tests_and_checks_that_exist() -> None:
+    """The map is made from a clean run; each of its names must still exist."""
+    sources = [one.read_text("utf-8") for one in SUITE.glob("test_*.py")]
+    functions = {name for one in sources for name in re.findall(r"^def (test_\w+)", one, re.M)}
+    functions |= {
+        name for one in sources for name in re.findall(r"^(\w*TestCase|Test\w+)", one, re.M)
+    }
+    checks = {
+        name for one in SUITE.rglob("*.py") for name in DEFINED.findall(one.read_text("utf-8"))
+    }
+    assert check_map().keys() <= checks
+    named = {one for some in check_map().values() for inner in some.values() for one in inner}
+    assert named <= functions
+    for check in ("link", "whole-file", "part", "video", "size", "progress", "rejects", "accepts"):
+        assert check in check_map()
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "subject"),
+    [
+        (f"test_a[{MODEL.name}-sync]", "test_a", "video"),
+        (f"test_b[{IMAGE}-x]", "test_b", "image"),
+        ("test_c", "test_c", ""),
+        (f"test_d[{MODEL.name}-{IMAGE}]", "test_d", ""),
+    ],
+)
+def test_a_test_is_for_the_kind_of_its_model(name, function, subject) -> None:
+    """The parameters of a test tell the kind of model that it is for."""
+    assert (function_of(name), subject_of(name)) == (function, subject)
+
+
+def test_the_map_is_made_of_the_passed_tests_of_a_run() -> None:
+    """Each check has the functions that evaluated it, by the kind of model."""
+    tests = [RanTest(VIDEO_FILE, "passed", "", ["link"]), RanTest("test_x", "failed", "", ["size"])]
+    assert map_of(tests) == {"link": {"video": [function_of(VIDEO_FILE)]}}
+
+
+def test_the_order_is_verdict_causes_not_judged_coverage_errors_cost() -> None:
+    """The page is read from the top; errors of the suite are apart from findings."""
+    result = run_of(
+        RanTest(VIDEO_FILE, "failed", "", ["progress"]),
+        findings=[PROGRESS],
+        errors=[SuiteError("test_broken", "ValueError: in the suite")],
+    )
+    page = render(result)
+    parts = [
+        "deviates from the documents: 1 cause",
+        "<h2>Causes (1)",
+        "<h2>Not judged",
+        "<h2>Coverage",
+        "rules tested on both sides",
+        "<h2>Errors in the suite (1)",
+        "<h2>Cost",
+    ]
+    places = [page.index(one) for one in parts[:4]] + [page.rindex(one) for one in parts[4:]]
+    assert places == sorted(places)
+    assert "This says nothing about the server." in page
+
+
+def test_the_verdict_tells_findings_from_errors_of_the_suite() -> None:
+    """Errors, findings, known deviations and a run without requests have verdicts of their own."""
+    passed = RanTest("test_a", "passed")
+    failed = RanTest("test_a", "failed")
+    sent = Counters(base_url="http://a", requests=1, has_mock_controls=True)
+
+    def verdict(**more) -> tuple[bool, str]:
+        found = digest(RunResult(**{"counters": sent, "tests": [passed], **more}))
+        return found.passed, found.verdict
+
+    assert verdict() == (True, "http://a passes the contract tests")
+    assert verdict(findings=[finding()], tests=[failed])[1].endswith("1 cause, 1 check failed")
+    broken = verdict(errors=[SuiteError("test_a", "x")], tests=[failed])
+    assert broken == (
+        False,
+        "http://a was not completely tested: 1 test ended with an error in the suite",
+    )
+    known = verdict(findings=[finding(kind="known")])
+    assert known == (True, "http://a passes the contract tests, 1 known deviation aside")
+    assert verdict(counters=Counters(base_url="http://a"))[1] == "http://a was not tested"
