@@ -22,9 +22,8 @@ from wanflow.batch.models import (
     JobSpec,
     RowError,
     StopSignal,
-    plan,
-    with_names,
 )
+from wanflow.batch.plan import plan, with_names
 from wanflow.batch.report import Report, write_pages, write_report
 from wanflow.batch.steps import Steps
 from wanflow.ledger.ledger import Ledger
