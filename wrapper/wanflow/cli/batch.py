@@ -26,7 +26,13 @@ from wanflow.cli.connection import Connection
 from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
-from wanflow.cli.options import connection_options, output_dir_option, timeout_option
+from wanflow.cli.options import (
+    connection_options,
+    output_dir_option,
+    read_input,
+    resubmit_option,
+    timeout_option,
+)
 from wanflow.cli.progress import log_to_display, supports_live_display, to_stderr
 from wanflow.cli.text import one_line, printable
 from wanflow.cli.values import ParsedValue
@@ -140,12 +146,7 @@ def _options() -> list[click.Parameter]:
             show_default=True,
             help="Maximum number of jobs in flight.",
         ),
-        click.Option(
-            ["--resubmit-uncertain"],
-            is_flag=True,
-            help="Resend a submission whose response was lost, with the same idempotency key; "
-            "may be charged twice.",
-        ),
+        resubmit_option(),
         prompts_option(),
         timeout_option(),
         ledger_option(),
@@ -247,8 +248,7 @@ def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     format_ = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
     parser = RowParser(packaged_catalog(), options["model"], dict(options["templates"]))
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        text = decode_text(content)
+        text = decode_text(read_input(name))
     except OSError as error:
         raise InvalidRequest(f"{name} can't be read: {error.strerror}") from None
     except ValueError as error:

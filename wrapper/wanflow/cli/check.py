@@ -15,7 +15,7 @@ from wanflow._core.validation import raise_violations, validate_request
 from wanflow._flows.file_checks import check_files
 from wanflow._storage import part_file
 from wanflow.catalog.validator import packaged_validator
-from wanflow.cli.options import json_option
+from wanflow.cli.options import json_option, request_option
 from wanflow.cli.run import ModelGroup, RunRequest
 from wanflow.cli.text import one_line
 from wanflow.errors import InvalidRequest
@@ -53,12 +53,7 @@ def _check(body: dict[str, Any]) -> tuple[str, list[str]]:
 
 check = ModelGroup(
     validate,
-    [
-        click.Option(
-            ["--request"], metavar="FILE", help="JSON file with the whole request (- for stdin)."
-        ),
-        json_option(),
-    ],
+    [request_option(), json_option()],
     name="check",
     help="Validate a request and its local files without sending anything.\n\n"
     "wanflow check MODEL --help lists the parameters of the model. Where a parameter takes a URL, "

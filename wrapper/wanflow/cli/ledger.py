@@ -14,7 +14,13 @@ import click
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.ledger_options import ledger_option, open_ledger
-from wanflow.cli.options import connection_options, json_option, output_dir_option, timeout_option
+from wanflow.cli.options import (
+    connection_options,
+    json_option,
+    output_dir_option,
+    resubmit_option,
+    timeout_option,
+)
 from wanflow.cli.text import one_line
 from wanflow.errors import InvalidRequest, NotFound
 from wanflow.ledger.export import EXPORTERS, isoformat, summary, table_rows, to_dict
@@ -81,12 +87,7 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
 @_command(
     output_dir_option(),
     timeout_option(),
-    click.Option(
-        ["--resubmit-uncertain"],
-        is_flag=True,
-        help="Resend a submission whose response was lost, with the same idempotency key; "
-        "may be charged twice.",
-    ),
+    resubmit_option(),
     *connection_options(),
     name="resume",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wanflow.cli.values import ParsedValue
 from wanflow.mock.clock import Clock, RealClock, VirtualClock
 from wanflow.mock.errors import UnsupportedSpec
 from wanflow.mock.files.media import available
@@ -26,21 +27,6 @@ F = TypeVar("F", bound="Callable[..., object]")
 
 _MAX_WAIT = 1.0  # Ctrl+C can't interrupt a longer wait on Windows
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class ParsedValue(click.ParamType[Any]):
-    """An option with its own text form."""
-
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name = name
-        self._read = read
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Parse a string; other values were parsed before."""
-        try:
-            return self._read(value) if isinstance(value, str) else value
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 def _printer(
@@ -96,7 +82,10 @@ def _print_option(name: str, text: str, make_text: Callable[[], str]) -> Callabl
 )
 @click.option("--credits", type=click.FloatRange(0), help="Credits of each account.")
 @click.option(
-    "--rate", type=ParsedValue("REQUESTS/SECONDS", parse_rate), help="Rate limit of each account."
+    "--rate",
+    type=ParsedValue(parse_rate),
+    metavar="REQUESTS/SECONDS",
+    help="Rate limit of each account.",
 )
 @click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
 @click.option(

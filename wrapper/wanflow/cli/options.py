@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -31,6 +32,28 @@ def json_option() -> click.Option:
     return click.Option(
         ["--json", "as_json"], is_flag=True, help="Print JSON, one object per line."
     )
+
+
+def request_option() -> click.Option:
+    """Make `--request`."""
+    return click.Option(
+        ["--request"], metavar="FILE", help="JSON file with the whole request (- for stdin)."
+    )
+
+
+def resubmit_option() -> click.Option:
+    """Make `--resubmit-uncertain`."""
+    return click.Option(
+        ["--resubmit-uncertain"],
+        is_flag=True,
+        help="Resend a submission whose response was lost, with the same idempotency key; "
+        "may be charged twice.",
+    )
+
+
+def read_input(name: str) -> bytes:
+    """Read a file, or stdin if its name is `-`."""
+    return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
 def output_dir_option(*, required: bool = False) -> click.Option:

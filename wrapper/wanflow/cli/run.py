@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +18,14 @@ from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.ledger_options import LedgerOptions, record_options
 from wanflow.cli.model_options import ModelOptions, parameters_of
-from wanflow.cli.options import connection_options, output_dir_option, timeout_option
+from wanflow.cli.options import (
+    connection_options,
+    output_dir_option,
+    read_input,
+    request_option,
+    resubmit_option,
+    timeout_option,
+)
 from wanflow.cli.output import make_output
 from wanflow.cli.text import first_sentence, one_line, printable, strike_through
 from wanflow.cli.values import ParsedValue, parse_json
@@ -252,8 +257,7 @@ def _merged_options(ctx: click.Context) -> dict[str, Any]:
 
 def _read_request(name: str) -> dict[str, Any]:
     try:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        body = decode_user_json(content)
+        body = decode_user_json(read_input(name))
     except OSError as error:
         raise InvalidRequest(f"the request {name} can't be read: {error.strerror}") from None
     except ValueError as error:
@@ -274,9 +278,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
     """Make the options that every model has."""
     return [
         *([output_dir_option(), timeout_option()] if waits else []),
-        click.Option(
-            ["--request"], metavar="FILE", help="JSON file with the whole request (- for stdin)."
-        ),
+        request_option(),
         click.Option(
             ["--extra"],
             type=ParsedValue(_parse_extra),
@@ -285,12 +287,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
             help="Extra request field not in the spec, as JSON; repeatable.",
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without validating the request."),
-        click.Option(
-            ["--resubmit-uncertain"],
-            is_flag=True,
-            help="Resend a submission whose response was lost, with the same idempotency key; "
-            "may be charged twice.",
-        ),
+        resubmit_option(),
         click.Option(["--dry-run"], is_flag=True, help="Print the request without sending it."),
         *record_options(submits=True),
         *connection_options(),
