@@ -20,7 +20,7 @@ from wanflow.catalog.keywords import citations_of
 from wanflow.catalog.schema_walk import iter_subschemas
 from wanflow.mock.server import MockServer
 from wanflow.spec.build import BuildResult, build
-from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.importer import import_locations
 from wanflow.spec.intake.loader import load_file
 from wanflow.spec.overlay.evidence import collapse_whitespace
 from wanflow.spec.project import Checkout, find_project
@@ -42,7 +42,7 @@ def fresh(root: Path) -> Checkout:
     """A checkout with the project's overlays and settings, and only its status operation."""
     ignored = shutil.ignore_patterns("wan*.yaml", "sources.lock", "openapi.yaml", "merge-report.md")
     shutil.copytree(HERE.root / "specs", root / "specs", ignore=ignored)
-    import_documents(Checkout(root), [HERE.sources / "task-management.yaml"])
+    import_locations(Checkout(root), [HERE.sources / "task-management.yaml"])
     (root / "generated").mkdir()
     for name in ("config.yaml", "ruff.toml"):
         shutil.copy(HERE.generated / name, root / "generated")
@@ -69,7 +69,7 @@ def calls(path: Path) -> list[SourceOperation]:
 def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One source imported alone and regenerated: its path, and the result of the build."""
     project = fresh(tmp_path_factory.mktemp("alone") / "checkout")
-    import_documents(project, [request.param])
+    import_locations(project, [request.param])
     regenerate(project)
     assert imports(project) >= 1
     return request.param, build(project)
@@ -84,7 +84,7 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> tuple[Checkout, BuildR
         shutil.copytree(HERE.root / name, root / name, ignore=ignored)
     shutil.copy(HERE.root / "pyproject.toml", root)
     project = Checkout(root)
-    import_documents(project, CORPUS)
+    import_locations(project, CORPUS)
     regenerate(project)
     return project, build(project)
 
@@ -213,6 +213,6 @@ def test_the_task_query_can_be_imported_alone(tmp_path: Path):
     for name in ("config.yaml", "ruff.toml"):
         shutil.copy(HERE.generated / name, tmp_path / "generated")
     project = Checkout(tmp_path)
-    import_documents(project, [HERE.sources / "task-management.yaml"])
+    import_locations(project, [HERE.sources / "task-management.yaml"])
     regenerate(project)
     assert imports(project) == 0

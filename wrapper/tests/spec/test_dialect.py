@@ -10,7 +10,7 @@ import pytest
 from tests.spec.family import VIDEOS, document, request, source
 from wanflow.spec.build import build_from
 from wanflow.spec.errors import FindingsError, InvalidDocument
-from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.importer import import_locations
 from wanflow.spec.intake.loader import load_file
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.yaml import write_yaml
@@ -78,7 +78,7 @@ def test_an_unknown_keyword_is_reported_at_the_line_in_the_page(tmp_path: Path) 
     with pytest.raises(
         (InvalidDocument, FindingsError), match=rf"nova\.md, line {at}: .*nulable"
     ) as caught:
-        import_documents(Checkout(tmp_path / "c"), [path])
+        import_locations(Checkout(tmp_path / "c"), [path])
     assert "openapi.yaml" not in str(caught.value)
 
 

@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from tests.spec.family import VIDEOS, document, request
 from wanflow.cli.spec import spec
 from wanflow.spec.errors import Conflict, FindingsError, InvalidDocument
-from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.importer import import_locations
 from wanflow.spec.intake.loader import load_file
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
@@ -56,7 +56,7 @@ def put(folder: Path, name: str, text: str | bytes) -> Path:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_yaml_document_is_stored_byte_for_byte(path: Path, empty: Checkout):
     """The file in specs/sources is what was received, and the lock has its digest."""
-    taken = import_documents(empty, [path])[0]
+    taken = import_locations(empty, [path])[0]
     kept = empty.sources / path.name
     assert kept.read_bytes() == path.read_bytes()
     (source,) = read_sources(empty.sources)
@@ -105,7 +105,7 @@ def test_a_directory_stands_for_all_its_documents(tmp_path: Path, empty: Checkou
     put(folder, "nova-1.yaml", write_yaml(small("nova-1")))
     put(folder, "nova-2.json", json.dumps(small("nova-2")))
     put(folder, "three.md", page(write_yaml(small("nova-3")), f"en/nova-3.json POST {VIDEOS}"))
-    names = [taken.name for taken in import_documents(empty, [folder])]
+    names = [taken.name for taken in import_locations(empty, [folder])]
     assert names == ["nova-1", "nova-2", "nova-3"]
     assert {path.stem for path in empty.sources.iterdir()} == set(names)
 
@@ -293,7 +293,7 @@ def test_an_incomplete_document_is_rejected(tmp_path: Path, empty: Checkout, nam
     """The message has the line if there is one, and nothing is written."""
     path = put(tmp_path, name, text)
     with pytest.raises(InvalidDocument, match=why) as caught:
-        import_documents(empty, [path])
+        import_locations(empty, [path])
     assert "\n" not in str(caught.value)
     assert not list(empty.sources.iterdir())
     assert not empty.lock.exists()
@@ -304,7 +304,7 @@ def test_an_alias_bomb_is_rejected(tmp_path: Path, empty: Checkout):
     lines = ["openapi: 3.1.0", "a0: &a0 [x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
     with pytest.raises(InvalidDocument, match="more nodes"):
-        import_documents(empty, [put(tmp_path, "a.yaml", "\n".join(lines))])
+        import_locations(empty, [put(tmp_path, "a.yaml", "\n".join(lines))])
 
 
 @given(data=st.data())
@@ -322,9 +322,9 @@ def test_a_document_that_lost_indentation_is_rejected(data, tmp_path_factory):
 
 def test_a_newer_revision_replaces_the_older_and_reports_the_difference(tmp_path, empty: Checkout):
     """A spec of the same model replaces the older one, whatever its file name."""
-    import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
+    import_locations(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     newer = write_yaml(small(seed={"type": "integer"}))
-    (taken,) = import_documents(
+    (taken,) = import_locations(
         empty, [put(tmp_path, "nova-1 (2).md", page(newer, f"x/nova-one.json post {VIDEOS}"))]
     )
     assert taken.name == "nova-1"
@@ -344,26 +344,26 @@ def test_an_overview_and_a_page_of_one_of_its_models_are_two_documents(tmp_path,
     whole, one = put(tmp_path, "family.yaml", OVERVIEW), put(tmp_path, "nova-2.yaml", SINGLE)
     said = r"family\.yaml and .*nova-2\.yaml both describe nova-2; import one of them"
     with pytest.raises(Conflict, match=said):
-        import_documents(empty, [one, whole])
-    import_documents(empty, [whole])
+        import_locations(empty, [one, whole])
+    import_locations(empty, [whole])
     with pytest.raises(Conflict, match=r"nova-2\.yaml and specs/sources/family\.yaml both"):
-        import_documents(empty, [one])
+        import_locations(empty, [one])
     assert [source.name for source in read_sources(empty.sources)] == ["family"]
 
 
 def test_an_overview_never_replaces_several_documents(tmp_path, empty: Checkout):
     """The error names each spec that has one of its models."""
     other = put(tmp_path, "nova-3.yaml", write_yaml(small("nova-3")))
-    import_documents(empty, [put(tmp_path, "nova-2.yaml", SINGLE), other])
+    import_locations(empty, [put(tmp_path, "nova-2.yaml", SINGLE), other])
     said = r"family\.yaml describes models of several documents, .*nova-2\.yaml, .*nova-3\.yaml"
     with pytest.raises(Conflict, match=said):
-        import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
+        import_locations(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
 
 
 def test_a_newer_overview_may_omit_a_model(tmp_path, empty: Checkout):
     """A spec from the same URL, or with the same file name, is a revision."""
-    import_documents(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
-    (taken,) = import_documents(empty, [put(tmp_path, "family.yaml", SINGLE)])
+    import_locations(empty, [put(tmp_path, "family.yaml", OVERVIEW)])
+    (taken,) = import_locations(empty, [put(tmp_path, "family.yaml", SINGLE)])
     assert taken.lines[0].startswith("replaced; breaking")
 
 
@@ -371,7 +371,7 @@ def test_two_revisions_of_a_page_in_one_import_are_rejected(tmp_path, empty: Che
     """Nobody knows which is newer; the error names both files."""
     two = [put(tmp_path, "old.md", page(SINGLE)), put(tmp_path, "new.md", page(SINGLE))]
     with pytest.raises(InvalidDocument, match=r"old\.md and new\.md are both called nova-1"):
-        import_documents(empty, two)
+        import_locations(empty, two)
 
 
 def test_files_with_the_same_name_in_several_directories_are_kept_separate(
@@ -381,7 +381,7 @@ def test_files_with_the_same_name_in_several_directories_are_kept_separate(
     for model in ("nova-1", "nova-2", "nova-3"):
         (tmp_path / "all" / model).mkdir(parents=True)
         put(tmp_path / "all" / model, "openapi.yaml", write_yaml(small(model)))
-    import_documents(empty, [tmp_path / "all"])
+    import_locations(empty, [tmp_path / "all"])
     names = [source.name for source in read_sources(empty.sources)]
     assert sorted(names) == ["openapi", "openapi-2", "openapi-3"]
 
@@ -389,9 +389,9 @@ def test_files_with_the_same_name_in_several_directories_are_kept_separate(
 def test_the_same_document_again_changes_nothing(tmp_path, empty: Checkout):
     """A second import has no effect."""
     path = put(tmp_path, "nova-1.yaml", write_yaml(small()))
-    import_documents(empty, [path])
+    import_locations(empty, [path])
     before = {file: file.read_bytes() for file in empty.root.rglob("*") if file.is_file()}
-    (taken,) = import_documents(empty, [path])
+    (taken,) = import_locations(empty, [path])
     assert taken.lines == ("as it was",)
     assert {file: file.read_bytes() for file in empty.root.rglob("*") if file.is_file()} == before
 
@@ -403,10 +403,10 @@ def test_one_bad_document_stops_the_whole_import(tmp_path, empty: Checkout):
     put(folder, "a.yaml", write_yaml(small("nova-1")))
     put(folder, "b.yaml", write_yaml(small("nova-1")))
     with pytest.raises(Conflict):
-        import_documents(empty, [folder])
+        import_locations(empty, [folder])
     put(folder, "b.yaml", "hello")
     with pytest.raises(InvalidDocument):
-        import_documents(empty, [folder])
+        import_locations(empty, [folder])
     assert not list(empty.sources.iterdir())
 
 
@@ -441,7 +441,7 @@ def test_a_source_that_was_edited_is_a_finding(tmp_path, project: Checkout):
 
 def test_a_stray_file_among_the_sources_is_rejected(tmp_path, empty: Checkout):
     """A file that wasn't imported isn't ignored."""
-    import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
+    import_locations(empty, [put(tmp_path, "nova-1.yaml", write_yaml(small()))])
     put(empty.sources, "nova-2.json", json.dumps(small("nova-2")))
     with pytest.raises(InvalidDocument, match=r"nova-2\.json is not a \*\.yaml"):
         read_sources(empty.sources)
@@ -463,7 +463,7 @@ def test_openapi_3_0_is_read_as_3_1(tmp_path, empty: Checkout):
         "mood": {"type": "string", "enum": ["calm"], "nullable": True},
     }
     data = {**small("nova-1", **rules), "openapi": "3.0.3"}
-    import_documents(empty, [put(tmp_path, "nova-1.yaml", write_yaml(data))])
+    import_locations(empty, [put(tmp_path, "nova-1.yaml", write_yaml(data))])
     (source,) = read_sources(empty.sources)
     read = source.document["components"]["schemas"]["VideoGenerationRequest"]["properties"]
     assert read["seed"] == {"type": ["integer", "null"], "exclusiveMinimum": 0}

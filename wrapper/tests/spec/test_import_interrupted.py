@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 from tests.spec.family import VIDEOS, document, request
-from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.importer import import_locations
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.source import read_sources
 from wanflow.spec.read.yaml import write_yaml
@@ -89,7 +89,7 @@ def begun(folder: Path) -> Checkout:
     project = Checkout(folder / "checkout")
     first = folder / "nova-1.yaml"
     first.write_text(write_yaml(document(request("nova-1", a=TEXT))))
-    import_documents(project, [first])
+    import_locations(project, [first])
     return project
 
 
@@ -125,11 +125,11 @@ def test_pages_of_one_name_with_other_models_are_kept_apart(tmp_path: Path) -> N
         (tmp_path / folder).mkdir()
         page = f"````yaml en/{folder}/generation.json post {VIDEOS}\n{text}````\n"
         (tmp_path / folder / "generation.md").write_text(page)
-    import_documents(project, [tmp_path / "a", tmp_path / "b"])
-    import_documents(project, [tmp_path / "c"])
+    import_locations(project, [tmp_path / "a", tmp_path / "b"])
+    import_locations(project, [tmp_path / "c"])
     names = {path.stem for path in project.sources.iterdir()}
     assert names == {"nova-1", "generation", "generation-2", "generation-3"}
-    (again,) = import_documents(project, [tmp_path / "b"])
+    (again,) = import_locations(project, [tmp_path / "b"])
     assert (again.name, again.lines) == ("generation-2", ("as it was",))
 
 

@@ -32,7 +32,7 @@ from wanflow.spec.diff.diff import compare
 from wanflow.spec.generate.names import public_classes
 from wanflow.spec.generate.python_names import PREFIX, class_name, pascal_case, variable_name
 from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
-from wanflow.spec.intake.importer import import_documents
+from wanflow.spec.intake.importer import import_locations
 from wanflow.spec.merge.merge import merge
 from wanflow.spec.merge.naming import unique_name
 from wanflow.spec.project import Checkout
@@ -93,7 +93,7 @@ def taken(project: Checkout, *documents: Json) -> None:
     inbox.mkdir()
     for number, data in enumerate(documents):
         (inbox / f"doc-{number}.yaml").write_text(write_yaml(data))
-    import_documents(project, [inbox])
+    import_locations(project, [inbox])
     regenerate(project)
     reached(project)
 
@@ -227,7 +227,7 @@ def test_an_import_warns_of_reserved_parameter_names(tmp_path: Path) -> None:
     (tmp_path / "specs" / "sources").mkdir(parents=True)
     rules = dict.fromkeys([*RESERVED_PARAMETERS, "ledger"], TEXT)
     (tmp_path / "nova.yaml").write_text(write_yaml(document(request("nova-1", **rules))))
-    (taken,) = import_documents(Checkout(tmp_path), [tmp_path / "nova.yaml"])
+    (taken,) = import_locations(Checkout(tmp_path), [tmp_path / "nova.yaml"])
     warned = [line for line in taken.lines if "has its own argument" in line]
     assert len(warned) == len(RESERVED_PARAMETERS)
     assert all(any(f"`{name}`" in line for line in warned) for name in RESERVED_PARAMETERS)

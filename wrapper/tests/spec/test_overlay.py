@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tests.spec.family import document, merged, request, source
 from wanflow.spec.build import build_from
 from wanflow.spec.errors import OverlayError
 from wanflow.spec.overlay.citations import Sources
-from wanflow.spec.overlay.overlay import Overlay, apply_overlay, parse_overlay, read_overlays
+from wanflow.spec.overlay.overlay import Overlay, apply_action, parse_overlay, read_overlays
 from wanflow.spec.proof.tighten import OverlayResult, apply_overlays
 from wanflow.spec.read.yaml import read_yaml
 
@@ -37,7 +38,7 @@ def overlay(*actions: Json, version: str = "1.1.0") -> Overlay:
 
 def applied(data: Json, *actions: Json) -> Json:
     before = copy.deepcopy(data)
-    after = apply_overlay(data, overlay(*actions))
+    after = reduce(apply_action, overlay(*actions).actions, data)
     assert data == before, "what is given stays as it is"
     return after
 
@@ -132,7 +133,8 @@ def test_the_compliance_sets_pass(folder):
         read_yaml((folder / name).read_text("utf-8"), name).data
         for name in ("openapi.yaml", "overlay.yaml", "output.yaml")
     ]
-    assert apply_overlay(parts[0], parse_overlay(parts[1], folder.name)) == parts[2]
+    actions = parse_overlay(parts[1], folder.name).actions
+    assert reduce(apply_action, actions, parts[0]) == parts[2]
 
 
 @needs_compliance_sets

@@ -23,8 +23,6 @@ class SpecError(Exception):
 class InvalidDocument(SpecError):
     """A document isn't a valid OpenAPI 3 document."""
 
-    exit_code: ClassVar[int] = 3
-
 
 class Conflict(SpecError):
     """Two source specs contradict each other."""

@@ -19,70 +19,45 @@ if TYPE_CHECKING:
 
 
 @frozen
+class _Part:
+    """A path in each checkout."""
+
+    path: str
+
+    def __get__(self, checkout: Checkout, _: object = None) -> Path:
+        return checkout.root / self.path
+
+
+@frozen
 class Checkout:
     """A checkout: the directory that contains `specs/sources`."""
 
     root: Path
 
-    @property
-    def sources(self) -> Path:
-        """The source specs as received."""
-        return self.root / "specs" / "sources"
-
-    @property
-    def lock(self) -> Path:
-        """The digest and origin of each source spec."""
-        return self.root / "specs" / "sources.lock"
-
-    @property
-    def import_journal(self) -> Path:
-        """The previous files during an import; left over if the import was killed."""
-        return self.root / "specs" / ".import.json"
-
-    @property
-    def overlays(self) -> Path:
-        """The overlays: reviewed constraints that the schemas only describe in prose."""
-        return self.root / "specs" / "overlays"
-
-    @property
-    def accepted_prose(self) -> Path:
-        """The sentences that are deliberately not encoded as constraints."""
-        return self.root / "specs" / "left-as-prose.yaml"
-
-    @property
-    def silenced(self) -> Path:
-        """The reviewed and accepted changes and warnings."""
-        return self.root / "specs" / "silenced.yaml"
-
-    @property
-    def settings(self) -> Path:
-        """The user's settings."""
-        return self.root / "specs" / "settings.yaml"
-
-    @property
-    def spec(self) -> Path:
-        """The merged spec with overlays applied, for people."""
-        return self.root / "specs" / "openapi.yaml"
-
-    @property
-    def report(self) -> Path:
-        """The merge report."""
-        return self.root / "specs" / "merge-report.md"
-
-    @property
-    def generated(self) -> Path:
-        """The generator's settings and its output."""
-        return self.root / "generated"
-
-    @property
-    def client(self) -> Path:
-        """The generated package."""
-        return self.generated / "wanflow_client"
-
-    @property
-    def changelog(self) -> Path:
-        """The changelog."""
-        return self.root / "CHANGELOG.md"
+    sources = _Part("specs/sources")
+    """The source specs as received."""
+    lock = _Part("specs/sources.lock")
+    """The digest and origin of each source spec."""
+    import_journal = _Part("specs/.import.json")
+    """The previous files during an import; left over if the import was killed."""
+    overlays = _Part("specs/overlays")
+    """The overlays: reviewed constraints that the schemas only describe in prose."""
+    accepted_prose = _Part("specs/left-as-prose.yaml")
+    """The sentences that are deliberately not encoded as constraints."""
+    silenced = _Part("specs/silenced.yaml")
+    """The reviewed and accepted changes and warnings."""
+    settings = _Part("specs/settings.yaml")
+    """The user's settings."""
+    spec = _Part("specs/openapi.yaml")
+    """The merged spec with overlays applied, for people."""
+    report = _Part("specs/merge-report.md")
+    """The merge report."""
+    generated = _Part("generated")
+    """The generator's settings and its output."""
+    client = _Part("generated/wanflow_client")
+    """The generated package."""
+    changelog = _Part("CHANGELOG.md")
+    """The changelog."""
 
     def relative(self, path: Path) -> str:
         """Return a path relative to the checkout."""

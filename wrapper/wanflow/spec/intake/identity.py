@@ -24,6 +24,13 @@ def reject_replacement(source: SourceSpec, kept: dict[str, SourceSpec], taken: s
         raise _both(source, kept[source.name])
 
 
+def replacement_notes(older: SourceSpec, newer: SourceSpec) -> list[str]:
+    """Return a note for a failed import, if a document of another name would replace one."""
+    file = newer.received_as or f"{newer.name}.yaml"
+    same = file.rpartition(".")[0] == older.name
+    return [] if same else [f"it would replace {older.name}, whose models it names"]
+
+
 def _both(source: SourceSpec, other: SourceSpec) -> Conflict:
     """Return the error that two documents describe the same models."""
     shared = ", ".join(sorted(models_in(source) & models_in(other)))

@@ -17,10 +17,15 @@ from wanflow.spec.errors import SpecError, one_line, raise_findings
 from wanflow.spec.generate.generate import generate, settings_of
 from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
 from wanflow.spec.intake.fetch import Fetcher, is_url
-from wanflow.spec.intake.identity import models_in, name_of, reject_duplicates, reject_replacement
+from wanflow.spec.intake.identity import (
+    models_in,
+    name_of,
+    reject_duplicates,
+    reject_replacement,
+    replacement_notes,
+)
 from wanflow.spec.intake.loader import LoadedDocument, document_files, load_file
 from wanflow.spec.intake.published import load_fetched
-from wanflow.spec.intake.stale_citations import RevisedDocument, explain
 from wanflow.spec.merge.servers import server_url
 from wanflow.spec.overlay.overlay import read_overlays
 from wanflow.spec.project import AtomicReplace
@@ -62,28 +67,14 @@ class ImportPlan:
     texts: dict[Path, str] = field(repr=False)
 
 
-def import_documents(project: Checkout, paths: Iterable[Path]) -> list[Imported]:
-    """Import files into a checkout: all of them, or none.
-
-    Raises:
-        SpecFailure: one can't be read, or doesn't go together with the others.
-    """
-    files = [file for path in paths for file in document_files(path)]
-    try:
-        received = [load_file(file) for file in files]
-    except SpecError as failure:
-        raise one_line(failure, [file.name for file in files]) from failure
-    return import_loaded(project, received)
-
-
-def import_locations(project: Checkout, places: Iterable[str]) -> list[Imported]:
+def import_locations(project: Checkout, places: Iterable[str | Path]) -> list[Imported]:
     """Import files, directories and URLs into a checkout: all of them, or none.
 
     Raises:
         SpecFailure: one can't be fetched or read, or doesn't go together with the others.
     """
     received: list[LoadedDocument] = []
-    for place in places:
+    for place in map(str, places):
         try:
             if is_url(place):
                 fetched = Fetcher().fetch(place)
@@ -117,7 +108,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
     entries = read_lock(project.lock)
     taken: list[Imported] = []
     texts: dict[Path, str] = {}
-    replaced: list[RevisedDocument] = []
+    notes: list[str] = []
     for one in received:
         names = {earlier.name for earlier in taken}
         name = name_of(one, kept, entries, names)
@@ -125,7 +116,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
         source = named.source
         reject_replacement(source, kept, names)
         if (older := kept.get(source.name)) is not None and older.text != source.text:
-            replaced.append(RevisedDocument(older, source))
+            notes += replacement_notes(older, source)
         taken.append(_import_summary(named, kept.get(source.name)))
         kept[source.name] = source
         entries[source.name] = LockEntry(
@@ -138,7 +129,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
     try:
         built = build_from(sources, overlays, read_settings(project.settings))
     except SpecError as failure:
-        raise explain(failure, replaced) from failure
+        raise type(failure)("; ".join([str(failure), *notes[:1]])) from failure
     raise_findings(lock_findings(sources, entries))
     _check_generation(project, built)
     left = AcceptedProse.read(project.accepted_prose)

@@ -8,7 +8,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from attrs import evolve
 
-from wanflow.spec.intake.fetch import Fetcher, PageVersion, is_url
+from wanflow.spec.intake.fetch import is_url
 from wanflow.spec.intake.loader import load_bytes
 
 if TYPE_CHECKING:
@@ -25,17 +25,6 @@ _BY_KIND = {
     "text/x-markdown": "md",
     **dict.fromkeys(("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"), "yaml"),
 }
-
-
-def load_url(url: str, version: PageVersion | None = None, *, by: Fetcher) -> LoadedDocument | None:
-    """Fetch a URL and load it as a document; None if it is unchanged.
-
-    Raises:
-        NotFetched: it can't be fetched, or is gone.
-        Refused: it is no document.
-    """
-    fetched = by.fetch(url, version)
-    return None if fetched.unchanged else load_fetched(url, fetched)
 
 
 def load_fetched(url: str, fetched: Fetched) -> LoadedDocument:

@@ -118,9 +118,7 @@ class SchemaUnion:
 
     def merge_exactly(self, source_schemas: list[SourceSchema], at: str) -> JsonObject | None:
         """Merge schemas into one; None if their union can only be expressed by `anyOf`."""
-        core = self._merge_constraints(
-            [SourceSchema(one.source, one.schema) for one in source_schemas], at
-        )
+        core = self._merge_constraints(source_schemas, at)
         return None if core is None else {**core, **self._merge_annotations(source_schemas, at)}
 
     def merge(self, source_schemas: list[SourceSchema], at: str) -> JsonObject:

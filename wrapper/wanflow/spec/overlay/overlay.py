@@ -87,13 +87,6 @@ def parse_overlay(data: Any, name: str) -> Overlay:
     )
 
 
-def apply_overlay(document: JsonObject, overlay: Overlay) -> JsonObject:
-    """Return a copy of the document with an overlay applied."""
-    for action in overlay.actions:
-        document = apply_action(document, action)
-    return document
-
-
 def apply_action(
     document: JsonObject, action: Action, paths: list[NodePath] | None = None
 ) -> JsonObject:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wanflow.spec.errors import InvalidDocument
-from wanflow.spec.read.source import require_openapi, upgrade_3_0
+from wanflow.spec.read.source import read_text, require_openapi, upgrade_3_0
 from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -34,11 +34,7 @@ def read_document(path: Path) -> JsonObject:
     Raises:
         InvalidDocument: it contains no OpenAPI document.
     """
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidDocument(f"{path.name} is not UTF-8 (byte {error.start})") from error
-    return _parse(text, path.name)
+    return _parse(read_text(path), path.name)
 
 
 def read_working_document(project: Checkout) -> JsonObject:

@@ -214,10 +214,15 @@ def read_sources(directory: Path) -> list[SourceSpec]:
         raise InvalidDocument(
             f"{directory} contains no *.yaml document; add one with `wanflow spec import FILE`"
         )
-    return [source_from_text(_read_text(path), path.stem) for path in files]
+    return [source_from_text(read_text(path), path.stem) for path in files]
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a document's file.
+
+    Raises:
+        InvalidDocument: it isn't UTF-8.
+    """
     try:
         return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
