@@ -26,6 +26,15 @@ def printable(text: str, *, lines: bool = True) -> str:
     )
 
 
+def is_encodable(text: str) -> bool:
+    """Return whether a text has a UTF-8 form: no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def one_line(text: str) -> str:
     """Return a text on one line, fit for a terminal."""
     return printable(_SPACES.sub(" ", text).strip())

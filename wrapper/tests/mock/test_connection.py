@@ -156,7 +156,7 @@ class TestEnd:
 
     def test_idle_connections_are_closed(self, mock) -> None:
         """A connection that is idle at two checks is closed; one in use is kept."""
-        server = Server(mock.app, lambda: None)
+        server = Server(mock.app.respond, lambda: None)
         closed = []
         for idle in (True, False):
             connection = Connection(server._state)
@@ -280,7 +280,7 @@ class _Echo:
 
 def test_any_application_can_be_served() -> None:
     """The server needs only `respond`, which may await anything."""
-    server = Server(_Echo(), lambda: None)
+    server = Server(_Echo().respond, lambda: None)
     with socket.create_server(("127.0.0.1", 0)) as bound:
         address = bound.getsockname()
         thread = threading.Thread(target=run, args=(server, bound))

@@ -13,7 +13,7 @@ from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
 from wanflow.mock.gateway.directives import Directives
-from wanflow.mock.gateway.failures import FAILURE_CODES
+from wanflow.mock.gateway.failures import FAILURE_MESSAGES
 
 if TYPE_CHECKING:
     from wanflow.catalog.catalog import Catalog
@@ -57,7 +57,7 @@ def test_a_receipt_describes_the_task(http, validate, catalog, name) -> None:
     assert receipt["task_info"]["estimated_time"] == 0
 
 
-@pytest.mark.parametrize("code", FAILURE_CODES)
+@pytest.mark.parametrize("code", FAILURE_MESSAGES)
 def test_a_task_can_fail_with_each_business_code(http, validate, catalog, code) -> None:
     """A prompt directive makes a task fail, and a failed task doesn't change."""
     name = MODELS[0]

@@ -8,13 +8,9 @@ from __future__ import annotations
 import re
 from codecs import getincrementaldecoder
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from attrs import frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BEGINNING = 4096
 """Bytes that are enough to detect a format by."""
@@ -338,9 +334,3 @@ def _kinds_text(kinds: frozenset[str]) -> str:
 
 def _media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
-
-
-def known_extensions() -> Iterator[str]:
-    """Give each extension that a saved file can have."""
-    yield UNKNOWN
-    yield from (format_.extension for format_ in FORMATS)

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.model_lookup import unknown_parameters
+from wanflow._text import is_encodable
 from wanflow.catalog.violation import Violation, name_of, pointer_to
 from wanflow.errors import InvalidRequest
 
@@ -41,7 +42,7 @@ def json_violations(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Vi
 def _json_problem(value: Any, depth: int) -> str | None:
     match value:
         case str():
-            return None if _encodes(value) else "it has half of a surrogate pair"
+            return None if is_encodable(value) else "it has half of a surrogate pair"
         case float():
             return None if math.isfinite(value) else "it is no finite number"
         case None | bool() | int():
@@ -54,16 +55,8 @@ def _json_problem(value: Any, depth: int) -> str | None:
 
 def _name_problem(value: Any) -> str | None:
     names: list[Any] = list(cast("Mapping[Any, Any]", value)) if isinstance(value, dict) else []
-    invalid = [name for name in names if not (isinstance(name, str) and _encodes(name))]
+    invalid = [name for name in names if not (isinstance(name, str) and is_encodable(name))]
     return f"it has the name {invalid[0]!r}" if invalid else None
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 UPLOADER_HINT = "; a local file needs a client made with uploader=…"

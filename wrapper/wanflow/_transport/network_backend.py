@@ -6,7 +6,7 @@ never exceeds it. So each read and write of a sync client also obeys the deadlin
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpcore
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import httpx
+
+N = TypeVar("N", httpcore.NetworkStream, httpcore.AsyncNetworkStream)
 
 
 def watch_writes(client: httpx.Client | httpx.AsyncClient) -> bool:
@@ -78,15 +80,24 @@ class WatchedNetworkBackend(httpcore.NetworkBackend):
         self._inner.sleep(seconds)
 
 
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
+class _WatchedStream(Generic[N]):
+    def __init__(self, inner: N) -> None:
+        self._inner: N = inner
         self._used = False
         renew_in_children(self)
 
     def renew(self) -> None:
         detach_socket(self.get_extra_info("socket"))
 
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def _has_ended(self) -> bool:
+        # Data on a new connection belongs to its TLS handshake.
+        return self._used and bool(self.get_extra_info("is_readable"))
+
+
+class _Stream(_WatchedStream[httpcore.NetworkStream], httpcore.NetworkStream):
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._used = True
         return self._inner.read(max_bytes, remaining(timeout, httpcore.ReadTimeout))
@@ -95,10 +106,6 @@ class _Stream(httpcore.NetworkStream):
         timeout = remaining(timeout, httpcore.WriteTimeout)
         before_write(self._has_ended)
         self._inner.write(buffer, timeout)
-
-    def _has_ended(self) -> bool:
-        # Data on a new connection belongs to its TLS handshake.
-        return self._used and bool(self.get_extra_info("is_readable"))
 
     def close(self) -> None:
         self._inner.close()
@@ -111,9 +118,6 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         timeout = remaining(timeout, httpcore.ConnectTimeout)
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
 
 
 class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
@@ -146,15 +150,7 @@ class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
-        self._used = False
-        renew_in_children(self)
-
-    def renew(self) -> None:
-        detach_socket(self.get_extra_info("socket"))
-
+class _AsyncStream(_WatchedStream[httpcore.AsyncNetworkStream], httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._used = True
         return await self._inner.read(max_bytes, timeout)
@@ -162,10 +158,6 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         before_write(self._has_ended)
         await self._inner.write(buffer, timeout)
-
-    def _has_ended(self) -> bool:
-        # Data on a new connection belongs to its TLS handshake.
-        return self._used and bool(self.get_extra_info("is_readable"))
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -177,6 +169,3 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
         return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)

@@ -6,11 +6,12 @@ import csv
 import io
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from wanflow.batch.models import RowError
 
 if TYPE_CHECKING:
+    from _csv import Reader
     from collections.abc import Container, Iterator
 
     Row = tuple[int, dict[str, str]]
@@ -18,19 +19,6 @@ if TYPE_CHECKING:
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 # Excel's line that names the separator.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?(?:\n|$)', re.IGNORECASE)
-
-
-class CsvReader(Protocol):
-    """A csv.reader: yields records, and knows the line number of the last one."""
-
-    @property
-    def line_num(self) -> int:
-        """The line number, from 1."""
-        ...
-
-    def __iter__(self) -> Iterator[list[str]]:
-        """Return the remaining records."""
-        ...
 
 
 def read_rows(text: str, known_columns: Container[str]) -> Iterator[Row | RowError]:
@@ -91,7 +79,7 @@ def _header_with(text: str, separator: str) -> list[str]:
         return []
 
 
-def _read_header(reader: CsvReader) -> list[str]:
+def _read_header(reader: Reader) -> list[str]:
     for cells in reader:
         names = [cell.strip().strip("\ufeff") for cell in cells]
         if any(names):
@@ -104,6 +92,6 @@ def _header_error(header: list[str]) -> str | None:
     return f"column {repeated[0]!r} appears twice" if repeated else None
 
 
-def _reader(text: str, separator: str) -> CsvReader:
+def _reader(text: str, separator: str) -> Reader:
     # newline="": the csv module itself recognizes the line ends.
     return csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -14,34 +14,9 @@ from wanflow.cli.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from wanflow import Result, Snapshot, Task
-
-
-class Output(Protocol):
-    """Prints events. Results go to stdout, everything else to stderr."""
-
-    def showing_progress(self) -> AbstractContextManager[None]:
-        """Show progress while the block runs."""
-        ...
-
-    def update(self, snapshot: Snapshot) -> None:
-        """Report a task's status while waiting."""
-        ...
-
-    def submitted(self, task: Task) -> None:
-        """Report a submitted task that the command doesn't wait for."""
-        ...
-
-    def status(self, snapshot: Snapshot) -> None:
-        """Report the status of a task that was polled once."""
-        ...
-
-    def done(self, result: Result, paths: list[Path]) -> None:
-        """Report the saved files, or the URLs if none were saved."""
-        ...
 
 
 class TextOutput:
@@ -119,6 +94,10 @@ class JsonOutput:
         """Emit `saved` for each file."""
         for path in paths:
             _emit("saved", {"task_id": result.task_id, "path": str(path)})
+
+
+Output: TypeAlias = TextOutput | JsonOutput
+"""Prints events. Results go to stdout, everything else to stderr."""
 
 
 def make_output(*, as_json: bool, submits: bool = False) -> Output:

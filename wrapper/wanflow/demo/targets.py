@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import environ
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,26 +16,12 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
 
-class Target(Protocol):
-    """Makes clients for one server."""
-
-    @property
-    def charges(self) -> bool:
-        """Whether tasks cost credits, and continue after the demo has ended."""
-        ...
-
-    def client(self) -> Client:
-        """Make a sync client."""
-        ...
-
-    def async_client(self) -> AsyncClient:
-        """Make an async client."""
-        ...
-
-
 @frozen
 class Mock:
-    """The mock. Its own transport ignores proxies of the environment."""
+    """The mock. Its own transport ignores proxies of the environment.
+
+    `charges` says whether tasks cost credits, and continue after the demo has ended.
+    """
 
     server: MockServer
     charges: bool = False
@@ -69,6 +55,9 @@ class Gateway:
     def host(self) -> str:
         """The host of the API."""
         return urlsplit(self.client().base_url).netloc
+
+
+Target: TypeAlias = Mock | Gateway
 
 
 def gateway_from_environment() -> Gateway | None:

@@ -53,11 +53,6 @@ class DiskReserve:
         self._was_released = True
         return True
 
-    @property
-    def released(self) -> bool:
-        """Whether the space was freed, so that nothing new may be submitted."""
-        return self._was_released
-
     def restore(self) -> None:
         """Create the file again after it was deleted.
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import chain, pairwise
 from queue import Empty, SimpleQueue
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from attrs import define, field
 
@@ -34,12 +34,6 @@ _COMMIT_DELAY = 0.0002
 _WAKEUP_TIMEOUT = 0.5
 """Seconds after which a waiting thread checks its write itself, should a wake-up be lost."""
 Write = Callable[[sqlite3.Connection], T]
-
-
-class Added(Protocol):
-    """A write that no thread waits for; `error` is set if it failed."""
-
-    error: Exception | None
 
 
 @define(eq=False)
@@ -161,7 +155,7 @@ class GroupCommitWriter:
         self.connection.execute("RELEASE entry")
         return result
 
-    def enqueue(self, write: Write[Any]) -> Added | None:
+    def enqueue(self, write: Write[Any]) -> PendingWrite[Any] | None:
         """Add a write to the next commit without blocking; None if it is already done."""
         if self.in_transaction:
             self._write_in_transaction(write)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from wanflow._core.recorder import File
+from wanflow._text import is_encodable
 from wanflow.ledger.job import Job, JobState, Owner
 from wanflow.ledger.refs import IdRef, KeyRef, TaskRef
 from wanflow.ledger.task_ids import assign_task_id
@@ -54,13 +55,13 @@ def _json(value: object) -> str | None:
         return None
     text = _JSON.encode(value)
     # JSON can escape a lone surrogate; SQLite's text can't contain one.
-    return text if _is_text(text) else json.dumps(value)
+    return text if is_encodable(text) else json.dumps(value)
 
 
 def path_to_text(value: object) -> str:
     """Return a server or a directory as text."""
     text = str(value)
-    return text if _is_text(text) else Path(text).as_uri()
+    return text if is_encodable(text) else Path(text).as_uri()
 
 
 def path_from_text(text: str) -> Path:
@@ -68,14 +69,6 @@ def path_from_text(text: str) -> Path:
     if not text.startswith(_AS_URI):
         return Path(text)
     return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unchanged(value: Any) -> Any:

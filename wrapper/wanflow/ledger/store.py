@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from wanflow._core.effects import Outcome
 from wanflow.errors import LedgerError
 from wanflow.ledger import database, rows
-from wanflow.ledger import rows as selecting
 from wanflow.ledger.disk_reserve import DiskReserve
 from wanflow.ledger.group_commit import GroupCommitWriter
 from wanflow.ledger.job import JobState
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wanflow._core.recorder import File
-    from wanflow.ledger.group_commit import Added, Write
+    from wanflow.ledger.group_commit import PendingWrite, Write
     from wanflow.ledger.job import Job
     from wanflow.ledger.refs import Changes, JobRef
     from wanflow.ledger.write_buffer import Updates
@@ -183,7 +182,7 @@ class JobStore:
             values = {"state": state, "owned": self._register_owner()}
 
             def write(connection: sqlite3.Connection) -> bool:
-                found = selecting.read(connection, "WHERE job.id = ?", [job.id])
+                found = rows.read(connection, "WHERE job.id = ?", [job.id])
                 if not found or found[0].owner != job.owner or found[0].state != job.state:
                     return False
                 return rows.change(connection, IdRef(job.id), (Update(values),))
@@ -198,7 +197,7 @@ class JobStore:
 
             def write(connection: sqlite3.Connection) -> ClaimedJobs:
                 self._release_dead(connection)
-                found = selecting.select(connection, selection)
+                found = rows.select(connection, selection)
                 free = [job for job in found if job.owner is None]
                 for job in free:
                     rows.change(connection, IdRef(job.id), (Update({"owned": holder}),))
@@ -210,23 +209,23 @@ class JobStore:
         """Return one job."""
         where, named = rows.ref_condition(which)
         with self._read() as connection:
-            found = selecting.read(connection, f"WHERE {where}", named)
+            found = rows.read(connection, f"WHERE {where}", named)
         return found[0] if found else None
 
     def find_named(self, names: Sequence[str]) -> list[Job]:
         """Return all attempts of named jobs, ordered by attempt."""
         with self._read() as connection:
-            return selecting.read_named(connection, names)
+            return rows.read_named(connection, names)
 
     def output_dirs(self) -> list[Path]:
         """Return the output directories of named jobs."""
         with self._read() as connection:
-            return selecting.read_output_dirs(connection)
+            return rows.read_output_dirs(connection)
 
     def jobs(self, selection: JobFilter) -> list[Job]:
         """Return the selected jobs."""
         with self._read() as connection:
-            return selecting.select(connection, selection)
+            return rows.select(connection, selection)
 
     def is_owned(self, job: Job) -> bool:
         """Return whether a living process, this one or another, owns a job."""
@@ -287,7 +286,7 @@ class JobStore:
     def _flush(self) -> None:
         """Write the buffered changes."""
         noted = self._buffer.pop_all()
-        written: list[tuple[JobRef, Updates, Added | None]] = []
+        written: list[tuple[JobRef, Updates, PendingWrite[Any] | None]] = []
         try:
             for which, steps in noted.items():
                 written.append((which, steps, self._writer.enqueue(_change_write(which, steps))))

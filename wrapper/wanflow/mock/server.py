@@ -76,7 +76,7 @@ class MockServer(Mock):
         serving = _import_server()
         self._socket = _bind(*self._address)
         self.gateway.origin = self.url
-        server = self._server = serving.Server(self.app, self.app.attach)
+        server = self._server = serving.Server(self.app.respond, self.app.attach)
         arguments = (server, self._socket)
         self._thread = threading.Thread(
             target=serving.run, args=arguments, name="wanflow-mock", daemon=True

@@ -6,7 +6,7 @@ import inspect
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 import anyio
 import anyio.to_thread
@@ -96,18 +96,6 @@ class Verification:
 
 # A worker that waits for a later callback wakes up this often, to check for an earlier one.
 MAX_SLEEP = 0.1
-
-
-class Worker(Protocol):
-    """Verifies the callbacks of a queue."""
-
-    def start(self) -> None:
-        """Start verifying in the background, if needed."""
-        ...
-
-    async def run_pending(self) -> None:
-        """Verify in the current task, if nothing else does."""
-        ...
 
 
 @frozen(eq=False)
@@ -209,6 +197,10 @@ class AsyncWorker:
                 if inspect.isawaitable(handled):
                     await handled
         return check.outcome
+
+
+Worker: TypeAlias = ThreadWorker | AsyncWorker
+"""Verifies the callbacks of a queue."""
 
 
 def make_worker(client: Client | AsyncClient, context: WorkerContext) -> Worker:

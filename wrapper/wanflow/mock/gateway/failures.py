@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_MESSAGES = {
+FAILURE_MESSAGES = {
     "content_policy_violation": "The content of the request breaks the content policy",
     "invalid_parameters": "The request holds parameters that the model can't take",
     "image_processing_error": "An input image could not be fetched or read",
@@ -19,7 +19,6 @@ _MESSAGES = {
     "resource_not_found": "A resource of the task is missing or has expired",
     "unknown_error": "An unknown error occurred",
 }
-FAILURE_CODES = tuple(_MESSAGES)
 _CODE = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 
 
@@ -30,4 +29,4 @@ def is_failure_code(text: str) -> bool:
 
 def message_of(code: str) -> str:
     """Return the message of an error code."""
-    return _MESSAGES.get(code, f"The task failed with {code}")
+    return FAILURE_MESSAGES.get(code, f"The task failed with {code}")

@@ -6,12 +6,13 @@ import asyncio
 import socket
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow.mock.gateway.fault import Fault
+    from wanflow.mock.http.connection import Connection
     from wanflow.mock.http.response import Response
 
 CHUNKS = 20
@@ -19,23 +20,7 @@ FLUSH_DELAY = 0.05
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
-class BrokenConnection(Protocol):
-    """What faults need of a connection."""
-
-    transport: asyncio.Transport
-
-    def head(self, response: Response, extra: int = 0) -> bytes:
-        """Return a response's head, with a Content-Length that is `extra` too large."""
-        ...
-
-    async def wait_closed(self) -> None:
-        """Wait until the client has disconnected."""
-        ...
-
-
-async def send_broken_response(
-    connection: BrokenConnection, response: Response, fault: Fault
-) -> None:
+async def send_broken_response(connection: Connection, response: Response, fault: Fault) -> None:
     """Send a response with a fault of the socket, or none."""
     half = response.body[: len(response.body) // 2]
     match fault.name:
@@ -70,26 +55,26 @@ def chunks(body: bytes) -> Iterator[bytes]:
         yield body[start : start + size]
 
 
-async def _drip(connection: BrokenConnection, response: Response, delay: float) -> None:
+async def _drip(connection: Connection, response: Response, delay: float) -> None:
     _put(connection, connection.head(response))
     for chunk in chunks(response.body):
         _put(connection, chunk)
         await asyncio.sleep(delay)
 
 
-async def _write(connection: BrokenConnection, raw: bytes) -> None:
+async def _write(connection: Connection, raw: bytes) -> None:
     """Write, and wait until the bytes have been sent."""
     _put(connection, raw)
     await asyncio.sleep(FLUSH_DELAY)
 
 
-def _put(connection: BrokenConnection, raw: bytes) -> None:
+def _put(connection: Connection, raw: bytes) -> None:
     """Write, unless the client has disconnected."""
     if not connection.transport.is_closing():
         connection.transport.write(raw)
 
 
-async def _reset(connection: BrokenConnection) -> None:
+async def _reset(connection: Connection) -> None:
     """Reset the connection (RST instead of FIN)."""
     raw_socket = connection.transport.get_extra_info("socket")
     with suppress(OSError, AttributeError):  # the client has already disconnected
@@ -98,6 +83,6 @@ async def _reset(connection: BrokenConnection) -> None:
     await connection.wait_closed()
 
 
-async def _close(connection: BrokenConnection) -> None:
+async def _close(connection: Connection) -> None:
     connection.transport.close()
     await connection.wait_closed()

@@ -10,7 +10,7 @@ import types
 from collections import deque
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define, evolve, field
 
@@ -19,7 +19,7 @@ from wanflow.mock.http.parser import InvalidHttp, RequestParser
 from wanflow.mock.http.response import Response, json_response
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
     from wanflow.mock.gateway.fault import Fault
     from wanflow.mock.http.request import Request
@@ -53,19 +53,11 @@ _NO_CONTENT = 204
 _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 
-class Application(Protocol):
-    """The application that handles requests."""
-
-    def respond(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """Handle a request."""
-        ...
-
-
 @define(eq=False)
 class ServerState:
     """What the connections of a server share; `date` is the Date header of this second."""
 
-    app: Application
+    respond: Callable[[Request], Coroutine[Any, Any, Response]]
     date: bytes = b""
     connections: set[Connection] = field(factory=set["Connection"])
     head_cache: dict[tuple[int, tuple[Header, ...]], bytes] = field(
@@ -82,7 +74,7 @@ class Connection(asyncio.Protocol):
         self.idle = False
         self.task: asyncio.Task[None] | None = None
         self._state = state
-        self._respond = state.app.respond
+        self._respond = state.respond
         self._parser = RequestParser(self._on_request, self._send_continue)
         self._waiting: deque[Request | InvalidHttp] = deque()
         self._write_paused = False

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wanflow.mock.http.connection import Application, Connection, ServerState
+from wanflow.mock.http.connection import Connection, ServerState
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+    from wanflow.mock.http.request import Request
+    from wanflow.mock.http.response import Response
 
 _GRACE_SECONDS = 0.5
 _MAX_IDLE = 60
@@ -20,10 +23,14 @@ _MAX_IDLE = 60
 class Server:
     """Serves an application on a bound socket until `stop`."""
 
-    def __init__(self, app: Application, attach: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        respond: Callable[[Request], Coroutine[Any, Any, Response]],
+        attach: Callable[[], None],
+    ) -> None:
         self.stopped_or_ready = threading.Event()
         self.started = False
-        self._state = ServerState(app)
+        self._state = ServerState(respond)
         self._attach = attach
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = asyncio.Event()
