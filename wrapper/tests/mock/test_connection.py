@@ -250,21 +250,21 @@ class TestHeads:
         assert b"content-length: 0" not in head
         assert body == b""
 
-    def test_spaces_around_a_header_value_are_no_part_of_it(self, line) -> None:
+    def test_spaces_around_a_header_value_are_no_part_of_it(self, connection) -> None:
         """A value is read without the spaces and tabs around it."""
         head = b"GET /apiv1/v1/tasks/task-unified-1-x HTTP/1.1\r\nHost: x\r\n"
-        line.sendall(head + b"Authorization:\t Bearer k \t \r\nConnection: close \r\n\r\n")
-        assert statuses(read_all(line)) == [404]
+        connection.sendall(head + b"Authorization:\t Bearer k \t \r\nConnection: close \r\n\r\n")
+        assert statuses(read_all(connection)) == [404]
 
     @pytest.mark.parametrize("slash", ["%2F", "%2f"])
-    def test_an_encoded_slash_separates_no_parts_of_a_path(self, line, slash) -> None:
+    def test_an_encoded_slash_separates_no_parts_of_a_path(self, connection, slash) -> None:
         """An encoded slash belongs to a name; other encoded characters are what they encode."""
         key = "HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\n"
         paths = (f"/apiv1/v1/tasks{slash}task-unified-1-x", "/apiv1/v1/t%61sks/task-unified-1-x")
-        line.sendall(
+        connection.sendall(
             f"GET {paths[0]} {key}\r\nGET {paths[1]} {key}Connection: close\r\n\r\n".encode()
         )
-        answer = read_all(line)
+        answer = read_all(connection)
         assert statuses(answer) == [404, 404]
         assert answer.count(b"there is nothing at this path") == 1
 
