@@ -199,7 +199,7 @@ def test_the_map_of_checks_names_tests_and_checks_that_exist() -> None:
     ],
 )
 def test_a_test_is_for_the_kind_of_its_model(name, function, subject) -> None:
-    """The parameters of a test tell the kind of model that it is for."""
+    """The parameters of a test name the kind of model that it is for."""
     assert (function_of(name), subject_of(name)) == (function, subject)
 
 
@@ -231,7 +231,7 @@ def test_the_order_is_verdict_causes_not_judged_coverage_errors_cost() -> None:
     assert "This says nothing about the server." in page
 
 
-def test_the_verdict_tells_findings_from_errors_of_the_suite() -> None:
+def test_the_verdict_separates_findings_from_errors_of_the_suite() -> None:
     """Errors, findings, known deviations and a run without requests have verdicts of their own."""
     passed = RanTest("test_a", "passed")
     failed = RanTest("test_a", "failed")
