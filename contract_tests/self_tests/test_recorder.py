@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow_contract.checks.check import REGISTRY, Check, CheckFailed, NotJudged, observing
-from wanflow_contract.checks.response_checks import SCHEMA
+from wanflow_contract.checks.definitions.responses import SCHEMA
 from wanflow_contract.findings.finding import KNOWN, NOTE, Finding, make_finding
 from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.findings.shape import shape_of

@@ -9,8 +9,8 @@ import pytest
 
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.definitions.access import KEY_REQUIRED, PRIVATE
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.run_state import KEY_REQUIRED, PRIVATE
 from wanflow_contract.support.target_options import TargetOptions
 
 CONTRACT = packaged_contract()

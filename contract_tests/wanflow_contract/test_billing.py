@@ -10,29 +10,21 @@ from uuid import uuid4
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.billing import (
+    CHARGED_ONCE,
+    NO_CHARGE,
+    NO_SURCHARGE,
+    PRECHARGE,
+    QUALITY,
+    REJECTED_FREE,
+    SAME,
+)
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.faulty_field import request_field
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
 
 MODELS = list(packaged_contract().catalog.models.values())
 
-PRECHARGE = Check(
-    "pre-charge", "A request is charged in advance by the parameter that the documents name."
-)
-QUALITY = Check("quality-price", "An option documented as cheaper costs less.")
-REJECTED_FREE = Check("rejected-free", "A rejected submission costs nothing.")
-SAME = Check(
-    "same-price",
-    "Equal requests cost the same, and an omitted parameter costs the same as its default.",
-)
-NO_SURCHARGE = Check(
-    "no-surcharge", "Several images in one request cost no more than in several requests."
-)
-NO_CHARGE = Check("no-charge", "The length of a prompt and a callback URL cost nothing.")
-CHARGED_ONCE = Check(
-    "charged-once", "A submission is charged once, as its receipt says; polls cost nothing."
-)
 
 _CHARGED = re.compile(r"pre-charged? based on the (?:value of )?`(\w+)`(?: value)?", re.IGNORECASE)
 _OPTION = re.compile(r"`([^`]+)`: ([^\n]*?(lower|standard|higher) price)", re.IGNORECASE)

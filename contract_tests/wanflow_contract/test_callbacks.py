@@ -9,9 +9,15 @@ from uuid import uuid4
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.callbacks import (
+    DELIVERED,
+    ENDS_ONLY,
+    ONCE,
+    RETRIED,
+    SAME_AS_QUERY,
+)
+from wanflow_contract.checks.definitions.responses import LEAK
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.run_state import LEAK
 from wanflow_contract.checks.task_history import ENDED
 from wanflow_contract.support.exchange import MIN_KEY_LENGTH
 from wanflow_contract.support.receiver import Receiver
@@ -29,32 +35,6 @@ MODELS = [
     if "callback_url" in model.parameters
 ]
 SOON, NOT = 5.0, 0.3
-
-DELIVERED = Check(
-    "callback",
-    "The end of a task is reported to its callback URL, unchanged.",
-    "Triggered when task is completed, failed, or cancelled",
-)
-ENDS_ONLY = Check(
-    "callback-end",
-    "A callback is sent when the task has ended, not before.",
-    "Triggered when task is completed, failed, or cancelled",
-)
-SAME_AS_QUERY = Check(
-    "callback-body",
-    "A callback has the same body as the task query.",
-    "Callback response format is consistent with the task query API response",
-)
-ONCE = Check(
-    "callback-once",
-    "A callback that was accepted is not sent again.",
-    "2xx status codes are considered successful, other status codes trigger retries",
-)
-RETRIED = Check(
-    "callback-retried",
-    "A callback that failed is retried, up to three times.",
-    "Up to `3` retries after failure (retries at `1`/`2`/`4` seconds after failure)",
-)
 
 
 @pytest.fixture(scope="module")

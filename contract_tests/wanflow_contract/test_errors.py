@@ -10,11 +10,11 @@ import pytest
 
 import wanflow
 from wanflow import errors
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.mock_controls import FORCED_STATUS, SUGGESTED, SUGGESTION
+from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
 from wanflow_contract.checks.response_checks import check_response
-from wanflow_contract.checks.run_state import PARAM
 from wanflow_contract.support.client_drivers import (
     CLIENT_KINDS,
     call_client,
@@ -28,14 +28,6 @@ EXAMPLES = [
     for name, status in ERRORS
     for example in CONTRACT.operations[name].responses[status].examples
 ]
-FORCED_STATUS = Check(
-    "forced-status", "A mock responds with the documented status that it is asked for."
-)
-SUGGESTION = Check(
-    "suggestion",
-    "A mock's error suggests what the documents' example suggests: a link, or seconds to wait.",
-    "402: a billing link in `fallback_suggestion`; 429: retry after 60 seconds",
-)
 TASK_ID = "task-unified-1756817821-4x3rx6ny"
 PATHS = sorted({model.path for model in CONTRACT.catalog.models.values()})
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]*[0-9-][A-Za-z0-9._-]*")
@@ -51,13 +43,6 @@ TYPES = {
 _SEVERAL = 3
 assert ERRORS, "the document lists no errors"
 assert len(EXAMPLES) >= len(ERRORS), "an error of the document has no example"
-
-
-SUGGESTED = Check(
-    "suggested",
-    "A model that is suggested in place of an unknown one exists.",
-    "a model that exists in `fallback_suggestion`",
-)
 
 
 @pytest.mark.fast

@@ -9,10 +9,7 @@ import httpx
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.expectation import Expected, packaged_oracle
-from wanflow_contract.checks.faulty_field import request_field, response_field, response_header
-from wanflow_contract.checks.files import (
+from wanflow_contract.checks.definitions.files import (
     AS_DEFAULT,
     DAY,
     FRAME,
@@ -22,6 +19,11 @@ from wanflow_contract.checks.files import (
     SIZE,
     VIDEO,
     WHOLE,
+)
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.faulty_field import request_field, response_field, response_header
+from wanflow_contract.checks.files import (
     is_whole,
     kind_of,
     media_of,

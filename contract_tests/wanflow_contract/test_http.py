@@ -7,9 +7,10 @@ import json
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.access import METHOD, UNDOCUMENTED_PATH, UNKNOWN
+from wanflow_contract.checks.definitions.requests import MEDIA_TYPE, NO_BODY
+from wanflow_contract.checks.definitions.responses import NO_SERVER_ERROR
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.run_state import NO_SERVER_ERROR, UNKNOWN
 from wanflow_contract.plan.order import Stage
 
 CONTRACT = packaged_contract()
@@ -18,12 +19,6 @@ SUBMISSIONS = [name for name in OPERATIONS if CONTRACT.operations[name].is_submi
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 assert SUBMISSIONS, "the document has no submissions"
 
-METHOD = Check("method", "An undocumented method of an operation is rejected.")
-NO_BODY = Check("no-body", "A body that is not a JSON object is rejected with 400.")
-UNDOCUMENTED_PATH = Check("undocumented-path", "A path that isn't documented is answered with 4xx.")
-MEDIA_TYPE = Check(
-    "media-type", "A body of type application/json is accepted, with any parameters of the type."
-)
 
 BODIES = {
     "nothing": b"",

@@ -9,20 +9,11 @@ from uuid import uuid4
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.idempotency import ANOTHER, ONCE, PER_ACCOUNT, REUSED
 from wanflow_contract.checks.documented_responses import packaged_contract
 
 MODELS = sorted(packaged_contract().catalog.models)
 HEADER = "Idempotency-Key"
-
-ONCE = Check(
-    "idempotent", "The same idempotency key makes one task, and the response is marked as a replay."
-)
-ANOTHER = Check("other-key", "Another idempotency key, or none, makes another task.")
-PER_ACCOUNT = Check("key-apart", "An idempotency key belongs to one account.")
-REUSED = Check(
-    "key-reused", "A key that was used with another request doesn't return that request's task."
-)
 
 
 def new_key() -> str:

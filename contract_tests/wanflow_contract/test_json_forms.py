@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest, choices_of
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.requests import (
+    COMPLETE,
+    JSON_FORM,
+    NEARLY_JSON,
+    UNUSUAL_BODY,
+)
+from wanflow_contract.checks.definitions.responses import IDENTITY
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.plan.order import Stage
@@ -19,24 +25,6 @@ if TYPE_CHECKING:
 
 MODELS = sorted(packaged_contract().catalog.models)
 SCRIPTS = 'Кот 猫 قطة é ñ \U0001f408 \u201cquoted\u201d \u2013 100 % </cat> & \\ " /'
-
-JSON_FORM = Check("json-form", "A request is accepted in every form of JSON.")
-NEARLY_JSON = Check(
-    "nearly-json",
-    "A body that isn't JSON is rejected, even if a request could be guessed from it.",
-    "400: Invalid request format; requestBody: application/json (RFC 8259, section 2)",
-)
-UNUSUAL_BODY = Check(
-    "unusual-body",
-    "A body whose form parsers disagree about is accepted or rejected; it makes nothing fail.",
-    "400: Invalid request format",
-)
-COMPLETE = Check(
-    "all-parameters",
-    "A request with all parameters together, each valid and as long as allowed, is accepted.",
-    "the request schema of each model",
-)
-IDENTITY = Check("encoding", "A response has a content encoding only if the client accepts it.")
 
 
 def _escaped(body: dict[str, object]) -> str:

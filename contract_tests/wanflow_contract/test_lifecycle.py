@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.access import FOUND, KEY_REQUIRED, PRIVATE, UNKNOWN
+from wanflow_contract.checks.definitions.mock_controls import REQUESTED_END
+from wanflow_contract.checks.definitions.tasks import NEW
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.run_state import FOUND, KEY_REQUIRED, NEW, PRIVATE, UNKNOWN
 from wanflow_contract.checks.task_history import BUSINESS_CODES
 from wanflow_contract.plan.order import Stage
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import TaskHistory
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
-REQUESTED_END = Check("requested-end", "A task ends as the mock was asked to end it.")
 PROGRESSION = "X-Mock-Progression"
 FAST = settings(
     max_examples=25,

@@ -9,42 +9,25 @@ from uuid import uuid4
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.access import (
+    FOUND,
+    KEY_REQUIRED,
+    NO_TASK_SHOWN,
+    PRIVATE,
+    QUERY_IGNORED,
+    SCHEME,
+)
+from wanflow_contract.checks.definitions.headers import CURRENT, IGNORED
+from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
-from wanflow_contract.checks.run_state import FOUND, KEY_REQUIRED, PARAM, PRIVATE
 from wanflow_contract.plan.order import Stage
 
 CONTRACT = packaged_contract()
 MODELS = sorted(CONTRACT.catalog.models)
 OPERATIONS = sorted(CONTRACT.operations)
 UNKNOWN_ID = "task-unified-1756817821-4x3rx6ny"
-NO_TASK_SHOWN = Check(
-    "other-method",
-    "A method that isn't documented doesn't return a task, and runs no operation.",
-    "paths: each operation has one method; RFC 9110, section 9.1",
-)
-CURRENT = Check(
-    "current",
-    "A query returns the task as it stands, unless the client has that very version already.",
-    "Answers with the task as it stands now; RFC 9110, section 13.1",
-)
-IGNORED = Check(
-    "unknown-header",
-    "A header that the server doesn't know doesn't change what a request does.",
-    "RFC 9110, section 5.1",
-)
-SCHEME = Check(
-    "scheme",
-    "The scheme of the Authorization header is compared without case.",
-    "security: bearerAuth; RFC 9110, section 11.1",
-)
-QUERY_IGNORED = Check(
-    "no-query",
-    "A query in the URL of a task is ignored or rejected, and isn't a part of the task's id.",
-    "no query parameter is documented; RFC 3986, section 3.4",
-)
 
 
 @pytest.mark.fast

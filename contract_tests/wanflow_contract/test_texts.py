@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.requests import OPEN_TEXT
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 MODELS = packaged_contract().catalog.models
 PROMPTED = [name for name, one in MODELS.items() if "maxLength" in one.parameters.get("prompt", {})]
-OPEN_TEXT = Check(
-    "unusual-text",
-    "An unusual text is accepted, or rejected with 400; it makes nothing fail.",
-    "400: Invalid request parameters",
-)
 
 TEXTS = {
     "similar letters of other scripts": "\u0430 \u0441\u0430t \u03bf\u03b7 \u0430 mat",

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check, CheckFailed
+from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.checks.definitions.access import EQUIVALENT_ID, KEY_REQUIRED, UNKNOWN
+from wanflow_contract.checks.definitions.responses import NO_SERVER_ERROR
+from wanflow_contract.checks.definitions.wire import (
+    BROKEN,
+    CLOSES,
+    IN_ORDER,
+    NO_BODY,
+    REST_IGNORED,
+    VALID_HTTP,
+)
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.run_state import KEY_REQUIRED, NO_SERVER_ERROR, UNKNOWN
 from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.raw_http import RawConnection, raw_connection
 
@@ -23,42 +32,6 @@ if TYPE_CHECKING:
 MODELS = sorted(packaged_contract().catalog.models)
 CONTRACT = packaged_contract()
 JSON = "Content-Type: application/json"
-
-VALID_HTTP = Check(
-    "valid-http",
-    "A request is understood in every form that HTTP allows.",
-    "RFC 9112: sections 2.2, 5.1, 9.3; RFC 9110: sections 5.1, 9.1, 10.1.1",
-)
-IN_ORDER = Check(
-    "in-order",
-    "Requests on one connection are answered in their order, each by its own response.",
-    "RFC 9112, section 9.3.2",
-)
-NO_BODY = Check(
-    "head-without-body",
-    "A response to HEAD has no body.",
-    "RFC 9110, section 9.3.2: the server MUST NOT send content in the response",
-)
-CLOSES = Check(
-    "closes",
-    "A server closes a connection that the client asked it to close.",
-    "RFC 9112, section 9.6: a server that receives a close option MUST initiate closure",
-)
-BROKEN = Check(
-    "broken-http",
-    "A broken request is rejected, or its connection is closed; it makes nothing fail.",
-    "400: Invalid request format; RFC 9112, section 6.3",
-)
-REST_IGNORED = Check(
-    "refused-body",
-    "The body of a refused request isn't read as the next request.",
-    "RFC 9112, section 9.3: a server that doesn't read the entire request closes the connection",
-)
-EQUIVALENT_ID = Check(
-    "equivalent-id",
-    "An id whose unreserved characters are percent-encoded is the same id.",
-    "RFC 3986, section 2.3: URIs that differ so are equivalent",
-)
 
 
 def bearer(target: ApiUnderTest) -> str:

@@ -7,38 +7,19 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.headers import (
+    ALLOW,
+    CHALLENGE,
+    NOT_CACHED,
+    NOT_SHARED,
+    WAIT_NOT_CACHED,
+)
 from wanflow_contract.checks.faulty_field import response_header
 
 if TYPE_CHECKING:
     from wanflow_contract.checks.documented_responses import OperationContract
     from wanflow_contract.support.exchange import Exchange
 
-CHALLENGE = Check(
-    "challenge",
-    "If a 401 names the schemes that the server accepts, bearer is one of them.",
-    "securitySchemes: http, bearer; RFC 9110, section 11.6.1",
-)
-ALLOW = Check(
-    "allow",
-    "If a 405 lists the allowed methods, it lists the documented one, and not the refused one.",
-    "RFC 9110, section 10.2.1: the methods that the target resource supports",
-)
-NOT_SHARED = Check(
-    "not-shared",
-    "A response about a task isn't offered to shared caches, which serve it without a key.",
-    "security: bearerAuth on each operation; RFC 9111, section 3.5",
-)
-WAIT_NOT_CACHED = Check(
-    "refusal-not-cached",
-    "A refusal that asks to retry later isn't cached for longer than that.",
-    "`fallback_suggestion`: retry after 60 seconds; RFC 9111, section 5.2.2.1",
-)
-NOT_CACHED = Check(
-    "not-cached",
-    "The status of a running task must not be cached for long.",
-    "Ask again until `status` is `completed` or `failed`",
-)
 _AGE = re.compile(r"(?:max-age|s-maxage)\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 _SHARED = re.compile(r"(?:^|[\s,])(?:public|s-maxage)\b", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"no-store|no-cache|private|max-age", re.IGNORECASE)

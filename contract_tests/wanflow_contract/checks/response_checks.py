@@ -7,42 +7,24 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.headers import RETRY
+from wanflow_contract.checks.definitions.responses import (
+    CODE,
+    DOCUMENTED,
+    JSON,
+    LENGTH,
+    NO_ERROR,
+    NO_TASK,
+    SCHEMA,
+    SHAPE,
+    TYPE,
+)
 from wanflow_contract.checks.faulty_field import response_field, response_header
 
 if TYPE_CHECKING:
     from wanflow_contract.checks.documented_responses import DocumentedResponse, OperationContract
     from wanflow_contract.support.exchange import Exchange
 
-DOCUMENTED = Check(
-    "documented-status",
-    "A response has a status that is documented for its operation.",
-)
-JSON = Check("json", "A response of the API is JSON in UTF-8, and is labelled so.")
-SCHEMA = Check("schema", "A response body is valid against the schema for its status.")
-SHAPE = Check(
-    "error-shape",
-    "An error has a code, a human-readable message and a type.",
-    "the error examples of every operation",
-)
-CODE = Check(
-    "error-code",
-    "An error's code is its status, or the string that later revisions use for that status.",
-    "the error examples of every operation",
-)
-TYPE = Check(
-    "error-type",
-    "An error's type is the one documented for its status.",
-    "the error examples of every operation",
-)
-NO_TASK = Check("error-only", "An error response contains no task.")
-NO_ERROR = Check("success-only", "A successful response contains no request error.")
-RETRY = Check(
-    "retry-after",
-    "Retry-After is a number of seconds or a date, and is sent once.",
-    "Retry-After (seconds or HTTP date); `fallback_suggestion`: retry after 60 seconds",
-)
-LENGTH = Check("content-length", "Content-Length is the length of the body.")
 
 # Statuses that HTTP allows any server, and those that sibling documents add for submissions.
 ALWAYS_ALLOWED = frozenset({402, 405, 406, 408, 411, 413, 414, 415, 417, 431, 501, 505})

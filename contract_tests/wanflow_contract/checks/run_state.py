@@ -10,7 +10,18 @@ from urllib.parse import unquote
 
 from attrs import define, field
 
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.access import (
+    FOUND,
+    KEY_REQUIRED,
+    PRIVATE,
+    QUERY_ERROR,
+    UNKNOWN,
+)
+from wanflow_contract.checks.definitions.billing import ONE_RULE, STABLE_PRICE
+from wanflow_contract.checks.definitions.ends import UNIQUE_LINKS
+from wanflow_contract.checks.definitions.requests import ACCEPTS, PARAM, REJECTS
+from wanflow_contract.checks.definitions.responses import LEAK, NO_SERVER_ERROR
+from wanflow_contract.checks.definitions.tasks import CREATED, IDENTITY_STABLE, NEW
 from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.checks.faulty_field import (
     REQUEST,
@@ -23,7 +34,7 @@ from wanflow_contract.checks.faulty_field import (
 )
 from wanflow_contract.checks.header_checks import check_headers, check_running
 from wanflow_contract.checks.response_checks import check_response
-from wanflow_contract.checks.task_history import IDENTITY_STABLE, TaskHistory, start
+from wanflow_contract.checks.task_history import TaskHistory, start
 from wanflow_contract.support.exchange import MIN_KEY_LENGTH
 
 if TYPE_CHECKING:
@@ -33,33 +44,6 @@ if TYPE_CHECKING:
     from wanflow_contract.checks.documented_responses import OperationContract
     from wanflow_contract.support.exchange import Exchange
 
-NO_SERVER_ERROR = Check("no-server-error", "No request makes the server fail.")
-ACCEPTS = Check("accepts", "A request that the documents allow is accepted.")
-REJECTS = Check("rejects", "A request that violates the documents is rejected with 400.")
-PARAM = Check("param", "If an error names a parameter, it is the invalid one.")
-KEY_REQUIRED = Check(
-    "key-required", "Without a valid key the response is 401.", "security: bearerAuth on each"
-)
-UNKNOWN = Check(
-    "unknown-id", "An id that is not a task of the account is answered with 400 or 404."
-)
-FOUND = Check("found", "A task can be queried as soon as it is submitted.", "links: getTask")
-PRIVATE = Check("private", "A task is visible to its own account only.")
-CREATED = Check(
-    "created",
-    "`created` is Unix time in seconds, and is about now when a task is created.",
-    "created: integer, unix seconds",
-)
-LEAK = Check("leak", "No response contains an API key.")
-ONE_RULE = Check("one-rule", "A model has one billing rule, and an account has one user group.")
-NEW = Check("new-task", "Two submissions create two tasks.")
-UNIQUE_LINKS = Check("own-links", "No two tasks have a result URL in common.")
-STABLE_PRICE = Check("one-price", "Equal requests of an account always cost the same.")
-QUERY_ERROR = Check(
-    "query-error",
-    "An error of a task query names no parameter of a submission.",
-    "400 and 404 of the task query: param `task_id`",
-)
 
 _HOUR = 3600
 _LARGE = 65536

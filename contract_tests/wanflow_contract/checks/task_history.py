@@ -6,7 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.billing import USAGE
+from wanflow_contract.checks.definitions.ends import (
+    CANCEL,
+    FAILURE,
+    NOTHING_USED,
+    RESULTS,
+    SAME_LINKS,
+    TOOK,
+)
+from wanflow_contract.checks.definitions.tasks import (
+    FINAL,
+    FORWARD,
+    ID,
+    IDENTITY_STABLE,
+    KIND,
+    OWN_ID,
+    PROGRESS,
+    PROGRESS_100,
+    RECEIPT,
+    STILL_PRESENT,
+)
 from wanflow_contract.checks.faulty_field import response_field
 
 if TYPE_CHECKING:
@@ -36,66 +56,6 @@ BUSINESS_CODES = frozenset(
         "unknown_error",
     }
 )
-
-RECEIPT = Check(
-    "receipt",
-    "The response to a submission has the task's id, model, status and creation time.",
-    "the 200 response of a submission in every document",
-)
-ID = Check("task-id", "A task id begins with task-unified-.", "always begins with `task-unified-`")
-OWN_ID = Check(
-    "own-id",
-    "The response to a task query has the id that was queried.",
-    "link getTask: $response.body#/id",
-)
-IDENTITY_STABLE = Check("identity", "The model, kind and creation time of a task never change.")
-KIND = Check("kind", "A task has the requested model, and the kind that the model generates.")
-STILL_PRESENT = Check(
-    "still-present", "A field of a running task is still present at the next poll."
-)
-FORWARD = Check(
-    "forward",
-    "A status only moves forward: pending, processing, then completed or failed.",
-    "`completed` or `failed`; neither changes afterwards",
-)
-FINAL = Check(
-    "final",
-    "A task that has ended doesn't change.",
-    "Ask again until `status` is `completed` or `failed`; neither changes afterwards",
-)
-PROGRESS = Check("progress", "Progress never decreases while a task runs.")
-PROGRESS_100 = Check("progress-100", "Progress is 100 if and only if the task is completed.")
-RESULTS = Check(
-    "results",
-    "A completed task has the requested number of distinct results; others have none.",
-    "Links to what the task made, given once it is completed",
-)
-FAILURE = Check(
-    "failure",
-    "A failed task has an error with a known code; others have no error.",
-    "Why the task failed; given only when it did",
-)
-SAME_LINKS = Check(
-    "result-data",
-    "`results` and `result_data` have the same URLs.",
-    "`result_data`: the same links again",
-)
-CANCEL = Check(
-    "can-cancel",
-    "A task that has ended can't be cancelled.",
-    "can_cancel: Whether the provider could still cancel the task",
-)
-TOOK = Check(
-    "duration",
-    "The seconds that a task took are not negative.",
-    "`duration`: seconds that the task took",
-)
-NOTHING_USED = Check(
-    "failed-unused",
-    "A failed task has used no credits, because nothing was generated.",
-    "the actual charge will be based on the number of generated images",
-)
-USAGE = Check("usage", "The cost of a task is never negative, and its billing rule never changes.")
 
 
 @define(eq=False)

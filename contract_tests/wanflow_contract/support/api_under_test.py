@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import Check, CheckFailed
+from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.checks.definitions.tasks import ENDS
 from wanflow_contract.checks.documented_responses import (
     Contract,
     OperationContract,
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from wanflow_contract.plan.budget import SpendBudget
     from wanflow_contract.support.exchange import Exchange
     from wanflow_contract.support.http_client import RateLimitedClient
-
-ENDS = Check("ends", "Every task ends.")
 
 
 @define(eq=False, repr=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 from attrs import define, field
 
-from wanflow_contract.checks.check import Check
+from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ def tls_context() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-RESPONDS = Check("responds", "Every request gets a valid HTTP response in time.")
 TIMEOUT = 30.0
 _JOURNAL_SIZE = 2000
 _MAX_BODY_LISTED = 200

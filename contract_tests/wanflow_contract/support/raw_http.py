@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
+from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.support.exchange import Exchange
-from wanflow_contract.support.http_client import RESPONDS, tls_context
+from wanflow_contract.support.http_client import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
