@@ -12,6 +12,7 @@ import pytest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.definitions.billing import (
     CHARGED_ONCE,
+    FAILED_FREE,
     NO_CHARGE,
     NO_SURCHARGE,
     PRECHARGE,
@@ -216,6 +217,18 @@ def test_a_submission_is_charged_once(target, model) -> None:
         history.last,
         shape=f"{model.name}: another amount",
     )
+
+
+@pytest.mark.fast
+@pytest.mark.mock_controls
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_failed_task_is_not_charged(target, model) -> None:
+    """A task that fails generates nothing, so that its credits are released."""
+    before = credits_used(target)
+    history = target.submit({**cheapest(model), "prompt": "a cat [mock:fail=generation_timeout]"})
+    target.wait(history)
+    charged = credits_used(target) - before
+    FAILED_FREE.require(abs(charged) < _CENT, f"{charged} credits", history.first, history.last)
 
 
 def credits_used(target) -> float:

@@ -10,6 +10,7 @@ import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.definitions.callbacks import (
+    BILLED,
     DELIVERED,
     ENDS_ONLY,
     ONCE,
@@ -166,16 +167,55 @@ def test_a_failed_delivery_is_retried(calling_target, receiver, status) -> None:
 
 @pytest.mark.fast
 def test_a_delivery_is_retried_three_times(calling_target, receiver) -> None:
-    """A receiver that never accepts gets a callback four times in all."""
+    """A receiver that never accepts gets four callbacks in all, each retry after its delay."""
     history, hook = submit_with_callback(calling_target, receiver, MODELS[0], *[503] * 20)
     calling_target.wait(history)
-    count = 0
-    for seconds in (1.5, 2.5, 4.5, 10, 20):
-        found = receiver.next(hook, SOON if count < 4 else NOT)
-        count += found is not None
-        RETRIED.require(found is not None or count >= 4, f"{count} times", history.last)
-        calling_target.advance_time(seconds)
-    RETRIED.require(count == 4 and receiver.next(hook, NOT) is None, f"{count} times", history.last)
+    wait_for_callback(receiver, history, hook)
+    for number, due in enumerate((1, 2, 4), 1):
+        # The delay begins when the sender has read the response, a moment after the receipt.
+        early = receiver.next(hook, 0.05)
+        calling_target.advance_time(0.6 * due)
+        early = early or receiver.next(hook, NOT)
+        detail = f"retry {number} came before {due} s were over"
+        RETRIED.require(early is None, detail, history.last, shape="too early")
+        calling_target.advance_time(0.4 * due + 0.5)
+        found = receiver.next(hook, SOON)
+        RETRIED.require(found, f"retry {number} didn't come", history.last, shape="too few")
+    calling_target.advance_time(30)
+    more = receiver.next(hook, NOT)
+    RETRIED.require(more is None, "more than three retries", history.last, shape="too many")
+
+
+@pytest.mark.fast
+def test_every_2xx_and_no_other_status_is_success(calling_target, receiver) -> None:
+    """A callback is retried after any status but 2xx, and isn't after any 2xx."""
+    statuses = (200, 201, 202, 206, 299, 301, 400, 401, 403, 410, 422, 429, 501)
+    sent = [
+        (status, *submit_with_callback(calling_target, receiver, MODELS[0], status))
+        for status in statuses
+    ]
+    for _, history, hook in sent:
+        calling_target.wait(history)
+        wait_for_callback(receiver, history, hook)
+    calling_target.advance_time(1.5)
+    for status, history, hook in reversed(sent):  # the retries come first, then what is left
+        success = 200 <= status < 300
+        again = receiver.next(hook, 0.02 if success else SOON)
+        law, detail = (ONCE, "sent again after") if success else (RETRIED, "not retried after")
+        law.require((again is None) == success, f"{detail} {status}", history.last)
+
+
+@pytest.mark.fast
+@pytest.mark.mock_controls
+def test_a_task_is_billed_before_its_callback(calling_target, receiver) -> None:
+    """When a callback arrives, the credits of its task are no longer reserved."""
+    before = calling_target.account_status()
+    history, hook = submit_with_callback(calling_target, receiver, MODELS[0])
+    calling_target.wait(history)
+    wait_for_callback(receiver, history, hook)
+    after = calling_target.account_status()
+    detail = f"{before['reserved']} were reserved before it, {after['reserved']} are still"
+    BILLED.require(after["reserved"] <= before["reserved"], detail, history.last)
 
 
 @pytest.mark.fast

@@ -97,6 +97,11 @@ def test_a_body_that_is_not_an_object_is_rejected(target, operation_id, body) ->
         "application/json; charset=utf-8",
         "application/json;charset=UTF-8",
         "Application/JSON",
+        'application/json; charset="utf-8"',
+        "application/json ; charset=utf-8",
+        "application/json;",
+        "application/json; profile=a",
+        "application/json; CHARSET=UTF-8",
     ],
 )
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)

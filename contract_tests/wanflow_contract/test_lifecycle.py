@@ -129,6 +129,19 @@ def test_a_task_moves_forward_only(target, name) -> None:
 
 
 @pytest.mark.fast
+@pytest.mark.mock_controls
+def test_a_failed_request_can_be_submitted_again(target) -> None:
+    """The same request after a failure is a new task, which isn't failed already."""
+    name = min(target.models)
+    body = {**cheapest(target.models[name]), "prompt": "a dog [mock:fail=service_error]"}
+    failed = target.wait(target.submit(body))
+    again = target.submit(body)
+    NEW.require(again.id != failed.id, "the failed task again", failed.last, again.first)
+    NEW.require(not again.ended, f"{again.status} already", failed.last, again.first)
+    target.wait(again)
+
+
+@pytest.mark.fast
 @pytest.mark.costs(2)
 def test_concurrent_submissions_make_separate_tasks(target) -> None:
     """Concurrent requests are not mixed up: each task is as requested."""

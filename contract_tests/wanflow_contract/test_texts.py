@@ -26,7 +26,7 @@ TEXTS = {
     "a flag and a skin tone": "\U0001f1ef\U0001f1f5 \U0001f44d\U0001f3fd \u2764\ufe0f",
     "directions": "a \u202ecat\u202c and \u2067\u05d7\u05ea\u05d5\u05dc\u2069 \u200f\u200e",
     "many marks on each letter": "".join(
-        f"{one}\u0300\u0316\u0321\u0489\u035c\u0331" for one in "cat"
+        f"{one}\u0300\u0316\u0321\u035c\u0331\u0352\u0489" for one in "cat"
     ),
     "letters that grow in capitals": "stra\u00dfe \ufb01sh \u0149a \u01f0 \u0390 \u1e96",
     "letters of special case rules": "\u0130stanbul \u0131\u017f\u212a \u03a3\u03c2",
@@ -46,6 +46,7 @@ UNITS = {
     "two UTF-16 units": "\U0001f408",
     "a family": "\U0001f468\u200d\U0001f469",
     "grows in capitals": "\u00df",
+    "grows when decomposed": "\ud55c",
     "shrinks when composed": "\u1112\u1161\u11ab",
 }
 BODIES: dict[str, bytes] = {

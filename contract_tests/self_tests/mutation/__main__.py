@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING
 from self_tests.mutation import (
     generated,
     manual_callbacks,
+    manual_facts,
+    manual_ids,
+    manual_json,
+    manual_refusals,
     manual_requests,
     manual_responses,
     manual_states,
+    manual_texts,
+    manual_wire,
 )
 from self_tests.mutation.kill_proof import proven
 from self_tests.mutation.mutant import MUTANTS, VERSION
@@ -25,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAGE = Path(__file__).with_name("mutants.md")
-assert all((manual_responses, manual_states, manual_callbacks, manual_requests))
+assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
+assert all((manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

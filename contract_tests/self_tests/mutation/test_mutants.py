@@ -9,9 +9,15 @@ import pytest
 from self_tests.mutation import (
     generated,
     manual_callbacks,
+    manual_facts,
+    manual_ids,
+    manual_json,
+    manual_refusals,
     manual_requests,
     manual_responses,
     manual_states,
+    manual_texts,
+    manual_wire,
 )
 from self_tests.mutation.false_positives import Run, run
 from self_tests.mutation.false_positives import render as render_false_positives
@@ -21,7 +27,8 @@ from self_tests.mutation.report import render, wilson
 from self_tests.mutation.runner import Outcome, run_trials
 
 MANUAL = dict(MUTANTS)
-assert all((manual_responses, manual_callbacks, manual_requests, manual_states))
+assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
+assert all((manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 UNMODIFIED = Mutant("whole", "status", "Nothing is wrong.", "submit")
 FAULTS = ("submit-200-201", "any-account-sees", "result-lost", "callback-twice")
 

@@ -20,6 +20,11 @@ NO_SURCHARGE = Check(
     "no-surcharge", "Several images in one request cost no more than in several requests."
 )
 NO_CHARGE = Check("no-charge", "The length of a prompt and a callback URL cost nothing.")
+FAILED_FREE = Check(
+    "failed-free",
+    "A task that failed costs nothing.",
+    "the actual charge will be based on the number of generated images",
+)
 CHARGED_ONCE = Check(
     "charged-once", "A submission is charged once, as its receipt says; polls cost nothing."
 )

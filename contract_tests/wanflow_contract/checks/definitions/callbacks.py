@@ -24,6 +24,11 @@ ONCE = Check(
     "A callback that was accepted is not sent again.",
     "2xx status codes are considered successful, other status codes trigger retries",
 )
+BILLED = Check(
+    "callback-billed",
+    "A callback is sent after its task has been billed.",
+    "Sent after billing confirmation is completed",
+)
 RETRIED = Check(
     "callback-retried",
     "A callback that failed is retried, up to three times.",
