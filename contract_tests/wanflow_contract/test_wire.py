@@ -87,7 +87,7 @@ def test_header_lines_are_understood_in_every_form(target) -> None:
 
 
 @pytest.mark.fast
-@pytest.mark.costs(0, stage=Stage.SHARED)
+@pytest.mark.costs(3, stage=Stage.SHARED)
 def test_a_request_may_arrive_in_pieces(target) -> None:
     """A request is read until it is complete, however TCP cuts it."""
     name = new_task(target)

@@ -45,7 +45,7 @@ def test_the_set_is_large_and_of_every_class() -> None:
 
 def test_each_schema_generates_mutants() -> None:
     """Generated mutants exist for missing and for too strict validation."""
-    if not any(one.kind == KINDS[4] for one in MUTANTS.values()):
+    if MUTANTS.keys() == MANUAL.keys():
         generated.make()
     made = [one for name, one in MUTANTS.items() if name not in MANUAL]
     kinds = Counter(one.kind for one in made)
