@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     State = dict[str, Any]
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
-_ALIKE = str.maketrans("\u0440\u0445\u0435\u0430\u043e\u0441\u0456\u0455", "pxeaocis")
+_SIMILAR = str.maketrans("\u0440\u0445\u0435\u0430\u043e\u0441\u0456\u0455", "pxeaocis")
 REQUEST = cheapest(image_model())
 
 
@@ -236,9 +236,9 @@ _misread(
     {**_FILM, "quality": "\uff1720p"},
 )
 _misread(
-    "choices-look-alike",
-    "Choices may be in letters that look alike.",
-    _each(lambda text: text.translate(_ALIKE)),
+    "choices-similar",
+    "Choices may be in similar letters of other scripts.",
+    _each(lambda text: text.translate(_SIMILAR)),
     {**_FILM, "quality": "720\u0440"},
 )
 _misread(
@@ -286,10 +286,10 @@ _misread(
     {**_FILM, "quality": "\u0667\u0662\u0660p"},
 )
 _misread(
-    "models-look-alike",
-    "A model's name may be in letters that look alike.",
+    "models-similar",
+    "A model's name may be in similar letters of other scripts.",
     lambda body: (
-        body.update(model=body["model"].translate(_ALIKE))
+        body.update(model=body["model"].translate(_SIMILAR))
         if isinstance(body.get("model"), str)
         else None
     ),

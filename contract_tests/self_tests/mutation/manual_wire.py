@@ -189,7 +189,7 @@ wire(
 _EXPECT = _POST + _LENGTH + b"Expect: 100-continue\r\n\r\n"
 wire(
     "expectation-never-met",
-    "A request that expects to be told to continue is never answered.",
+    "A request that expects 100 Continue is never answered.",
     raw(_EXPECT, _BODY),
     received=lambda data, notes: (
         b"" if notes.setdefault("silent", b"100-continue" in data) else data
@@ -197,7 +197,7 @@ wire(
 )
 wire(
     "expectation-fails",
-    "A request that expects to be told to continue makes the server fail.",
+    "A request that expects 100 Continue makes the server fail.",
     raw(_EXPECT, _BODY),
     received=fails(rb"100-continue"),
 )
