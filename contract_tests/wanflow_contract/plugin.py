@@ -26,6 +26,7 @@ MARKS = (
     "slow: tests that take minutes; not part of `make test`",
     "published_api: contract tests that need only the server's published API; they spend credits",
     "mock_controls: contract tests that need a mock's controls; skipped on other servers",
+    "costs(tasks, stage): tasks that a contract test submits, and its place in a limited run",
 )
 
 
@@ -119,11 +120,6 @@ def pytest_configure(config: pytest.Config) -> None:
     plugin = Reporting(config, Path(folder) if folder else None)
     config.pluginmanager.register(plugin, "contract-reporting")
     config.pluginmanager.register(Planner(config, plugin), "contract-planner")
-    config.addinivalue_line(
-        "markers",
-        "costs(tasks, stage): how many tasks a contract test submits, and when it runs in a run"
-        " with a spend limit",
-    )
     seed = config.getoption("--seed")
     if seed is not None:
         config.option.hypothesis_seed = str(seed)

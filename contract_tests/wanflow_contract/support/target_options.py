@@ -26,6 +26,8 @@ NO_KEY = (
 )
 _HEALTH = "/_mock/health"
 _RATE = 5.0
+LOCAL_TIMEOUT = 120.0
+"""Seconds that a task may take on a server of this machine."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -113,7 +115,7 @@ class TargetOptions:
             idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
             calls_loopback=has_mock_controls and _calls_loopback(base_url, self.api_key),
             poll_interval=0.02,
-            timeout=20.0 if has_mock_controls else 120.0 if local else 900.0,
+            timeout=20.0 if has_mock_controls else LOCAL_TIMEOUT if local else 900.0,
         )
 
 

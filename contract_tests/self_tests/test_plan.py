@@ -1,0 +1,207 @@
+"""The plan of a run: its order, its coverage, its forecast, and what it doesn't pay for again."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from self_tests.reference_server.faults import NotValidated
+from self_tests.reference_server.server import Server
+from self_tests.reference_server.variants import Unmetered
+from wanflow_contract.checks.boundaries import cheapest, choices_of, probes_of
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.plan.combined import combined_probes
+from wanflow_contract.plan.forecast import forecast_of
+from wanflow_contract.plan.order import Stage, Step, ordered, step_of
+from wanflow_contract.plan.rules import coverage_of, keywords_of, rules_of_run
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "the-key-that-pays-0001"
+MODELS = packaged_contract().catalog.models
+PROBES = [(model, probe) for model in MODELS.values() for probe in probes_of(model)]
+
+
+def item_of(function: str, costs: tuple[Any, ...] | None = None, **params: Any) -> Any:
+    """Return what stands for a collected test."""
+    mark = None if costs is None else SimpleNamespace(args=costs[:1], kwargs=dict(costs[1:]))
+    return SimpleNamespace(
+        path=Path(f"test_{function}.py"),
+        name=function,
+        originalname=function,
+        callspec=SimpleNamespace(params=params),
+        fixturenames=("target",),
+        get_closest_marker=lambda _name: mark,
+    )
+
+
+def steps_of(*items: Any) -> list[Step]:
+    return ordered([step_of(item) for item in items])
+
+
+@pytest.fixture(scope="module")
+def probing() -> list[Step]:
+    """All boundary requests, in the order of a run with a limit."""
+    return steps_of(*(item_of("probe", model=model, probe=probe) for model, probe in PROBES))
+
+
+def test_every_rule_is_broken_once_before_any_is_broken_again(probing) -> None:
+    """The first round of invalid requests reaches every keyword of every field of every model."""
+    free = [step for step in probing if step.stage is Stage.FREE]
+    every = {(name, *one) for name, model in MODELS.items() for one in keywords_of(model)}
+    every -= {(name, "model", "required") for name in MODELS}  # sent by tests of bodies
+    seen, first = set[object](), 0
+    while not every <= seen:
+        assert step_adds(free[first], seen), f"{free[first]} breaks nothing new"
+        seen |= free[first].values
+        first += 1
+    assert first <= len(every) + len(MODELS) * 12
+
+
+def step_adds(step: Step, seen: set[object]) -> bool:
+    return bool(step.values - seen)
+
+
+def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest() -> None:
+    """Free requests, lives from the cheapest model on, tests of that task, limits, the rest."""
+    names = list(MODELS)
+    model, probe = combined_probes()[0]
+    invalid = next(one for one in PROBES if one[1].name == "absent")
+    items = [
+        item_of("paid", name=names[0]),
+        item_of("limits", model=model, probe=probe),
+        *(item_of("life", (1, ("stage", Stage.LIFE)), name=name) for name in names),
+        item_of("shared", (0, ("stage", Stage.SHARED))),
+        item_of("invalid", model=invalid[0], probe=invalid[1]),
+        item_of("methods", (0,)),
+        item_of("generated", (0, ("stage", Stage.GENERATED))),
+    ]
+    steps = steps_of(*items)
+    functions = list(dict.fromkeys(step.item.name for step in steps))
+    assert functions == ["methods", "invalid", "generated", "life", "shared", "limits", "paid"]
+    lives = [step.model.name for step in steps if step.stage is Stage.LIFE and step.model]
+    heights = [cheapest(MODELS[name]).get("quality") for name in lives]
+    assert heights[:2] == ["480p", "480p"], "the cheapest models come first"
+
+
+def test_few_valid_requests_are_at_every_limit() -> None:
+    """Each valid value of a list and each limit is in one of a few requests, all of them valid."""
+    oracle = packaged_oracle()
+    sent = Counter[str]()
+    for model, probe in combined_probes():
+        expectation = oracle.expectation(model.operation_id, probe.body)
+        assert expectation.expected is Expected.ACCEPT, (model.name, probe)
+        sent[model.name] += probe.at_limits
+    assert max(sent.values()) <= 6
+    for name, model in MODELS.items():
+        bodies = [
+            cheapest(model),
+            *(one.body for owner, one in combined_probes() if owner is model),
+        ]
+        for field, rule in model.parameters.items():
+            given = [body.get(field) for body in bodies]
+            for value in choices_of(rule):
+                alone = {**cheapest(model), field: value}
+                if oracle.expectation(model.operation_id, alone).expected is Expected.ACCEPT:
+                    assert value in given, (name, field, value)
+
+
+def test_a_forecast_says_what_a_full_run_costs_and_what_is_left_out(probing) -> None:
+    """Before a run: the cost of a full one, and what the limit doesn't pay for."""
+    forecast = forecast_of(probing, 20.0)
+    assert forecast.planned_credits <= 20 < forecast.credits
+    assert forecast.planned + sum(forecast.left_out.values()) == forecast.paying
+    text = "\n".join(forecast.lines())
+    assert "a full run would submit" in text
+    assert "it leaves out test_probe.probe" in text
+
+
+def test_coverage_counts_a_rule_only_if_both_sides_were_sent() -> None:
+    """Of two sides of one rule, each alone isn't enough, and the missing one is named."""
+    name = next(iter(MODELS))
+    field, word = keywords_of(MODELS[name])[-1]
+    counts = {f"{name} {field} {word} valid": 3}
+    half = coverage_of(rules_of_run(counts))
+    both = coverage_of(rules_of_run({**counts, f"{name} {field} {word} invalid": 1}))
+    assert (half["both"], both["both"]) == (0, 1)
+    assert half["rules"] == sum(one["rules"] for one in half["fields"]) == len(half["untested"])
+    assert {"model": name, "field": field, "keyword": word, "side": "invalid"} in half["untested"]
+
+
+def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the fast tests of the suite against a server that charges."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "contract_tests/wanflow_contract",
+        "-q",
+        "-m",
+        "fast",
+    ]
+    aimed = ["--base-url", server.origin + server.base, "--contract-report", str(folder)]
+    return subprocess.run(
+        [*command, "-p", "no:cacheprovider", *aimed, *options],
+        cwd=ROOT,
+        env={**os.environ, "WANFLOW_CONTRACT_API_KEY": KEY},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--require-complete",), 5)])
+def test_an_incomplete_run_has_an_exit_code_of_its_own(tmp_path, options, code) -> None:
+    """What wasn't tested is named; only with --require-complete does the exit code say so."""
+    with Server(KEY) as server:
+        done = suite(server, tmp_path, "-k", "unknown_id", *options)
+    assert done.returncode == code, done.stdout
+    assert "0 of 91 rules tested on both sides" in done.stdout
+    assert re.search(r"not tested: \S+ \S+ \S+, with valid and invalid values", done.stdout)
+
+
+@pytest.mark.slow
+def test_what_was_shown_twice_is_not_paid_for_again(tmp_path) -> None:
+    """A server that accepts anything gets the other invalid requests, within the limit."""
+
+    class Counting(NotValidated):
+        charged = 0.0
+
+        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            made = super().usage(kind, {**body, "n": 1, "duration": 5})
+            self.charged += made["credits_reserved"]
+            return made
+
+    with Counting(KEY) as server:
+        done = suite(server, tmp_path, "--spend-limit", "50", "-k", "valid_requests_are")
+    assert done.returncode == 1
+    assert "has failed twice, and isn't paid for again" in done.stdout
+    assert 20 < server.charged <= 50
+
+
+@pytest.mark.slow
+def test_a_server_that_reports_no_price_is_tested_within_the_limit(tmp_path) -> None:
+    """Without prices, a run is charged less than its limit, and not a tenth of it."""
+
+    class Counting(Unmetered):
+        charged = 0.0
+
+        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            made = super().usage(kind, body)
+            self.charged += made["credits_reserved"]
+            return made
+
+    with Counting(KEY) as server:
+        done = suite(server, tmp_path, "--spend-limit", "50")
+    assert done.returncode == 0, done.stdout
+    assert 5 < server.charged <= 50
