@@ -3,46 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 _MAX_ADVANCE = 1e10
 
 
-class Clock(Protocol):
-    """A Unix time that can be advanced."""
-
-    @property
-    def runs(self) -> bool:
-        """Whether time passes by itself."""
-        ...
-
-    def now(self) -> float:
-        """Return the current Unix time."""
-        ...
-
-    def advance(self, seconds: float) -> float:
-        """Advance the clock and return the new time.
-
-        Raises:
-            ValueError: `seconds` is negative or too large.
-        """
-        ...
-
-    def on_advance(self, call: Callable[[], None]) -> None:
-        """Register a function to call after each advance, in the thread that advanced the clock."""
-        ...
-
-
 @define(eq=False)
-class _MovableClock:
-    """What clocks share: the seconds they were advanced by, and the functions to call."""
+class Clock:
+    """A Unix time that can be advanced; `runs` is whether it also passes by itself."""
 
+    runs: ClassVar[bool] = True
     _moved: float = field(default=0.0, init=False)
     _calls: list[Callable[[], None]] = field(factory=list, init=False, repr=False)  # pyright: ignore[reportUnknownVariableType]
 
@@ -71,10 +46,8 @@ class _MovableClock:
 
 
 @define(eq=False)
-class RealClock(_MovableClock):
+class RealClock(Clock):
     """The system's clock, plus the seconds it was advanced by."""
-
-    runs = True
 
     def now(self) -> float:
         """Return the current Unix time."""
@@ -82,11 +55,11 @@ class RealClock(_MovableClock):
 
 
 @define(eq=False)
-class VirtualClock(_MovableClock):
+class VirtualClock(Clock):
     """A clock that only moves when it is advanced, so tests needn't wait."""
 
-    start: float = 1_750_000_000.0
     runs = False
+    start: float = 1_750_000_000.0
 
     def now(self) -> float:
         """Return the time that the clock was last advanced to."""

@@ -10,8 +10,6 @@ from wanflow.mock.mock import Mock
 from wanflow.mock.options import SOCKET_OPTIONS, Options, check
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from wanflow.mock.http.server import Server
 
 _TIMEOUT = 10.0
@@ -83,16 +81,11 @@ class MockServer(Mock):
         )
         self._thread.start()
         if not server.ready(_TIMEOUT):
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise MockUnavailable("the mock didn't start: its thread ended")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop listening, end open requests, and wait for the thread."""
         if self._server is not None and self._thread is not None:
             self._server.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import httpx
 from anyio.from_thread import start_blocking_portal
@@ -15,7 +15,6 @@ from wanflow.mock.mock import Mock
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from types import TracebackType
 
     from anyio.from_thread import BlockingPortal
 
@@ -60,32 +59,6 @@ class MockTransport(Mock, httpx.BaseTransport, httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """End the thread; a later request starts another."""
         await asyncio.to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        """Do nothing: the first request starts the thread."""
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """End the thread."""
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        """Do nothing: the first request starts the thread."""
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """End the thread."""
-        await self.aclose()
 
     def _start_exchange(self, request: httpx.Request, content: bytes) -> Future[httpx.Response]:
         with self._lock:
