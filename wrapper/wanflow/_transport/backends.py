@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import httpx
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
     from wanflow._config import ClientConfig, TransportOptions
     from wanflow._core.effects import Request, Response, StreamDownload
+    from wanflow._transport.aiohttp_backend import AiohttpBackend
+
+    # Sends requests in one event loop, and raises the exceptions of its HTTP library.
+    AsyncBackend: TypeAlias = "AsyncHttpxBackend | AiohttpBackend"
 
 
 class SyncHttpxBackend:
@@ -73,32 +77,6 @@ class SyncHttpxBackend:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-
-class AsyncBackend(Protocol):
-    """Sends requests in one event loop. It raises the exceptions of its HTTP library."""
-
-    def observe(self, request: Request) -> SendObserver | None:
-        """Return an observer that records whether the request is sent, where that matters."""
-        ...
-
-    async def send(
-        self, request: Request, config: ClientConfig, seconds: float, sending: SendObserver | None
-    ) -> Response:
-        """Send a request and read the whole response, within some seconds."""
-        ...
-
-    async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
-        """Stream a link into its sink, not decoded."""
-        ...
-
-    async def close(self) -> None:
-        """Close the connections."""
-        ...
-
-    def detach(self) -> None:
-        """Drop the connections of an event loop that is closed."""
-        ...
 
 
 class AsyncHttpxBackend:

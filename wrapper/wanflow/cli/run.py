@@ -106,8 +106,8 @@ class ModelGroup(click.Group):
         shared_options: list[click.Parameter],
         **settings: Any,
     ) -> None:
-        self._action = action
-        self._shared_options = shared_options
+        self.action = action
+        self.shared_options = shared_options
         super().__init__(
             invoke_without_command=True,
             callback=self._without_model,
@@ -130,7 +130,7 @@ class ModelGroup(click.Group):
         model = self.catalog.models.get(cmd_name)
         if model is None:
             return None
-        return ModelCommand(self.catalog, model, self._action, self._shared_options)
+        return ModelCommand(self, model)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -159,25 +159,19 @@ class ModelGroup(click.Group):
             ctx.fail(
                 f"Name a model ({', '.join(self.catalog.models)}), or a request file with --request"
             )
-        self._action(RunRequest(_read_request(values["request"]), values))
+        self.action(RunRequest(_read_request(values["request"]), values))
 
 
 class ModelCommand(click.Command):
     """Calls the action of its group for one model."""
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        model: Model,
-        action: Callable[[RunRequest], None],
-        shared_options: list[click.Parameter],
-    ) -> None:
-        self._catalog = catalog
+    def __init__(self, group: ModelGroup, model: Model) -> None:
+        self._group = group
         self._model = model
-        self._action = action
+        shared_options = group.shared_options
         reserved = {"-h", "--help", *(flag for option in shared_options for flag in option.opts)}
         self._model_options = ModelOptions.from_parameters(
-            parameters_of(catalog.document, model), reserved
+            parameters_of(group.catalog.document, model), reserved
         )
         super().__init__(
             model.name,
@@ -196,7 +190,7 @@ class ModelCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            raise unknown_option(error, self._catalog, self._model) from None
+            raise unknown_option(error, self._group.catalog, self._model) from None
 
     def _invoke(self, **values: Any) -> None:
         ctx = click.get_current_context()
@@ -205,7 +199,7 @@ class ModelCommand(click.Command):
         if base.get("model", self._model.name) != self._model.name:
             ctx.fail(f"The request names the model {base['model']}, not {self._model.name}")
         body = {**base, "model": self._model.name, **self._model_options.body(values)}
-        self._action(RunRequest(body, options))
+        self._group.action(RunRequest(body, options))
 
 
 def display_name(model: Model) -> str:
