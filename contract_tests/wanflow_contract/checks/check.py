@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+import sys
+from collections import Counter, deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from attrs import field, frozen
 
@@ -67,8 +68,8 @@ class Check:
             NotJudged: the failure is tolerated, but the test can't go on.
         """
         failure = CheckFailed(self, detail, exchanges, cites or self.cites, pointer, shape)
-        if _OBSERVERS[-1].tolerates(failure):
-            raise NotJudged(failure)
+        if _tolerated(failure):
+            stop_judging()
         LAST_FAILURE.append(failure)
         raise failure
 
@@ -90,7 +91,7 @@ class Check:
         if kept:
             return
         failure = CheckFailed(self, detail, exchanges, cites or self.cites, pointer, shape)
-        if not _OBSERVERS[-1].tolerates(failure):
+        if not _tolerated(failure):
             LAST_FAILURE.append(failure)
             raise failure
 
@@ -137,6 +138,35 @@ class NotJudged(Exception):
         return f"{NOT_JUDGED} of {self.failure.check.name}"
 
 
+def stop_judging() -> NoReturn:
+    """End a test, or one generated case of a test, that can't go on after a tolerated failure.
+
+    Hypothesis would take the error for the failure that it searches, and try no other case.
+
+    Raises:
+        NotJudged: this isn't a generated case.
+        LookupError: no failure was tolerated.
+    """
+    failure = _LAST_TOLERATED[-1]
+    hypothesis: Any = sys.modules.get("hypothesis")
+    if hypothesis is not None and hypothesis.currently_in_test_context():
+        hypothesis.reject()
+    raise NotJudged(failure)
+
+
+@contextmanager
+def independent() -> Iterator[None]:
+    """Let what comes after a block go on if the block can't, because of a tolerated failure."""
+    before = _TOLERATED.total()
+    try:
+        yield
+    except CheckFailed:
+        raise
+    except Exception:
+        if _TOLERATED.total() == before:
+            raise
+
+
 class Observer(Protocol):
     """Sees each evaluation of a check, and decides which failures are raised."""
 
@@ -159,6 +189,17 @@ class _RaiseAll:
 
 
 _OBSERVERS: list[Observer] = [_RaiseAll()]
+_TOLERATED: Counter[str] = Counter()
+"""How many failures of each check were tolerated."""
+_LAST_TOLERATED: deque[CheckFailed] = deque(maxlen=1)
+
+
+def _tolerated(failure: CheckFailed) -> bool:
+    if not _OBSERVERS[-1].tolerates(failure):
+        return False
+    _TOLERATED[failure.check.name] += 1
+    _LAST_TOLERATED.append(failure)
+    return True
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from attrs import define, field
 
+from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.definitions.access import (
     FOUND,
     KEY_REQUIRED,
@@ -96,7 +97,8 @@ class RunState:
         LEAK.require(not shown or exchange.status >= 500, "a key is in the response", exchange)
         if contract is None:
             return
-        check_headers(contract, exchange)
+        with independent():
+            check_headers(contract, exchange)
         if exchange.method != contract.operation.method.upper():
             return
         body = check_response(contract, exchange)
@@ -114,9 +116,11 @@ class RunState:
                 pointer=f"{REQUEST} header Authorization",
             )
         elif expectation is not None:
-            self._check_submission(expectation, account, body, exchange)
+            with independent():
+                self._check_submission(expectation, account, body, exchange)
         else:
-            self._check_poll(account, body, exchange)
+            with independent():
+                self._check_poll(account, body, exchange)
 
     def _check_submission(
         self, expectation: Expectation, account: str, body: Any, exchange: Exchange
@@ -124,14 +128,18 @@ class RunState:
         if expectation.expected is Expected.ACCEPT:
             require_accepted(exchange)
         if expectation.expected is Expected.REJECT:
-            _check_rejection(expectation, body, exchange)
+            with independent():
+                _check_rejection(expectation, body, exchange)
         asked = exchange.request_body()
         model = self.models.get(str(asked.get("model"))) if isinstance(asked, dict) else None
         if exchange.status == 200 and model is not None:
             history = start(model, asked, account, body, exchange)
-            self._check_rules(history, exchange)
-            self._check_price(history, exchange)
-            self._check_clock(body["created"], exchange)
+            with independent():
+                self._check_rules(history, exchange)
+            with independent():
+                self._check_price(history, exchange)
+            with independent():
+                self._check_clock(body["created"], exchange)
             known = self.tasks.get(history.id)
             if known is None:
                 self.tasks[history.id] = history
@@ -219,7 +227,8 @@ class RunState:
         queried = unquote(exchange.path.partition("?")[0].rpartition("/")[2])
         history = self.tasks.get(queried)
         if exchange.status >= 400:
-            self._check_query_error(account, queried, body, exchange)
+            with independent():
+                self._check_query_error(account, queried, body, exchange)
         if history is None:
             if exchange.status != 200:
                 UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
@@ -249,9 +258,12 @@ class RunState:
             )
             return
         FOUND.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
+        if exchange.status != 200:
+            return
         history.observe(body, exchange)
         if not history.ended:
-            check_running(exchange)
+            with independent():
+                check_running(exchange)
         self.register(history, history.links, exchange)
 
     def _check_query_error(self, account: str, queried: str, body: Any, exchange: Exchange) -> None:

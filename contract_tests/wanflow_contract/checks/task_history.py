@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.definitions.billing import USAGE
 from wanflow_contract.checks.definitions.ends import (
     CANCEL,
@@ -82,7 +83,7 @@ class TaskHistory:
     @property
     def status(self) -> str:
         """The latest known status."""
-        return str(self.state["status"])
+        return str(self.state.get("status"))
 
     @property
     def ended(self) -> bool:
@@ -111,10 +112,16 @@ class TaskHistory:
             if self.last is not self.first
             else (self.first, exchange)
         )
-        self._check_identity(body, seen)
-        self._check_order(body, seen)
-        _check_state(self, body, exchange)
-        _check_usage(self, body, exchange)
+        with independent():
+            self._check_identity(body, seen)
+        with independent():
+            self._check_order(body, seen)
+        with independent():
+            _check_state(self, body, exchange)
+        with independent():
+            _check_facts(body, exchange)
+        with independent():
+            _check_usage(self, body, exchange)
         self.state, self.last, self.polls = body, exchange, self.polls + 1
 
     def _check_identity(self, body: dict[str, Any], seen: tuple[Exchange, ...]) -> None:
@@ -136,7 +143,8 @@ class TaskHistory:
                     shape="changed",
                 )
             elif name in self.receipt and body.get("status") != FAILED:
-                STILL_PRESENT.fail(
+                STILL_PRESENT.require(
+                    False,
                     f"{name} was {self.receipt[name]!r} and is absent",
                     *seen,
                     pointer=response_field(name),
@@ -222,9 +230,14 @@ def start(
         shape="another form",
     )
     history = TaskHistory(model, request, account, receipt, exchange, exchange, receipt)
-    _check_kind(history, exchange)
-    _check_state(history, receipt, exchange)
-    _check_usage(history, receipt, exchange)
+    with independent():
+        _check_kind(history, exchange)
+    with independent():
+        _check_state(history, receipt, exchange)
+    with independent():
+        _check_facts(receipt, exchange)
+    with independent():
+        _check_usage(history, receipt, exchange)
     return history
 
 
@@ -282,7 +295,6 @@ def _check_state(history: TaskHistory, body: dict[str, Any], exchange: Exchange)
             exchange,
             pointer=response_field("error"),
         )
-    _check_facts(body, exchange)
 
 
 def _check_facts(body: dict[str, Any], exchange: Exchange) -> None:
