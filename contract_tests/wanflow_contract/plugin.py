@@ -94,6 +94,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="LAW",
         help="run only the tests that evaluate this check, and report only its findings",
     )
+    add("--emit-tests", help="directory to write each finding into as a standalone pytest file")
     add("--no-replay", action="store_true", help="don't run a failed test a second time")
 
 

@@ -132,7 +132,7 @@ class RunState:
                 _check_rejection(expectation, body, exchange)
         asked = exchange.request_body()
         model = self.models.get(str(asked.get("model"))) if isinstance(asked, dict) else None
-        if exchange.status == 200 and model is not None:
+        if exchange.status // 100 == 2 and model is not None:
             history = start(model, asked, account, body, exchange)
             with independent():
                 self._check_rules(history, exchange)

@@ -25,6 +25,7 @@ from wanflow_contract.report.result import (
 )
 from wanflow_contract.report.text import terminal
 from wanflow_contract.support.baseline_options import open_baseline
+from wanflow_contract.triage.emit_tests import emit_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -142,6 +143,8 @@ class Reporting:
             session.exitstatus = ExitCode.SUITE_ERROR
         if self.known is not None and self.tests:
             self._finish_baseline(self.known, session)
+        if self._config.getoption("--emit-tests") and self.tests:
+            self._emit_tests(Path(self._config.getoption("--emit-tests")))
         if self._folder is not None and self.tests:
             self._write(self._folder, int(session.exitstatus))
 
@@ -158,6 +161,18 @@ class Reporting:
             self.baseline = {}
             self.messages.append(f"ERROR: {error}")
             session.exitstatus = ExitCode.USAGE
+
+    def _emit_tests(self, folder: Path) -> None:
+        """Write the findings as standalone tests."""
+        try:
+            written, without = emit_tests(self.result(0), folder)
+        except OSError as error:
+            self.messages.append(f"ERROR: tests can't be written to {folder}: {error.strerror}")
+            return
+        self.messages.append(f"findings as tests: {len(written)} files in {folder}")
+        if without:
+            names = ", ".join(one.id for one in without)
+            self.messages.append(f"  not written, because they need the suite: {names}")
 
     def result(self, exit_code: int) -> RunResult:
         """Return the result of the run."""
