@@ -86,9 +86,13 @@ class Stack:
         if response is None:
             response = await layer.forward(call)
         for fault in faults:
+            was = (response.status, response.content, tuple(response.headers))
             with contextlib.suppress(*_UNUSABLE):
                 if fault.after is not None:
                     fault.after(call, response, layer.state.setdefault(fault.name, {}))
+            now = (response.status, response.content, tuple(response.headers))
+            shows = was != now or fault.before is not None or fault.edit is not None
+            layer.triggered += fault is self.faults[-1] and shows
         return response
 
 
@@ -153,6 +157,7 @@ class StackRunner(TrialRunner):
                 "new": [one.id for one in reporting.recorder.of_kind("new")],
                 "skipped": sum(one.reason.startswith("not judged") for one in reporting.tests),
                 "tests": len(reporting.tests),
+                "triggered": server.layer.triggered,
                 "errors": [f"{one.test}: {one.text[-600:]}" for one in reporting.errors],
                 "seconds": round(time.monotonic() - begun),
             }
@@ -207,13 +212,24 @@ def _trials(chosen: argparse.Namespace, number: int) -> int:
     _print(f"stack {number}: {', '.join(one.name for one in stack.faults)}")
     known = _fill_baseline(stack, chosen.seed, chosen.jobs)
     others = [one for one in MUTANTS.values() if one not in stack.faults]
-    added = random.sample(others, chosen.trials // chosen.stacks)
-    stacks = [Stack(one.name, (*stack.faults, one)) for one in added]
-    found = run_stacks(stacks, chosen.seed, chosen.jobs, known)
-    for fault, one in zip(added, found, strict=True):
-        shown = one["findings"][one["new"][0]] if one["new"] else "HIDDEN"
-        _print(f"  {fault.name}: {shown} ({one['tests']} tests, {one['seconds']} s)")
-    return sum(bool(one["new"]) for one in found)
+    random.shuffle(others)
+    red = judged = 0
+    wanted = chosen.trials // chosen.stacks
+    while judged < wanted:
+        added = [others.pop() for _ in range(wanted - judged)]
+        stacks = [Stack(one.name, (*stack.faults, one)) for one in added]
+        found = run_stacks(stacks, chosen.seed, chosen.jobs, known)
+        for fault, one in zip(added, found, strict=True):
+            _print(f"  {fault.name}: {_described(one)} ({one['tests']} tests, {one['seconds']} s)")
+            red += bool(one["new"])
+            judged += bool(one["new"] or one["triggered"])
+    return red
+
+
+def _described(found: dict[str, Any]) -> str:
+    if found["new"]:
+        return str(found["findings"][found["new"][0]])
+    return "HIDDEN" if found["triggered"] else "no trial: the other faults leave nothing of it"
 
 
 def _fill_baseline(stack: Stack, seed: int, jobs: int) -> set[str]:

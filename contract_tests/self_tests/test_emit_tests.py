@@ -74,7 +74,9 @@ CASES = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "chosen", "check"), CASES, ids=lambda one: getattr(one, "__name__", one))
+@pytest.mark.parametrize(
+    ("fault", "chosen", "check"), CASES, ids=lambda one: getattr(one, "__name__", one)
+)
 def test_an_emitted_test_fails_on_the_faulty_server_only(
     tmp_path, site, fault, chosen, check
 ) -> None:

@@ -276,7 +276,9 @@ def _schemas() -> dict[str, Any]:
         for status, raw in contract.operation.node["responses"].items():
             response = _inlined(document, raw)
             media = response.get("content", {}).get("application/json", {})
-            where = f"POST {_last_part(contract.operation.path)}" if contract.is_submission else "GET"
+            where = (
+                f"POST {_last_part(contract.operation.path)}" if contract.is_submission else "GET"
+            )
             found[f"{where} {status}"] = media.get("schema", {})
     return found
 
