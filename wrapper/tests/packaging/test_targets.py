@@ -258,11 +258,14 @@ class TestSuite:
 class TestCI:
     """CI runs the make targets."""
 
-    def test_run_is_make_test(self, checkout: Path) -> None:
-        """`.ci/run` only calls `make test`, from any working directory."""
+    def test_run_is_make_test_with_a_browser(self, checkout: Path) -> None:
+        """`.ci/run` installs a browser if it can, and calls `make test`, from any directory."""
         script = (checkout / ".ci/run").read_text().splitlines()
         commands = [line for line in script if line and not line.startswith("#")]
-        assert commands == ['cd "$(dirname "$0")/.." && exec make --no-print-directory test']
+        where, browser, test = commands[0].split(" && ")
+        assert commands[1:] == []
+        assert where == 'cd "$(dirname "$0")/.."'
+        assert (browser, test) == (".ci/browser", "exec make --no-print-directory test")
 
     def test_workflows_call_make_only(self, checkout: Path) -> None:
         """Each command of the workflow is a make target, or checks `git status`."""

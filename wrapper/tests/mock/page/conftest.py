@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 20
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Browser:
@@ -30,6 +31,7 @@ class Browser:
         self._in, to_write = os.pipe()
         command = (
             f'exec "$0" --headless --no-sandbox --disable-gpu --disable-dev-shm-usage '
+            f'--disable-background-networking --disable-component-update --disable-sync '
             f'--no-first-run --window-size=1200,900 --remote-debugging-pipe '
             f'"--user-data-dir={profile}" about:blank 3<&{to_read} 4>&{to_write}'
         )  # fmt: skip
@@ -169,7 +171,7 @@ class Browser:
 
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip("the page is tested in Chromium, which isn't here (apt install chromium)")
     browser = Browser(program, tmp_path_factory.mktemp("chromium"))
