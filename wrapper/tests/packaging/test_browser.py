@@ -78,12 +78,13 @@ def test_a_failed_installation_is_shown_with_its_reason(machine, checkout) -> No
 
 def test_it_is_installed_after_the_list_of_packages_was_fetched(machine, checkout) -> None:
     """The first try fails because the list is old; the second one succeeds."""
-    program, lists = machine.folder / "chromium", machine.folder / "lists"
-    (machine.folder / "made").write_text(CHROMIUM)
+    program, lists, made = (machine.folder / name for name in ("chromium", "lists", "made"))
+    made.write_text(CHROMIUM)
+    chmod = shutil.which("chmod")
     machine.add(
         "apt-get",
         f"#!/bin/sh\ncase $* in update*) : > {lists} ;; *) [ -e {lists} ] || exit 100\n"
-        f"cat {machine.folder / 'made'} > {program}; {shutil.which('chmod')} +x {program} ;; esac\n",
+        f"cat {made} > {program}; {chmod} +x {program} ;; esac\n",
     )
     said = machine.run(checkout)
     assert said.splitlines() == ["browser: installing Chromium", "browser: Chromium 1.2.3"]
