@@ -386,22 +386,16 @@ def scheme_in_one_case(call: MutableRequest, _state: State) -> MutableResponse |
     return None
 
 
-@before("http", "A query is a part of the task's id.", queries, "query")
-def query_in_the_id(call: MutableRequest, _state: State) -> MutableResponse | None:
-    if call.query:
-        call.path += "%3F" + call.query.replace("%", "%25")
-    return None
-
-
 @before("http", "Any query in a task's URL makes the server fail.", queries, "query")
 def query_fails(call: MutableRequest, _state: State) -> MutableResponse | None:
     return error(500, "internal_server_error") if "=" in call.query else None
 
 
-@before("http", "A query's field overrules the task's id.", queries, "query-id")
-def query_overrules(call: MutableRequest, _state: State) -> MutableResponse | None:
-    if "status=" in call.query:
-        call.path = UNKNOWN
+@before("http", "A query's field chooses the task.", queries, "query-id")
+def query_chooses(call: MutableRequest, _state: State) -> MutableResponse | None:
+    found = re.search("task_id=([^&]+)", call.query)
+    if found:
+        call.path = f"/v1/tasks/{found[1]}"
     return None
 
 
@@ -446,12 +440,14 @@ def _replay_keyless(runner: ScriptRunner) -> None:
         runner.post(None, key, Idempotency_Key="witness-key-00000009")
 
 
-def _with_query(query: str) -> Callable[[ScriptRunner], None]:
-    def script(runner: ScriptRunner) -> None:
-        made = runner.post()
-        runner.get(f"{made.get('id')}?{query}")
+def _query_fails(runner: ScriptRunner) -> None:
+    made = runner.post()
+    runner.get(f"{made.get('id')}?x=1")
 
-    return script
+
+def _query_chooses(runner: ScriptRunner) -> None:
+    one, two = runner.post(), runner.post()
+    runner.get(f"{one.get('id')}?task_id={two.get('id')}")
 
 
 _TWO_WRONG = {**cheapest(image_model()), "n": 99, "size": "1x1"}
@@ -479,6 +475,6 @@ SCRIPTS |= {
     "if-modified-since": lambda runner: _poll_with(runner, If_Modified_Since=_PAST),
     "range": lambda runner: _poll_with(runner, Range="bytes=0-9"),
     "lower-scheme": lambda runner: _poll_with(runner, Authorization=f"bearer {KEY}"),
-    "query": _with_query("x=1"),
-    "query-id": _with_query("status=completed"),
+    "query": _query_fails,
+    "query-id": _query_chooses,
 }

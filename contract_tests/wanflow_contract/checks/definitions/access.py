@@ -28,14 +28,20 @@ SCHEME = Check(
     "scheme",
     "The scheme of the Authorization header is compared without case.",
     "security: bearerAuth; RFC 9110, section 11.1",
+    note=True,
+    why="A client that writes `bearer`, as HTTP allows, is refused.",
+    correct="It compares the scheme without case; the documents write `Bearer` only.",
 )
 QUERY_IGNORED = Check(
     "no-query",
-    "A query in the URL of a task is ignored or rejected, and isn't a part of the task's id.",
-    "no query parameter is documented; RFC 3986, section 3.4",
+    "A query in the URL of a task is ignored or rejected; it chooses no other task.",
+    "no query parameter of the task query is documented",
 )
 EQUIVALENT_ID = Check(
     "equivalent-id",
     "An id whose unreserved characters are percent-encoded is the same id.",
     "RFC 3986, section 2.3: URIs that differ so are equivalent",
+    note=True,
+    why="A client or a proxy that encodes more than it has to doesn't find its tasks.",
+    correct="It decodes the id in the path before it searches for the task.",
 )

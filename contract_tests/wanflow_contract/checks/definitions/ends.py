@@ -24,6 +24,9 @@ CANCEL = Check(
     "can-cancel",
     "A task that has ended can't be cancelled.",
     "can_cancel: Whether the provider could still cancel the task",
+    note=True,
+    why="A program offers to cancel what is over.",
+    correct="It sets `can_cancel` to false at the end; the documents call it information only.",
 )
 TOOK = Check(
     "duration",
