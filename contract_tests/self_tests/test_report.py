@@ -49,7 +49,7 @@ def suite(server: Server | None, folder: Path, *options: str) -> str:
         env={**os.environ, **keys},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return done.stdout

@@ -127,9 +127,8 @@ def _example(shown: ShownExchange) -> Iterator[str]:
 
 def _members(cause: Cause) -> Iterator[str]:
     """Yield the findings of a cause, each with its id, place and tests."""
-    tests = sum(len(one.tests) for one in cause.findings)
     number = len(cause.findings)
-    title = f"{number} finding{'s' * (number > 1)}, in {tests} test{'s' * (tests != 1)}"
+    title = f"{number} finding{'s' * (number > 1)}, seen {cause.count} times"
     yield f"<details><summary>{title}</summary>"
     yield _table(
         ("finding", "operation", "field", "what", "seen", "first in"),

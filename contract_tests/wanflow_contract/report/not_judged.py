@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from wanflow_contract.findings.finding import Finding
     from wanflow_contract.report.result import RanTest, RunResult
 
-_MAP = Path(__file__).with_name("tests_of_checks.json")
+MAP = Path(__file__).with_name("tests_of_checks.json")
+"""Made by `python -m self_tests.check_map` from a run without findings."""
 _MOST_FUNCTIONS = 8
 
 CheckMap = dict[str, dict[str, list[str]]]
@@ -109,7 +110,7 @@ def _subjects() -> list[tuple[str, str]]:
 @cache
 def check_map() -> CheckMap:
     """Return which functions of tests evaluate each check, by the kind of model."""
-    found: CheckMap = json.loads(_MAP.read_text("utf-8"))
+    found: CheckMap = json.loads(MAP.read_text("utf-8"))
     return found
 
 

@@ -20,6 +20,7 @@ blockquote { margin: 0 0 1rem; padding-left: .8rem; border-left: 3px solid var(-
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .25rem .6rem .25rem 0; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); }
+th, td[data-title="check"], td[data-title="seen"] { overflow-wrap: normal; }
 pre { margin: .5rem 0; padding: .7rem; white-space: pre-wrap; background: var(--code);
   font-size: .85rem; }
 summary { cursor: pointer; padding: .15rem 0; color: var(--link); }
