@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAP = Path(__file__).with_name("tests_of_checks.json")
 """Made by `python -m self_tests.check_map` from a run without findings."""
-_MOST_FUNCTIONS = 8
+MOST_FUNCTIONS = 8
 
 CheckMap = dict[str, dict[str, list[str]]]
 
@@ -120,7 +120,7 @@ def map_of(tests: Iterable[RanTest]) -> CheckMap:
     for check, subject, function in _evaluated(tests):
         found[check].setdefault(subject, set()).add(function)
     return {
-        check: {subject: sorted(some)[:_MOST_FUNCTIONS] for subject, some in sorted(one.items())}
+        check: {subject: sorted(some)[:MOST_FUNCTIONS] for subject, some in sorted(one.items())}
         for check, one in sorted(found.items())
     }
 
