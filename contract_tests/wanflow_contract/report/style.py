@@ -26,7 +26,7 @@ pre { margin: .5rem 0; padding: .7rem; white-space: pre-wrap; background: var(--
 summary { cursor: pointer; padding: .15rem 0; color: var(--link); }
 :focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 @media (max-width: 42rem) {
-  thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  thead { display: none; }
   table, tbody, tr, td { display: block; }
   tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
   td { border: 0; padding: 0; }
