@@ -69,7 +69,7 @@ def test_nothing_is_wider_than_the_window(tab, width) -> None:
     assert tab("document.documentElement.scrollWidth") <= width
 
 
-# The contrast of each text with the colour behind it, by the formula of WCAG 2.
+# The contrast of each text with its background, by the formula of WCAG 2.
 CONTRAST = """(() => {
   const parse = (text) => text.match(/[0-9.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
