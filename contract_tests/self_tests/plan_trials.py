@@ -15,6 +15,7 @@ import json
 import os
 import random
 import sys
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -95,6 +96,21 @@ class Hidden:
         return response
 
 
+class StackServer(MockServer):
+    """The mock with several faults around it, one key, and no controls."""
+
+    def __init__(self, mutants: Sequence[Mutant], document: JsonObject | None) -> None:
+        more: dict[str, Any] = {} if document is None else {"document": document}
+        super().__init__(polls=2, api_key=KEY, **more)
+        app: Any = self.app
+        self.layers = list[Watched]()
+        for mutant in mutants:
+            app = Watched(app, self.gateway.api.base, mutant)
+            self.layers.append(app)
+        self.layer: Any = Hidden(app)
+        self.app = self.layer  # it stands in for the application
+
+
 @frozen
 class Stack:
     """A mock with several faults at the same time, without its controls."""
@@ -110,16 +126,7 @@ class Stack:
     @contextmanager
     def opened(self) -> Iterator[Any]:
         """Serve it, as a context manager."""
-        document = self._document()
-        more: dict[str, Any] = {} if document is None else {"document": document}
-        with MockServer(polls=2, api_key=KEY, **more) as server:
-            app, layers = server.app, list[Watched]()
-            for mutant in self.mutants:
-                app = Watched(app, server.gateway.api.base, mutant)
-                layers.append(app)
-            stand_in: Any = Hidden(app)
-            server.app = server.layer = stand_in  # type: ignore[attr-defined]
-            server.layers = layers  # type: ignore[attr-defined]
+        with StackServer(self.mutants, self._document()) as server:
             yield server
 
     def _document(self) -> JsonObject | None:
@@ -211,10 +218,11 @@ class StackRunner(TrialRunner):
     def _be_child(self, session: pytest.Session, mutant: Any, number: int) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            result = json.dumps(_run(session, mutant))
-            (self._into / f"{number}.json").write_text(result)
-        finally:
-            os._exit(0)
+            result = _run(session, mutant)
+        except Exception:
+            result = {"error": traceback.format_exc()}
+        (self._into / f"{number}.json").write_text(json.dumps(result))
+        os._exit(0)
 
 
 def _run(session: pytest.Session, stack: Stack) -> dict[str, Any]:
@@ -253,7 +261,10 @@ def run_stacks(stacks: Sequence[Stack], limit: float, seed: int, jobs: int) -> l
         paths = [Path(folder) / f"{number}.json" for number in range(len(stacks))]
         if not all(path.exists() for path in paths):
             raise RuntimeError(f"a trial has no result: {output.getvalue()[-2000:]}")
-        return [json.loads(path.read_text()) for path in paths]
+        results = [json.loads(path.read_text()) for path in paths]
+        if errors := [one["error"] for one in results if "error" in one]:
+            raise RuntimeError(errors[0])
+        return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
