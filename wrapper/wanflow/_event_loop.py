@@ -10,7 +10,7 @@ import contextlib
 import math
 import sys
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -24,22 +24,6 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
 T = TypeVar("T")
-
-
-class WakeupEvent(Protocol):
-    """An event that one task waits for, once."""
-
-    def set(self) -> None:
-        """Set the event, from the event loop's thread."""
-        ...
-
-    def set_threadsafe(self) -> None:
-        """Set the event, from any thread."""
-        ...
-
-    async def wait(self, seconds: float | None) -> bool:
-        """Wait until the event is set, at most some seconds → whether it was set."""
-        ...
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
@@ -213,3 +197,7 @@ class _AnyioEvent:
         with anyio.move_on_after(math.inf if seconds is None else seconds):
             await self._event.wait()
         return self._event.is_set()
+
+
+WakeupEvent: TypeAlias = _AsyncioEvent | _AnyioEvent
+"""An event that one task waits for, once; only `set_threadsafe` may be called by any thread."""
