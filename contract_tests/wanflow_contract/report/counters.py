@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.plan.rules import coverage_line, coverage_of, rules_of_run
+from wanflow_contract.plan.rules import coverage_of, rules_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,15 +102,3 @@ class Counters:
     def never_seen(self) -> list[str]:
         """Return the documented responses that were never received."""
         return [f"{name} {status}" for name, status, number in self.responses() if not number]
-
-    def summary(self) -> str:
-        """Return the summary line of a run."""
-        seen = len(self.responses()) - len(self.never_seen())
-        what = "would be sent" if self.dry_run else "sent"
-        spent = f"{self.spent:g} credits {'would be spent at most' if self.dry_run else 'spent'}"
-        money = spent if self.paid else "nothing is charged"
-        return (
-            f"contract: {self.requests} requests {what}, {self.tasks} tasks, {money}; "
-            f"{seen} of {len(self.responses())} documented responses received, "
-            f"{coverage_line(self.coverage())}"
-        )

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from wanflow_contract.findings.baseline import summary
 from wanflow_contract.findings.causes import Cause, causes_of
+from wanflow_contract.plan.rules import coverage_line
 from wanflow_contract.report.not_judged import NotJudged, not_judged
 from wanflow_contract.report.text import one_line
 
@@ -46,11 +47,11 @@ class Digest:
     @property
     def coverage(self) -> str:
         """How much was tested, in one line."""
-        both, rules = sum(one.both for one in self.fields), sum(one.rules for one in self.fields)
-        responses = self.result.counters.responses()
+        counters = self.result.counters
+        responses = counters.responses()
         seen = sum(number > 0 for _, _, number in responses)
         return (
-            f"{both} of {rules} rules tested on both sides; "
+            f"{coverage_line(counters.coverage())}; "
             f"{seen} of {len(responses)} documented responses received"
         )
 
