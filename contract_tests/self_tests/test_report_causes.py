@@ -182,9 +182,9 @@ def test_the_map_of_checks_names_tests_and_checks_that_exist() -> None:
     checks = {
         name for one in SUITE.rglob("*.py") for name in DEFINED.findall(one.read_text("utf-8"))
     }
-    assert check_map().keys() <= checks
+    assert check_map().keys() <= checks, "renew the map: see self_tests/check_map.py"
     named = {one for some in check_map().values() for inner in some.values() for one in inner}
-    assert named <= functions
+    assert named <= functions, "renew the map: see self_tests/check_map.py"
     for check in ("link", "whole-file", "part", "video", "size", "progress", "rejects", "accepts"):
         assert check in check_map()
 

@@ -64,7 +64,7 @@ def with_examples(test):
 def test_the_terminal_gets_printable_lines_only(text) -> None:
     """No escape sequence, no direction mark, and no command to GitHub Actions."""
     shown = render_terminal(result_with(text))
-    assert all(one.isprintable() for one in shown.split("\n"))
+    assert all(one.isprintable() or one in "\n\t" for one in shown)
     assert not re.search(r"^\s*::|##\[", shown, re.MULTILINE)
     assert not re.search(r"^\s*::|##\[|\x1b|\x00", terminal(text), re.MULTILINE)
 
