@@ -83,6 +83,7 @@ def test_a_run_ends_with_0_or_with_1_for_findings(tmp_path, fault, code) -> None
         (["--", "-k", "no_test_has_this_name"], "deselected"),
         (["--", "--no-such-option"], "--no-such-option"),
         (["--only", "retry-aftre"], "did you mean retry-after"),
+        (["replay", "json-12345678"], "contract-report can't be read"),
         (["explain", "no-such-check"], "no check or finding"),
     ],
 )

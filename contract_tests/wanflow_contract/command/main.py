@@ -22,6 +22,10 @@ _SUBCOMMANDS = {
         "wanflow_contract.command.triage:explain",
         "Explain a check or a finding.",
     ),
+    "replay": (
+        "wanflow_contract.command.triage:replay",
+        "Send the requests of a finding again.",
+    ),
 }
 
 for _name in _NEEDED:

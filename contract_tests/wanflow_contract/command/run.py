@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import click
 
 from wanflow.cli.exit_codes import SigtermReceived
+from wanflow_contract.command.environment import KEY2, KEYS, URL, api_keys
 from wanflow_contract.command.exit_codes import INTERRUPTED, TERMINATED, ExitCode
 from wanflow_contract.command.formats import FORMATS, TEXT
 from wanflow_contract.command.main import help_sections
@@ -24,9 +25,6 @@ from wanflow_contract.support.target_options import NO_KEY, TargetUnavailable, m
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_KEYS = ("WANFLOW_CONTRACT_API_KEY", "WANFLOW_API_KEY")
-_KEY2 = "WANFLOW_CONTRACT_API_KEY2"
-_URL = "WANFLOW_CONTRACT_BASE_URL"
 _PACKAGE = Path(__file__).parents[1]
 # Other plugins of the user's environment might reorder, time out or wrap the tests.
 _PLUGINS = ("xdist.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
@@ -57,7 +55,7 @@ class _Run(click.Command):
 
 
 @click.command(cls=_Run)
-@click.argument("url", required=False, envvar=_URL)
+@click.argument("url", required=False, envvar=URL)
 @click.option("--api-key", metavar="KEY", help="API key; better set WANFLOW_API_KEY.")
 @click.option("--api-key2", metavar="KEY", help="API key of a second account, to test isolation.")
 @click.option("--spend-limit", metavar="CREDITS", help="Credits that may be spent; 0 by default.")
@@ -146,7 +144,7 @@ def _check_target(url: str, keys: Mapping[str, str]) -> None:
     Raises:
         TargetUnavailable: the server can't be tested.
     """
-    if not keys[_KEYS[0]]:
+    if not keys[KEYS[0]]:
         raise TargetUnavailable(NO_KEY)
     mock_controls(url)
 
@@ -190,11 +188,14 @@ def _keys(given: Mapping[str, Any]) -> dict[str, str]:
             option = f"--{name.replace('_', '-')}"
             click.echo(
                 f"wanflow contract: others on this machine can read {option} in the process list; "
-                f"set {_KEYS[0] if name == 'api_key' else _KEY2} instead",
+                f"set {KEYS[0] if name == 'api_key' else KEY2} instead",
                 err=True,
             )
-    key = given["api_key"] or next((os.environ[one] for one in _KEYS if os.environ.get(one)), "")
-    return {_KEYS[0]: key, _KEY2: given["api_key2"] or os.environ.get(_KEY2, "")}
+    found = api_keys()
+    return {
+        KEYS[0]: given["api_key"] or found["API_KEY"],
+        KEY2: given["api_key2"] or found["API_KEY2"],
+    }
 
 
 def _environment(keys: Mapping[str, str], scratch: Path) -> dict[str, str]:

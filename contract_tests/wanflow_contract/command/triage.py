@@ -6,7 +6,13 @@ from pathlib import Path
 
 import click
 
+from wanflow_contract.command.environment import api_keys
+from wanflow_contract.findings.finding import printable
+from wanflow_contract.report.result import ExitCode
+from wanflow_contract.support.target_options import TargetUnavailable, mock_controls
 from wanflow_contract.triage.explain import UnknownName, explain_name
+from wanflow_contract.triage.replay import NotReplayed, Replay
+from wanflow_contract.triage.report_file import ReportUnusable, find_finding, load_report
 
 _report_option = click.option(
     "--report",
@@ -29,3 +35,49 @@ def explain(name: str, report: Path) -> None:
         click.echo(explain_name(name, report))
     except UnknownName as error:
         raise click.UsageError(str(error)) from error
+
+
+@click.command()
+@click.argument("finding")
+@_report_option
+@click.option("--base-url", metavar="URL", help="Another server; by default that of the report.")
+@click.option("--spend-limit", type=click.FloatRange(0), help="Credits that this may cost.")
+@click.option("--yes", is_flag=True, help="Send the requests whatever they may cost.")
+@click.pass_context
+def replay(
+    ctx: click.Context,
+    finding: str,
+    report: Path,
+    base_url: str | None,
+    spend_limit: float | None,
+    yes: bool,
+) -> None:
+    """Send the requests of a FINDING of a report again, and say whether the failure occurs.
+
+    Exits with 0 if it doesn't occur, and with 1 if it does. The API key is read from the
+    environment, and is sent to the server of the report only, or to that of --base-url.
+    """
+    keys = api_keys()
+    try:
+        result = load_report(report)
+        wanted = Replay(find_finding(result, finding), base_url or result.counters.base_url, keys)
+        _check_cost(wanted.may_cost(), spend_limit, yes=yes)
+        mock_controls(wanted.base_url)
+        last = wanted.run()
+    except ReportUnusable as error:
+        raise click.UsageError(str(error)) from error
+    except (NotReplayed, TargetUnavailable) as error:
+        click.echo(f"wanflow contract: {error}", err=True)
+        ctx.exit(ExitCode.NOT_TESTED)
+    occurs, sentence = wanted.verdict(last)
+    click.echo(last.redacted(printable(f"{wanted.finding.id}: {sentence}")))
+    click.echo(printable(last.format()))
+    ctx.exit(ExitCode.FINDINGS if occurs else ExitCode.PASSED)
+
+
+def _check_cost(credits_: float, limit: float | None, *, yes: bool) -> None:
+    if credits_ and not yes and credits_ > (limit or 0):
+        raise click.UsageError(
+            f"these requests may cost {credits_:g} credits; "
+            f"give --spend-limit {credits_:g}, or --yes"
+        )
