@@ -328,6 +328,12 @@ def test_no_format_has_an_api_key(name, key) -> None:
         assert hidden.swapcase() not in shown
 
 
+@pytest.mark.parametrize("key", ["findings", "evaluations", "exchanges"])
+def test_a_key_that_is_the_name_of_a_field_breaks_no_report(key) -> None:
+    """A result is readable even if an API key happens to be a word of its format."""
+    assert len(without_keys(result_with("a"), [key]).findings) == len(result_with("a").findings)
+
+
 def test_binary_bodies_are_described() -> None:
     """Both bodies of an exchange are described by length and type, never shown."""
     shown = exchange(

@@ -27,11 +27,16 @@ def _redacted(node: Any, keys: Collection[str]) -> Any:
         case str():
             return redacted(node, keys)
         case dict():
-            return {redacted(str(name), keys): _redacted(one, keys) for name, one in node.items()}
+            return {_name(str(name), keys): _redacted(one, keys) for name, one in node.items()}
         case list() | tuple():
             return [_redacted(one, keys) for one in node]
         case _:
             return node
+
+
+def _name(name: str, keys: Collection[str]) -> str:
+    """Return a name without keys; the names of a result's own fields stay, whatever the key is."""
+    return name if name.isidentifier() else redacted(name, keys)
 
 
 def lines_of(result: RunResult, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
