@@ -159,10 +159,12 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_result_can_be_printed_as_json(tmp_path) -> None:
+@pytest.mark.parametrize(("form", "field"), [("json", "tests"), ("sarif", "runs")])
+def test_the_result_can_be_printed_in_another_format(tmp_path, form, field) -> None:
     """Then stdout has nothing else."""
-    done = contract(tmp_path, "--format", "json", *ONE_LAW)
-    assert json.loads(done.stdout)["tests"], done.stderr
+    done = contract(tmp_path, "--format", form, "--report", "out", *ONE_LAW)
+    assert json.loads(done.stdout)[field], done.stderr
+    assert json.loads((tmp_path / f"out/report.{form}").read_text())[field]
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ import click
 from wanflow.cli.exit_codes import SigtermReceived
 from wanflow_contract.command.environment import KEY2, KEYS, URL, api_keys
 from wanflow_contract.command.exit_codes import INTERRUPTED, TERMINATED, ExitCode
-from wanflow_contract.command.formats import FORMATS, TEXT
+from wanflow_contract.command.formats import FORMATS, TEXT, files_of, render
 from wanflow_contract.command.main import help_sections
 from wanflow_contract.report.result import read_result
 from wanflow_contract.support.target_options import NO_KEY, TargetUnavailable, mock_controls
@@ -73,7 +73,7 @@ class _Run(click.Command):
 @click.option(
     "--format",
     "form",
-    type=click.Choice(list(FORMATS)),
+    type=click.Choice(FORMATS),
     default=TEXT,
     show_default=True,
     help="Format of the result on stdout.",
@@ -101,7 +101,8 @@ def run(ctx: click.Context, form: str, report: str | None, **given: Any) -> None
             ctx.exit(ExitCode.NOT_TESTED)
     with tempfile.TemporaryDirectory(prefix="wanflow-contract-") as scratch:
         wanted = report or (None if form == TEXT else str(Path(scratch) / "report"))
-        arguments = [*_arguments(given), *([f"--contract-report={wanted}"] if wanted else ())]
+        files = [f"--contract-report={wanted}", f"--contract-formats={files_of(form)}"]
+        arguments = [*_arguments(given), *(files if wanted else ())]
         command = [*_COMMAND, *_settings(Path(scratch)), *arguments, *ctx.meta[_PYTEST]]
         code = _run(command, _environment(keys, Path(scratch)), quiet=form != TEXT)
         if form != TEXT and wanted:
@@ -210,7 +211,7 @@ def _environment(keys: Mapping[str, str], scratch: Path) -> dict[str, str]:
 
 def _print_result(path: Path, form: str) -> None:
     if path.exists():
-        click.echo(FORMATS[form](read_result(path)))
+        click.echo(render(read_result(path), form))
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], *, quiet: bool) -> int:
