@@ -11,7 +11,7 @@ from wanflow_contract.checks.boundaries import Probe, cheapest, probes_of
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
-from wanflow_contract.checks.run_state import require_accepted
+from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.plan.combined import combined_probes
 
 if TYPE_CHECKING:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from wanflow.catalog.violation import Violation
 
 
+NO_JSON = "the body isn't JSON"
+"""The reason of an expectation for a body that can't be parsed."""
+
+
 class Expected(Enum):
     """What a correct server does with a request."""
 
@@ -63,6 +67,23 @@ class RequestOracle:
             reason = f"{name!r} is not a model of {operation_id}"
             return Expectation(Expected.REJECT, reason, at, unknown_model=True)
         return self._of_model(model, body)
+
+    def causes(self, operation_id: str, body: dict[str, Any]) -> frozenset[str]:
+        """Return the parameters that a refusal of a body may name: invalid, missing or unknown.
+
+        Every refusal may name the model. If the body names none, each model of the operation
+        gives causes.
+        """
+        models = [
+            one for one in self.rules.catalog.models.values() if one.operation_id == operation_id
+        ]
+        named = [one for one in models if one.name == body.get("model")]
+        found = {"model"}
+        for model in named or models:
+            found |= {str(name) for name in body if name not in {"model", *model.parameters}}
+            violations = self.rules.violations(model, {**body, "model": model.name})
+            found |= {one.parameter for one in violations}
+        return frozenset(found)
 
     def _of_model(self, model: Model, body: dict[str, Any]) -> Expectation:
         violations = self.rules.violations(model, body)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _AGE = re.compile(r"(?:max-age|s-maxage)\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 _SHARED = re.compile(r"(?:^|[\s,])(?:public|s-maxage)\b", re.IGNORECASE)
+_NOT_KEPT = re.compile(r"no-store|no-cache|(?:max-age|s-maxage)\s*=\s*\"?0\b", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"no-store|no-cache|private|max-age", re.IGNORECASE)
 _SECONDS = re.compile(r"retry after ([0-9]+) second", re.IGNORECASE)
 _SOON = 60
@@ -40,7 +41,8 @@ def check_headers(contract: OperationContract, exchange: Exchange) -> None:
     if exchange.sent_header("authorization") and exchange.status == 200:
         detail = f"Cache-Control: {control}"
         pointer = response_header("Cache-Control")
-        NOT_SHARED.require(not _SHARED.search(control), detail, exchange, pointer=pointer)
+        shared = _SHARED.search(control) and not _NOT_KEPT.search(control)
+        NOT_SHARED.require(not shared, detail, exchange, pointer=pointer)
     if exchange.status in _WAITING:
         wait, age = _suggested_wait(exchange), kept_seconds(exchange)
         detail = f"kept for {age:.0f} s, and to be retried after {wait} s"
@@ -80,7 +82,7 @@ def kept_seconds(exchange: Exchange) -> float:
         return 0.0
     try:
         return parsedate_to_datetime(expires).timestamp() - time.time()
-    except ValueError:  # RFC 9111: an invalid date is in the past
+    except (ValueError, OverflowError):  # RFC 9111: an invalid date is in the past
         return 0.0
 
 

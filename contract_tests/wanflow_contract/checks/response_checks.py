@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from wanflow_contract.checks.check import independent
-from wanflow_contract.checks.definitions.headers import RETRY
+from wanflow_contract.checks.definitions.headers import RETRY, RETRY_TIME
 from wanflow_contract.checks.definitions.responses import (
     CODE,
     DOCUMENTED,
@@ -37,6 +37,7 @@ _UNREADABLE = re.compile(
     r"<(?:!doctype|html|head|body|h[1-6]|p|div)\b|(?:null|none|undefined|\[object object\]|nan)$",
     re.IGNORECASE,
 )
+_STATUSES = ("pending", "processing", "completed", "failed")
 _SECONDS = re.compile(r"retry after ([0-9]+) second", re.IGNORECASE)
 
 
@@ -163,12 +164,18 @@ def check_error(documented: DocumentedResponse, body: Any, exchange: Exchange) -
             shape=f"{exchange.status}: another type",
         )
     NO_TASK.require(
-        not {"id", "status", "results"} & body.keys(),
+        not _has_task(body),
         f"it has {sorted(body)}",
         exchange,
         shape=f"{exchange.status} with a task",
     )
     _check_retry(error, exchange)
+
+
+def _has_task(body: dict[str, Any]) -> bool:
+    """Return whether an error has a task; other fields, as an id of the request, are allowed."""
+    named = str(body.get("id", "")).startswith("task-unified-")
+    return named or body.get("status") in _STATUSES or bool(body.get("results"))
 
 
 def _check_code(documented: DocumentedResponse, code: Any, exchange: Exchange) -> None:
@@ -221,15 +228,18 @@ def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
     if not given:
         return
     header = given[0]
-    if not re.fullmatch(r"[0-9]{1,7}", header):
-        RETRY.require(
-            _is_near(header), f"Retry-After: {header}", exchange, pointer=at, shape="no time"
-        )
+    seconds = _seconds_until(header)
+    RETRY.require(
+        seconds is not None, f"Retry-After: {header}", exchange, pointer=at, shape="no time"
+    )
+    if seconds is None:
         return
+    near = abs(seconds) < _YEAR
+    RETRY_TIME.require(near, f"Retry-After: {header}", exchange, pointer=at, shape="years")
     found = _SECONDS.search(str(error.get("fallback_suggestion", "")))
-    if found:
-        RETRY.require(
-            int(header) <= int(found[1]) or not int(found[1]),
+    if found and header.isdigit():
+        RETRY_TIME.require(
+            seconds <= int(found[1]) or not int(found[1]),
             f"Retry-After: {header}, and {found[0]!r}",
             exchange,
             pointer=at,
@@ -237,12 +247,14 @@ def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
         )
 
 
-def _is_near(date: str) -> bool:
-    """Return whether a text is an HTTP date within a year of now; clocks don't differ by more."""
+def _seconds_until(header: str) -> float | None:
+    """Return the seconds that a Retry-After asks for, None if it is neither a number nor a date."""
+    if re.fullmatch(r"[0-9]{1,300}", header):
+        return float(header)
     try:
-        return abs(parsedate_to_datetime(date).timestamp() - time.time()) < _YEAR
-    except ValueError:
-        return False
+        return parsedate_to_datetime(header).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _check_schema(documented: DocumentedResponse, body: Any, exchange: Exchange) -> None:

@@ -15,25 +15,29 @@ from wanflow_contract.checks.definitions.access import (
     FOUND,
     KEY_REQUIRED,
     PRIVATE,
+    PRIVATE_ERROR,
     QUERY_ERROR,
     UNKNOWN,
 )
 from wanflow_contract.checks.definitions.billing import ONE_RULE, STABLE_PRICE
 from wanflow_contract.checks.definitions.ends import UNIQUE_LINKS
-from wanflow_contract.checks.definitions.requests import ACCEPTS, PARAM, REJECTS
+from wanflow_contract.checks.definitions.idempotency import ONCE
 from wanflow_contract.checks.definitions.responses import LEAK, NO_SERVER_ERROR
-from wanflow_contract.checks.definitions.tasks import CREATED, IDENTITY_STABLE, NEW
+from wanflow_contract.checks.definitions.tasks import CREATED, NEW
 from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.checks.faulty_field import (
     REQUEST,
     refused_field,
-    request_field,
-    requested_model,
     response_field,
-    violated_field,
-    violated_rule,
 )
 from wanflow_contract.checks.header_checks import check_headers, check_running
+from wanflow_contract.checks.refusals import (
+    IDEMPOTENCY_KEY,
+    check_for,
+    check_rejection,
+    repeated_fields,
+    require_accepted,
+)
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import TaskHistory, start
 from wanflow_contract.support.exchange import MIN_KEY_LENGTH
@@ -47,7 +51,8 @@ if TYPE_CHECKING:
 
 
 _HOUR = 3600
-_LARGE = 65536
+# What servers answer that refuse a used idempotency key.
+_REFUSED_KEY = frozenset({409, 422})
 _TASK_ID = re.compile(rb"task-unified-[A-Za-z0-9._~-]+")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 
@@ -68,7 +73,8 @@ class RunState:
     tasks: dict[str, TaskHistory] = field(factory=dict)
     _prices: dict[tuple[str, bytes], tuple[Any, Exchange]] = field(factory=dict)
     _links: dict[str, TaskHistory] = field(factory=dict)
-    _rules: dict[tuple[str, str], tuple[Any, Exchange]] = field(factory=dict)
+    _used_keys: set[tuple[str, str]] = field(factory=set)
+    _rules: dict[tuple[str, str, str], tuple[Any, Exchange]] = field(factory=dict)
 
     def check(
         self,
@@ -82,6 +88,27 @@ class RunState:
             CheckFailed: a check fails.
         """
         forced = _forced_status(exchange) if self.has_mock_controls else None
+        self._check_any(forced, expectation, exchange)
+        if contract is None:
+            return
+        with independent():
+            check_headers(contract, exchange)
+        if exchange.method != contract.operation.method.upper():
+            return
+        account = self._account(exchange)
+        repeated = self._repeats_key(account, exchange)
+        if repeated and exchange.status in _REFUSED_KEY:
+            return
+        body = check_response(contract, exchange)
+        if repeated and self._is_replay(account, body, exchange):
+            return
+        if forced is None or exchange.status < 400:
+            self._check_operation(contract.id, expectation, account, body, exchange)
+
+    def _check_any(
+        self, forced: int | None, expectation: Expectation | None, exchange: Exchange
+    ) -> None:
+        """Check what is true of a response to any request."""
         if forced != exchange.status:
             NO_SERVER_ERROR.require(
                 exchange.status < 500 or exchange.status == 501,
@@ -95,16 +122,15 @@ class RunState:
             if len(key) >= MIN_KEY_LENGTH
         )
         LEAK.require(not shown or exchange.status >= 500, "a key is in the response", exchange)
-        if contract is None:
-            return
-        with independent():
-            check_headers(contract, exchange)
-        if exchange.method != contract.operation.method.upper():
-            return
-        body = check_response(contract, exchange)
-        if forced is not None and exchange.status >= 400:
-            return
-        account = self._account(exchange)
+
+    def _check_operation(
+        self,
+        operation_id: str,
+        expectation: Expectation | None,
+        account: str | None,
+        body: Any,
+        exchange: Exchange,
+    ) -> None:
         if account is None:
             guarded = exchange.status == 401 or (
                 400 <= exchange.status < 500 and not _is_valid(expectation)
@@ -117,19 +143,24 @@ class RunState:
             )
         elif expectation is not None:
             with independent():
-                self._check_submission(expectation, account, body, exchange)
+                self._check_submission(operation_id, expectation, account, body, exchange)
         else:
             with independent():
                 self._check_poll(account, body, exchange)
 
     def _check_submission(
-        self, expectation: Expectation, account: str, body: Any, exchange: Exchange
+        self,
+        operation_id: str,
+        expectation: Expectation,
+        account: str,
+        body: Any,
+        exchange: Exchange,
     ) -> None:
         if expectation.expected is Expected.ACCEPT:
             require_accepted(exchange)
         if expectation.expected is Expected.REJECT:
             with independent():
-                _check_rejection(expectation, body, exchange)
+                check_rejection(operation_id, expectation, exchange)
         asked = exchange.request_body()
         model = self.models.get(str(asked.get("model"))) if isinstance(asked, dict) else None
         if exchange.status // 100 == 2 and model is not None:
@@ -139,21 +170,39 @@ class RunState:
             with independent():
                 self._check_price(history, exchange)
             with independent():
-                self._check_clock(body["created"], exchange)
+                self._check_clock(body.get("created"), exchange)
             known = self.tasks.get(history.id)
             if known is None:
                 self.tasks[history.id] = history
-            elif exchange.header("idempotency-replayed") != "true":
-                NEW.fail(f"{history.id} already existed", known.first, exchange)
             else:
-                was, now = _replayed_fields(known.receipt), _replayed_fields(body)
-                IDENTITY_STABLE.require(
-                    was == now,
-                    f"{was} was replayed as {now}",
-                    known.first,
-                    exchange,
-                    shape="replayed with other fields",
-                )
+                NEW.fail(f"{history.id} already existed", known.first, exchange)
+
+    def _repeats_key(self, account: str | None, exchange: Exchange) -> bool:
+        """Record the idempotency key of a submission; return whether it was used before."""
+        key = exchange.sent_header(IDEMPOTENCY_KEY)
+        if account is None or key is None or exchange.method != "POST":
+            return False
+        known = (account, key) in self._used_keys
+        self._used_keys.add((account, key))
+        return known
+
+    def _is_replay(self, account: str | None, body: Any, exchange: Exchange) -> bool:
+        """Return whether a response repeats the task of an earlier request with the same key."""
+        key, named = exchange.sent_header(IDEMPOTENCY_KEY), body if isinstance(body, dict) else {}
+        known = self.tasks.get(str(named.get("id")))
+        if known is None or known.account != account or exchange.status != 200:
+            return False
+        if known.first.sent_header(IDEMPOTENCY_KEY) != key:
+            return False
+        was, now = repeated_fields(known.receipt), repeated_fields(named)
+        ONCE.require(
+            was == now,
+            f"{was} was replayed as {now}",
+            known.first,
+            exchange,
+            shape="replayed with other fields",
+        )
+        return True
 
     def _check_clock(self, created: Any, exchange: Exchange) -> None:
         """Compare with this machine's clock, or with a mock's, which may have been advanced."""
@@ -178,10 +227,11 @@ class RunState:
 
     def _check_rules(self, history: TaskHistory, exchange: Exchange) -> None:
         usage = history.receipt.get("usage")
-        for name, whose in (("billing_rule", history.model.name), ("user_group", history.account)):
+        for name, of in (("billing_rule", history.model.name), ("user_group", "")):
             value = usage.get(name) if isinstance(usage, dict) else None
             if value is not None:
-                was, first = self._rules.setdefault((name, whose), (value, exchange))
+                whose = (history.account, name, of)
+                was, first = self._rules.setdefault(whose, (value, exchange))
                 ONE_RULE.require(
                     was == value,
                     f"{name} was {was}, is {value}",
@@ -206,15 +256,15 @@ class RunState:
             )
 
     def register(self, history: TaskHistory, links: list[str], exchange: Exchange) -> None:
-        """Check that result URLs belong to one task only.
+        """Check that result URLs belong to one task only; equal requests may share them.
 
         Raises:
-            CheckFailed: another task has one of them.
+            CheckFailed: a task of another request has one of them.
         """
         for link in links:
             owner = self._links.setdefault(link, history)
             UNIQUE_LINKS.require(
-                owner.id == history.id,
+                owner.id == history.id or owner.request == history.request,
                 link,
                 owner.first,
                 owner.last,
@@ -249,7 +299,7 @@ class RunState:
                 shape=f"{exchange.status} for another account",
             )
             shown = history.model.name.encode() in exchange.content
-            PRIVATE.require(
+            PRIVATE_ERROR.require(
                 not shown,
                 "the error names its model",
                 history.first,
@@ -257,7 +307,8 @@ class RunState:
                 pointer=response_field("error"),
             )
             return
-        FOUND.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
+        check = check_for(exchange, FOUND)
+        check.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
         if exchange.status != 200:
             return
         history.observe(body, exchange)
@@ -280,7 +331,7 @@ class RunState:
         for name in map(bytes.decode, _TASK_ID.findall(exchange.content)):
             other = self.tasks.get(name)
             foreign = other is not None and name != queried and other.account != account
-            PRIVATE.require(
+            PRIVATE_ERROR.require(
                 not foreign,
                 f"the error names {name} of another account",
                 exchange,
@@ -298,61 +349,6 @@ class RunState:
         return (
             token if known is None and self.accepts_any_key and _TOKEN.fullmatch(token) else known
         )
-
-
-def _check_rejection(expectation: Expectation, body: Any, exchange: Exchange) -> None:
-    right = {400}
-    right |= {404} if expectation.unknown_model else set()
-    right |= {413} if expectation.too_long or len(exchange.sent) > _LARGE else set()
-    kind = exchange.sent_header("content-type") or ""
-    right |= {415} if kind.lower() != "application/json" else set()
-    detail = f"{exchange.status}, but {expectation.reason}"
-    REJECTS.require(
-        exchange.status in right,
-        detail,
-        exchange,
-        cites=expectation.citation,
-        pointer=violated_field(expectation),
-        shape=_rejection_shape(expectation, exchange),
-    )
-    error = body.get("error") if isinstance(body, dict) else None
-    named = error.get("param") if isinstance(error, dict) else None
-    if isinstance(named, str) and len(expectation.parameters) == 1 and exchange.status == 400:
-        (fault,) = expectation.parameters
-        right_name = not fault or fault in named or named == "model"
-        PARAM.require(
-            right_name,
-            f"param is {named!r}, the invalid parameter is {fault!r}",
-            exchange,
-            pointer=request_field(fault),
-            shape=f"{requested_model(exchange)}: param is another",
-        )
-
-
-def _rejection_shape(expectation: Expectation, exchange: Exchange) -> str:
-    rule = violated_rule(expectation)
-    broken = f"in violation of {rule}" if rule else "with an invalid body"
-    return f"{requested_model(exchange)}: {exchange.status} {broken}"
-
-
-def require_accepted(exchange: Exchange) -> None:
-    """Check that a valid submission is accepted.
-
-    Raises:
-        CheckFailed: it is refused.
-    """
-    ACCEPTS.require(
-        exchange.status == 200,
-        f"answered with {exchange.status}",
-        exchange,
-        pointer=refused_field(exchange),
-        shape=f"{requested_model(exchange)}: {exchange.status}",
-    )
-
-
-def _replayed_fields(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a receipt that a replay must repeat."""
-    return {name: receipt.get(name) for name in ("created", "model")}
 
 
 def _forced_status(exchange: Exchange) -> int | None:

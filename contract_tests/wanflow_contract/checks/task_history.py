@@ -11,6 +11,7 @@ from wanflow_contract.checks.definitions.billing import USAGE
 from wanflow_contract.checks.definitions.ends import (
     CANCEL,
     FAILURE,
+    FAILURE_CODE,
     NOTHING_USED,
     RESULTS,
     SAME_LINKS,
@@ -18,13 +19,16 @@ from wanflow_contract.checks.definitions.ends import (
 )
 from wanflow_contract.checks.definitions.tasks import (
     FINAL,
+    FINAL_DETAILS,
     FORWARD,
+    HAS_STATUS,
     ID,
     IDENTITY_STABLE,
     KIND,
     OWN_ID,
     PROGRESS,
     PROGRESS_100,
+    PROGRESS_EARLY,
     RECEIPT,
     STILL_PRESENT,
 )
@@ -133,10 +137,11 @@ class TaskHistory:
             shape="another id",
         )
         for name in IDENTITY:
-            if name in body and name in self.receipt:
-                was, now = self.receipt[name], body[name]
+            known = self.state if name in self.state else self.receipt
+            if name in body and name in known:
+                was, now = known[name], body[name]
                 IDENTITY_STABLE.require(
-                    was == now,
+                    was == now or (known is self.receipt and _is_near(name, was, now)),
                     f"{name} was {was!r} and is {now!r}",
                     *seen,
                     pointer=response_field(name),
@@ -162,14 +167,15 @@ class TaskHistory:
     def _check_order(self, body: dict[str, Any], seen: tuple[Exchange, ...]) -> None:
         was, now = self.status, body.get("status")
         at = response_field("status")
-        STILL_PRESENT.require(
+        HAS_STATUS.require(
             isinstance(now, str), f"status is {now!r}", *seen, pointer=at, shape="absent"
         )
         if was in ENDED:
             FINAL.require(now == was, f"{was} became {now}", *seen, pointer=at)
             # A receipt has no results, so only polls are compared with each other.
             for name, value in _end_state(self.state).items() if self.polls else ():
-                FINAL.require(
+                check = FINAL_DETAILS if name == "progress" else FINAL
+                check.require(
                     _end_state(body)[name] == value,
                     f"{name} was {value} and changed",
                     *seen,
@@ -177,7 +183,7 @@ class TaskHistory:
                     shape="changed",
                 )
             paid, pays = _credits_used(self.state), _credits_used(body)
-            FINAL.require(
+            FINAL_DETAILS.require(
                 paid in {None, pays},
                 f"{paid} credits used, then {pays}",
                 *seen,
@@ -259,7 +265,8 @@ def _check_state(history: TaskHistory, body: dict[str, Any], exchange: Exchange)
     status, progress = body.get("status"), body.get("progress")
     if isinstance(progress, int | float):
         detail = f"{status} at {progress}"
-        PROGRESS_100.require(
+        check = PROGRESS_100 if status == COMPLETED else PROGRESS_EARLY
+        check.require(
             (progress == 100) == (status == COMPLETED),
             detail,
             exchange,
@@ -338,10 +345,12 @@ def _check_failure(error: Any, exchange: Exchange) -> None:
         pointer=response_field("error"),
         shape="absent",
     )
+    if not isinstance(error, dict):
+        return
     code, message = error.get("code"), error.get("message")
     kind = error.get("type", "task_error")
     for name, value, right in (
-        ("code", code, code in BUSINESS_CODES),
+        ("code", code, isinstance(code, str) and code.strip()),
         ("message", message, isinstance(message, str) and message),
         ("type", kind, kind == "task_error"),
     ):
@@ -352,6 +361,13 @@ def _check_failure(error: Any, exchange: Exchange) -> None:
             pointer=response_field("error", name),
             shape="another",
         )
+    FAILURE_CODE.require(
+        code in BUSINESS_CODES,
+        f"the code is {code!r}",
+        exchange,
+        pointer=response_field("error", "code"),
+        shape="unknown",
+    )
 
 
 def _check_usage(history: TaskHistory, body: dict[str, Any], exchange: Exchange) -> None:
@@ -390,6 +406,13 @@ def _numbers(node: Any, name: str) -> list[tuple[str, float]]:
     return []
 
 
+def _is_near(name: str, was: Any, now: Any) -> bool:
+    """Return whether a receipt and a query name nearly the same time."""
+    numbers = isinstance(was, int | float) and isinstance(now, int | float)
+    return name == "created" and numbers and abs(was - now) <= _SECONDS_APART
+
+
+_SECONDS_APART = 5
 _FIELDS = {
     "progress": ("progress",),
     "the number of results": ("results",),

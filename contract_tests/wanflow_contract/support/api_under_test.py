@@ -18,9 +18,10 @@ from wanflow_contract.checks.documented_responses import (
     OperationContract,
     packaged_contract,
 )
-from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
+from wanflow_contract.checks.expectation import NO_JSON, Expectation, Expected, packaged_oracle
+from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.checks.response_checks import check_response
-from wanflow_contract.checks.run_state import RunState, require_accepted
+from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.checks.task_history import TaskHistory, start
 from wanflow_contract.plan.order import cheapest_model
 from wanflow_contract.plan.rules import sides
@@ -348,7 +349,7 @@ def _expectation_of(
     try:
         body = json.loads(content or b"")
     except (ValueError, RecursionError):
-        return Expectation(Expected.REJECT, "the body isn't JSON")
+        return Expectation(Expected.REJECT, NO_JSON)
     expectation = packaged_oracle().expectation(contract.id, body)
     kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
     if (
