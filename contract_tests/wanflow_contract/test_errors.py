@@ -13,6 +13,7 @@ from wanflow import errors
 from wanflow_contract.checks.definitions.mock_controls import FORCED_STATUS, SUGGESTED, SUGGESTION
 from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.faulty_field import error_of
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.support.client_drivers import (
@@ -54,8 +55,7 @@ def test_a_suggested_model_exists(target, path, unknown) -> None:
     headers = {**target.authorization(), "Content-Type": "application/json"}
     body = json.dumps({"model": unknown, "prompt": "a cat"}).encode()
     exchange = target.exchange("POST", path, headers, body)
-    error = exchange.json().get("error") or {}
-    name = error.get("fallback_suggestion")
+    name = error_of(exchange).get("fallback_suggestion")
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in target.models:
         return
     # Requested by its name alone, an existing model is rejected for its missing parameters.
@@ -75,7 +75,7 @@ def test_errors_name_other_parameters_than_the_model(target, model) -> None:
         for body, expectation in invalid_requests_of(model)
         if len(expectation.parameters) == 1 and "model" not in expectation.parameters
     ]
-    errors = [exchange.json().get("error") or {} for exchange in seen if exchange.status == 400]
+    errors = [error_of(exchange) for exchange in seen if exchange.status == 400]
     named = [error["param"] for error in errors if isinstance(error.get("param"), str)]
     blamed = {name for name in named if name}
     PARAM.require(len(named) < _SEVERAL or blamed != {"model"}, "always the model", *seen[:3])
@@ -133,7 +133,7 @@ def test_each_documented_error_is_as_documented(target, operation_id, status) ->
     documented = CONTRACT.operations[operation_id].responses[status]
     check_response(CONTRACT.operations[operation_id], exchange)
     forms = {_form(one.get("fallback_suggestion")) for one in documented.errors}
-    found = (exchange.json().get("error") or {}).get("fallback_suggestion")
+    found = error_of(exchange).get("fallback_suggestion")
     if len(forms) == 1:
         detail = f"{found!r}, and the examples have {sorted(forms)}"
         SUGGESTION.require(_form(found) in forms, detail, exchange)

@@ -7,9 +7,13 @@ import json
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.definitions.access import METHOD, UNDOCUMENTED_PATH, UNKNOWN
+from wanflow_contract.checks.definitions.access import (
+    METHOD,
+    NO_TASK_SHOWN,
+    UNDOCUMENTED_PATH,
+    UNKNOWN,
+)
 from wanflow_contract.checks.definitions.requests import MEDIA_TYPE, NO_BODY
-from wanflow_contract.checks.definitions.responses import NO_SERVER_ERROR
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.plan.order import Stage
 
@@ -70,12 +74,16 @@ def test_undocumented_methods_are_rejected(target, operation_id, method) -> None
     if operation_id in SUBMISSIONS and method != "GET" and target.budget.ample:
         contents.append(json.dumps(cheapest(model_of(target, operation_id))).encode())
     for content in contents:
-        exchange = target.exchange(method, path, headers, content)
-        METHOD.require(_is_refused(exchange), f"{exchange.status}", exchange)
+        check_refused(target.exchange(method, path, headers, content))
 
 
-def _is_refused(exchange) -> bool:
-    return 400 <= exchange.status < 500 or exchange.status == 501
+def check_refused(exchange) -> None:
+    """Check that an undocumented method does nothing, and is rejected."""
+    NO_TASK_SHOWN.require(
+        not exchange.shows_task, f"{exchange.status} with a task", exchange, shape="a task"
+    )
+    refused = 400 <= exchange.status < 500 or exchange.status == 501
+    METHOD.require(refused, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast
@@ -200,7 +208,10 @@ def misspelled_ids(task_id: str) -> dict[str, str]:
 def test_a_misspelled_id_names_no_task(target, way) -> None:
     """A task is found by its exact id only."""
     history = next(iter(target.tasks.values()), None) or target.some_task()
-    exchange = target.get_task(misspelled_ids(history.id)[way])
+    name = misspelled_ids(history.id)[way]
+    if name in target.tasks:
+        pytest.skip("another task of the server has this id")
+    exchange = target.get_task(name)
     UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
 
 
@@ -213,7 +224,7 @@ def test_undocumented_methods_do_not_change_a_task(target, method) -> None:
     headers = {**target.authorization(), "Content-Type": "application/json"}
     content = None if method == "DELETE" else b"{}"
     exchange = target.exchange(method, target.task_path(history.id), headers, content)
-    METHOD.require(_is_refused(exchange), f"{exchange.status}", exchange)
+    check_refused(exchange)
     target.poll(history)
 
 
@@ -225,7 +236,7 @@ def test_a_well_formed_unknown_id_is_not_found(target) -> None:
     last = "a" if history.id[-1] != "a" else "b"
     exchange = target.get_task(history.id[:-1] + last)
     if exchange.path.rpartition("/")[2] not in target.tasks:
-        NO_SERVER_ERROR.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
+        UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest, choices_of
+from wanflow_contract.checks.definitions.headers import CURRENT
 from wanflow_contract.checks.definitions.requests import (
     COMPLETE,
     JSON_FORM,
@@ -184,4 +185,4 @@ def test_a_client_that_accepts_json_gets_json(target, accept) -> None:
     """A client that accepts JSON, or anything, gets JSON."""
     history = target.some_task()
     exchange = target.get_task(history.id, Accept=accept)
-    IDENTITY.require(exchange.status == 200, f"{exchange.status}", exchange)
+    CURRENT.require(exchange.status == 200, f"{exchange.status} for {accept}", exchange)

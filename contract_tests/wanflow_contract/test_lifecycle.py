@@ -100,8 +100,9 @@ def machine_of(target: ApiUnderTest) -> Any:  # noqa: C901 - a class of many sma
             tail=st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=3),
         )
         def misspell(self, history: TaskHistory, tail: str) -> None:
-            exchange = target.get_task(history.id + tail, history.account)
-            UNKNOWN.require(exchange.status in {400, 404}, str(exchange.status), exchange)
+            if history.id + tail not in target.tasks:
+                exchange = target.get_task(history.id + tail, history.account)
+                UNKNOWN.require(exchange.status in {400, 404}, str(exchange.status), exchange)
 
         @rule(name=st.sampled_from(names), account=st.sampled_from(accounts))
         def refused(self, name: str, account: str) -> None:
@@ -151,7 +152,6 @@ def test_concurrent_submissions_make_separate_tasks(target) -> None:
     accounts = [name for name, _ in zip(cycle(target.keys), bodies, strict=False)]
     with ThreadPoolExecutor(max_workers=8) as pool:
         histories = list(pool.map(target.submit, bodies, accounts))
-        assert histories
         made = {history.id for history in histories}
         NEW.require(len(made) == len(bodies), "two have one id", histories[0].first)
         for _ in range(3):

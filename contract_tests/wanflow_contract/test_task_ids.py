@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wanflow_contract.checks.definitions.access import EQUIVALENT_ID, UNKNOWN
+from wanflow_contract.checks.definitions.access import EQUIVALENT_ID, UNDOCUMENTED_PATH, UNKNOWN
 from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.raw_requests import new_task
 
@@ -40,7 +40,10 @@ def other_ids(name: str) -> dict[str, str]:
 def test_an_id_is_compared_exactly(target, way) -> None:
     """Whatever only resembles a task's id names no task."""
     name = new_task(target)
-    exchange = target.get_task(other_ids(name)[way])
+    other = other_ids(name)[way]
+    if other in target.tasks:
+        pytest.skip("another task of the server has this id")
+    exchange = target.get_task(other)
     UNKNOWN.require(exchange.status in {400, 404}, f"{exchange.status} {way}", exchange)
 
 
@@ -51,7 +54,7 @@ def test_a_slash_is_not_encoded(target) -> None:
     name = new_task(target)
     path = "%2F".join(target.task_path(name).rsplit("/", 1))
     exchange = target.client.send("GET", path, target.authorization())
-    UNKNOWN.require(400 <= exchange.status < 500, f"{exchange.status}", exchange)
+    UNDOCUMENTED_PATH.require(400 <= exchange.status < 500, f"{exchange.status}", exchange)
 
 
 @pytest.mark.fast

@@ -11,7 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_IMAGE_SIGNATURES = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpeg", b"BM": "bmp"}
+_IMAGE_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "png",
+    b"\xff\xd8\xff": "jpeg",
+    b"BM": "bmp",
+    b"GIF8": "gif",
+    b"II*\x00": "tiff",
+    b"MM\x00*": "tiff",
+    b"\xff\x0a": "jxl",
+}
+_IMAGE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1"})
+_VIDEO_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide"})
 
 
 def kind_of(content: bytes) -> str | None:
@@ -20,11 +30,19 @@ def kind_of(content: bytes) -> str | None:
         return "image"
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image"
-    if content[4:8] == b"ftyp" or content[:4] == b"\x1aE\xdf\xa3":
-        return "image" if content[8:12] in {b"avif", b"heic"} else "video"
+    if content[4:8] in _VIDEO_BOXES or content[:4] == b"\x1aE\xdf\xa3":
+        return "image" if content[8:12] in _IMAGE_BRANDS else "video"
+    if content[:4] == b"RIFF" and content[8:12] == b"AVI ":
+        return "video"
     if content[:3] == b"ID3" or content[:2] in {b"\xff\xfb", b"\xff\xf3"}:
         return "audio"
     return None
+
+
+def is_text(content: bytes) -> bool:
+    """Return whether a file is empty or text, such as a page of HTML, and so no media file."""
+    start = content[:512]
+    return not any(byte < 9 or 13 < byte < 32 for byte in start)
 
 
 def png_size(content: bytes) -> tuple[int, int] | None:
@@ -46,7 +64,7 @@ def media_of(content: bytes) -> str | None:
 def is_whole(content: bytes) -> bool:
     """Return whether a file is complete, as far as its format shows."""
     if content.startswith(b"\x89PNG"):
-        return b"IEND" in content[-12:]
+        return b"IEND" in content[-64:]
     if content.startswith(b"\xff\xd8\xff"):
         return b"\xff\xd9" in content[-64:]
     if content[4:8] == b"ftyp":
@@ -89,6 +107,8 @@ def video_seconds(content: bytes) -> float | None:
     """Return the duration in an MP4's header in seconds, None if it has none."""
     for header in _within(content, b"moov", b"mvhd"):
         wide = header[:1] == b"\x01"
+        if len(header) < (32 if wide else 20):
+            continue
         scale, length = struct.unpack_from(">IQ" if wide else ">II", header, 20 if wide else 12)
         return length / scale if scale and length else None
     return None
@@ -97,6 +117,8 @@ def video_seconds(content: bytes) -> float | None:
 def video_size(content: bytes) -> tuple[float, float] | None:
     """Return width and height of an MP4's first video track, None if it has none."""
     for header in _within(content, b"moov", b"trak", b"tkhd"):
+        if len(header) < 8:
+            continue
         width, height = struct.unpack(">II", header[-8:])
         if width and height:
             return width / 65536, height / 65536

@@ -12,6 +12,7 @@ from attrs import define, field
 
 from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.definitions.access import (
+    EQUIVALENT_ID,
     FOUND,
     KEY_REQUIRED,
     PRIVATE,
@@ -274,7 +275,8 @@ class RunState:
             )
 
     def _check_poll(self, account: str, body: Any, exchange: Exchange) -> None:
-        queried = unquote(exchange.path.partition("?")[0].rpartition("/")[2])
+        written = exchange.path.partition("?")[0].rpartition("/")[2]
+        queried = unquote(written)
         history = self.tasks.get(queried)
         if exchange.status >= 400:
             with independent():
@@ -307,7 +309,7 @@ class RunState:
                 pointer=response_field("error"),
             )
             return
-        check = check_for(exchange, FOUND)
+        check = check_for(exchange, FOUND) if written == queried else EQUIVALENT_ID
         check.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
         if exchange.status != 200:
             return

@@ -64,6 +64,19 @@ class Exchange:
         except (ValueError, RecursionError):
             return None
 
+    @property
+    def task_id(self) -> str | None:
+        """The id of the task that the response has, None without one."""
+        body = self.decoded()
+        found = body.get("id") if isinstance(body, dict) else None
+        return found if isinstance(found, str) else None
+
+    @property
+    def shows_task(self) -> bool:
+        """Whether the response has a task, or a part of one."""
+        body = self.decoded()
+        return isinstance(body, dict) and bool({"id", "results", "progress"} & body.keys())
+
     def request_body(self) -> Any:
         """Return the decoded request body, None if it isn't JSON."""
         try:

@@ -56,7 +56,7 @@ FOUND = Check(
 )
 QUERY_IGNORED = Check(
     "no-query",
-    "A query in the URL of a task is ignored or rejected, and isn't a part of the task's id.",
+    "A query in the URL of a task is ignored or rejected; it chooses no other task.",
     f"{_QUERY}/parameters; The `id` that the submission answered with; it begins with"
     " `task-unified-`",
     why="A proxy that adds a query makes tasks disappear.",

@@ -38,6 +38,13 @@ REJECTED_FREE = Check(
     why="A mistake costs credits, although nothing was generated.",
     correct="It reserves and charges nothing for what it rejects.",
 )
+FAILED_FREE = Check(
+    "failed-free",
+    "A task that failed costs nothing.",
+    "the actual charge will be based on the number of generated images",
+    why="Customers pay for nothing.",
+    correct="It gives back what it reserved when a task fails.",
+)
 CHARGED_ONCE = Check(
     "charged-once",
     "A submission is charged once, as its receipt says; polls cost nothing.",

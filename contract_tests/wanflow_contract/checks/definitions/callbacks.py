@@ -34,6 +34,13 @@ ONCE = Check(
     why="A client handles the same end twice.",
     correct="After a 2xx it sends no more.",
 )
+BILLED = Check(
+    "callback-billed",
+    "A callback is sent after its task has been billed.",
+    "Sent after billing confirmation is completed",
+    why="A client that reads its balance at the callback reads the old one.",
+    correct="It settles the charge first, and calls back then.",
+)
 RETRIED = Check(
     "callback-retried",
     "A callback that failed is retried, up to three times.",

@@ -38,7 +38,7 @@ SAME_LINKS = Check(
 CANCEL = Check(
     "can-cancel",
     "A task that has ended can't be cancelled.",
-    "Whether the provider could still cancel the task",
+    note=True,
     why="A client offers to cancel what is done.",
     correct="`can_cancel` is false or absent after the end.",
 )
