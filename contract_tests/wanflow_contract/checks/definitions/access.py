@@ -66,7 +66,7 @@ QUERY_ERROR = Check(
     "query-error",
     "An error of a task query names no parameter of a submission.",
     f"Parameter name that caused the error; {_QUERY}/parameters",
-    why="A developer looks for the mistake in a request that was right.",
+    why="A developer searches for the mistake in a request that was right.",
     correct="`error.param` is absent or `task_id`.",
 )
 NO_TASK_SHOWN = Check(
@@ -96,5 +96,5 @@ EQUIVALENT_ID = Check(
     "An id whose unreserved characters are percent-encoded is the same id.",
     note=True,
     why="Some URL libraries encode more than they have to.",
-    correct="It decodes the path before it looks for the task.",
+    correct="It decodes the path before it searches for the task.",
 )

@@ -30,7 +30,7 @@ PARAM = Check(
     "param",
     "If an error names a parameter, it is one that the request gives cause for.",
     "Parameter name that caused the error",
-    why="A developer looks for the mistake in the wrong field.",
+    why="A developer searches for the mistake in the wrong field.",
     correct="`error.param` is absent, or names a field that is invalid, missing or unknown.",
 )
 NO_BODY = Check(

@@ -86,7 +86,7 @@ LEAK = Check(
     "leak",
     "No response contains an API key.",
     note=True,
-    why="Responses are logged, cached and shown; whoever reads one can spend the credits.",
+    why="Responses are logged, cached and shown; a reader can spend the credits.",
     correct="It never repeats the key, also not in an error about it.",
 )
 NO_SERVER_ERROR = Check(
