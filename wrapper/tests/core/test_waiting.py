@@ -428,6 +428,16 @@ def test_an_undocumented_success_without_links_is_not_final(
     assert found.urls == ("https://files.example/b.mp4",)
 
 
+@pytest.mark.parametrize("status", DONE)
+def test_an_undocumented_success_at_100_percent_is_final(status: str) -> None:
+    """Its links are polled for like those of a completed task; without any, it has ended too."""
+    driver = FakeDriver(in_turn([task(status, progress=100, results=[])]))
+    found = driver.run(poll_until_done(poll_target(), timeout=900, on_update=None))
+    assert found.succeeded
+    assert found.urls == ()
+    assert len(driver.sent) == 4
+
+
 @pytest.mark.parametrize("status", ["error", "errored", "ERROR"])
 @pytest.mark.parametrize("error", ["boom", {"code": "service_error", "message": "boom"}])
 def test_an_undocumented_status_of_failure_ends_the_wait(

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,7 @@ from tests.transport.misbehaving_server import ID, MisbehavingServer, http, resp
 from tests.transport.proxy import Proxy
 from tests.transport.test_guarantees import KEY, body
 from wanflow import AsyncClient, Client
-from wanflow.errors import ConfigurationError, InsecureURLWarning
+from wanflow.errors import ConfigurationError, ConnectionFailed, InsecureURLWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,6 +126,32 @@ def test_exceptions_match_networks_and_hosts(
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         assert runner.do(client.submit, body()).id == ID
         assert proxy.heads == []
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "direct"),
+    [
+        ("::1", True),
+        ("::1/128", True),
+        ("[::1]", True),
+        ("[::1]:9", True),
+        ("localhost,fe80::/10,::/96", True),
+        ("[::1]:8", False),
+        ("::2/127", False),
+    ],
+)
+def test_exceptions_match_ipv6_addresses(
+    exceptions: str, direct: bool, runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An excepted API is connected to directly: nothing listens there, and the proxy is not used."""
+    with MisbehavingServer(post=[task("pending")]) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", exceptions)
+        options = {"base_url": "http://[::1]:9", "timeout": 5, "retry_timeout": 0}
+        client = runner.client(api_key=KEY, **options)
+        with suppress(ConnectionFailed):
+            runner.do(client.submit, body())
+        assert proxy.count("POST") == (0 if direct else 1)
 
 
 @pytest.mark.parametrize(

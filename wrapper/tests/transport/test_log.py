@@ -154,12 +154,13 @@ def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
     assert failed == f"WARNING task {ID} failed with service_error: boom"
 
 
+@pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("wait", [by_wait, by_iter_updates], ids=lambda wait: wait.__name__)
 def test_a_retry_after_over_the_limit_is_logged_once(
-    wait: Any, runner: Any, lines: io.StringIO
+    wait: Any, status: int, runner: Any, lines: io.StringIO
 ) -> None:
     """The line names the requested and the longest pause; the wait then continues."""
-    busy = responds_json(429, {"error": {"message": "m"}}, "Retry-After: 900000")
+    busy = responds_json(status, {"error": {"message": "m"}}, "Retry-After: 900000")
     with MisbehavingServer(get=[busy, busy, task("completed")]) as server:
         client = quick(runner, server)
         begun = monotonic(client)
