@@ -331,6 +331,32 @@ def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: 
     assert (job.state, job.task_id) == (JobState.ACCEPTED, "task-unified-1")
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there is no SIGHUP here")
+def test_a_submission_under_nohup_continues(environment: dict[str, str], tmp_path: Path) -> None:
+    """An ignored SIGHUP stays ignored, and the id is printed."""
+    with accepting() as (url, submission):
+        words = ("submit", VIDEO, "--prompt", "A cat", "--base-url", url, "--no-ledger")
+        running = subprocess.Popen(
+            [sys.executable, "-c", UNDER_NOHUP, "-m", "wanflow", *words],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with submission() as connection:
+            running.send_signal(signal.SIGHUP)
+            connection.sendall(ACCEPTED_RESPONSE)
+        out, _ = running.communicate(timeout=20)
+    assert (running.returncode, out.strip()) == (0, "task-unified-1")
+
+
+UNDER_NOHUP = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 # The terminal becomes the controlling one, so that closing it sends SIGHUP.
 ON_A_TERMINAL = """
 import fcntl, os, sys, termios

@@ -143,7 +143,7 @@ def test_exceptions_match_networks_and_hosts(
 def test_exceptions_match_ipv6_addresses(
     exceptions: str, direct: bool, runner: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An excepted API is connected to directly: nothing listens there, and the proxy is not used."""
+    """An excepted API is connected to directly; nothing listens there, and the proxy is unused."""
     with MisbehavingServer(post=[task("pending")]) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", exceptions)

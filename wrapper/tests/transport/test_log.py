@@ -20,7 +20,7 @@ from tests.transport.misbehaving_server import (
     task,
 )
 from tests.transport.test_guarantees import KEY, body, quick
-from wanflow import DownloadFailed, TaskFailed, WanflowError
+from wanflow import DownloadFailed, TaskFailed, WaitTimeout, WanflowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,6 +152,20 @@ def test_a_wait_logs_what_it_tolerates_and_why_it_failed(
     assert unknown == f"WARNING task {ID}: unknown status 'queued'; the wait goes on"
     assert queued == f"DEBUG task {ID}: queued, 99 %"
     assert failed == f"WARNING task {ID} failed with service_error: boom"
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["wait", "wait_all"])
+def test_a_wait_that_times_out_is_logged_once(
+    together: bool, runner: Any, lines: io.StringIO
+) -> None:
+    """The line has the task's id and the seconds."""
+    with MisbehavingServer(get=[task("processing")]) as server, contextlib.suppress(WaitTimeout):
+        client = quick(runner, server)
+        if together:
+            runner.do(client.wait_all, [ID], timeout=5)
+        else:
+            runner.do(client.task(ID).wait, 5)
+    assert logged(lines) == [RUNNING, f"WARNING task {ID} had not ended after 5 s"]
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -6,6 +6,7 @@ import gzip
 import time
 import zlib
 from email.utils import formatdate
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.client.fast_clock import FastClock, with_fast_clock
 from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from tests.transport.test_guarantees import KEY
 from wanflow import DownloadFailed, LinkExpired
+from wanflow._core.content_coding import Decoder
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
@@ -234,6 +236,17 @@ def test_the_size_limit_applies_to_the_decoded_file(
             runner.do(result.download, tmp_path, max_bytes=1_000_000)
         assert files.count("GET") == 1
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("codings", [("gzip",), ("deflate", "gzip")], ids=len)
+def test_each_step_of_decoding_gives_a_bounded_piece(codings: tuple[str, ...]) -> None:
+    """However much a chunk contains, memory holds little of it, and the limit comes in time."""
+    encoded = bytes(20_000_000)
+    for coding in codings:
+        encoded = gzip.compress(encoded) if coding == "gzip" else zlib.compress(encoded)
+    pieces = list(islice(Decoder(codings).decode(encoded), 40))
+    assert len(pieces) == 40
+    assert max(map(len, pieces)) <= 64 * 1024
 
 
 @pytest.mark.parametrize(
