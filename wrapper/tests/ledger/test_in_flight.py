@@ -150,6 +150,7 @@ def test_a_cancellation_waits_for_the_response_to_what_was_sent(
         anyio.run(main, server, sent, backend=backend)
     (error,) = caught
     assert error.task_id == TASK_ID  # type: ignore[attr-defined]
+    assert error.idempotency_key == OWN_KEY  # type: ignore[attr-defined]
     (job,) = ledger.jobs()
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
@@ -164,7 +165,8 @@ def test_a_native_cancellation_waits_for_the_response_too(
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.1):
                     await client.submit(**request_body)
-            assert caught.value.__cause__.task_id == TASK_ID  # type: ignore[union-attr]
+            cause: Any = caught.value.__cause__
+            assert (cause.task_id, cause.idempotency_key) == (TASK_ID, OWN_KEY)
 
     with MisbehavingServer(post=[delayed_response(lambda: time.sleep(0.2), ACCEPTED)]) as server:
         asyncio.run(main(server))
