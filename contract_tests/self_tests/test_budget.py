@@ -20,7 +20,7 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
 from wanflow_contract.plan.prices import documented, documented_prices
-from wanflow_contract.plan.shared_budget import Answer, SharedBudget
+from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ class TestSpendBudget:
         shared = SharedBudget(tmp_path / "budget")
         budget = SpendBudget(15.0, shared)
         first = budget.reserve(self.accepted, self.body())
-        assert shared.reserve(10, 15, 15) is Answer.WAIT
+        assert shared.reserve(10, 15, 15) is Decision.WAIT
         timer = threading.Timer(0.1, budget.release, [first])
         timer.start()
         assert budget.reserve(self.accepted, self.body()).credits == 10
@@ -340,13 +340,13 @@ class TestSpendBudget:
     def test_a_shared_budget_is_shared(self, tmp_path) -> None:
         """Two processes that open a shared budget reserve and spend from the same credits."""
         one, two = SharedBudget(tmp_path / "budget"), SharedBudget(tmp_path / "budget")
-        assert one.reserve(6, 10, 10) is Answer.RESERVED
-        assert two.reserve(6, 10, 10) is Answer.WAIT
-        assert two.reserve(11, 10, 10) is Answer.TOO_MUCH
+        assert one.reserve(6, 10, 10) is Decision.RESERVED
+        assert two.reserve(6, 10, 10) is Decision.WAIT
+        assert two.reserve(11, 10, 10) is Decision.TOO_MUCH
         one.settle(6, 2.5, 1)
         assert (two.spent, two.submissions) == (2.5, 1)
-        assert two.reserve(7.5, 10, 10) is Answer.RESERVED
-        one.note_accepts_invalid()
+        assert two.reserve(7.5, 10, 10) is Decision.RESERVED
+        one.record_accepted_invalid()
         assert two.accepts_invalid
         one.close()
         two.close()

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.plan.prices import Prices, documented_prices, reported_price
-from wanflow_contract.plan.shared_budget import Answer, SharedBudget
+from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ UNLIMITED = float("inf")
 AMPLE = 2000.0
 """Credits from which on generated requests may be submitted, too."""
 _WAIT, _PAUSE = 60.0, 0.02
-_STRIKES = 2
+_MOST_IMPLAUSIBLE = 2
 _KEY = "idempotency-key"
 
 
@@ -66,7 +66,7 @@ class SpendBudget:
     submissions: int = 0
     not_sent: int = 0
     prices: Prices = field(init=False)
-    _strikes: Counter[str] = field(factory=Counter[str])
+    _implausible: Counter[str] = field(factory=Counter[str])
     _tasks: set[str] = field(factory=set[str])
     _keys: set[str] = field(factory=set[str])
 
@@ -103,11 +103,11 @@ class SpendBudget:
             return Reservation(body)
         rejected = expectation.expected is Expected.REJECT
         model = str(body.get("model"))
-        if not rejected and self._strikes[model] >= _STRIKES:
+        if not rejected and self._implausible[model] >= _MOST_IMPLAUSIBLE:
             self._refuse(f"{model} reported prices above what was left")
         cost = self.prices.most(body)
-        answer = self._reserve(cost)
-        if answer is Answer.RESERVED:
+        decision = self._reserve(cost)
+        if decision is Decision.RESERVED:
             return Reservation(body, cost, charged=not rejected)
         if not rejected or self.shared_budget.accepts_invalid:
             self._refuse(self._why(cost))
@@ -125,7 +125,7 @@ class SpendBudget:
             self._keys.add(key)
         if accepted and not replayed:
             if expectation is not None and expectation.expected is Expected.REJECT:
-                self.shared_budget.note_accepts_invalid()
+                self.shared_budget.record_accepted_invalid()
             self.record_cost(receipt, reservation)
         elif exchange.status >= 500 and exchange.sent_header("prefer") is None:
             self.record_unknown(reservation)
@@ -152,7 +152,7 @@ class SpendBudget:
         body, most = reservation.body, reservation.credits
         if price > self._left_for(reservation):
             most = self.prices.most(body) if most is None else most
-            self._strikes[str(body.get("model"))] += price > most
+            self._implausible[str(body.get("model"))] += price > most
             return min(price, most)
         self.prices.record(body, price)
         highest = self.prices.estimate(body)
@@ -168,12 +168,12 @@ class SpendBudget:
     def _left_for(self, reservation: Reservation) -> float:
         return self.shared_budget.left_beside(reservation.credits or 0.0, self.limit)
 
-    def _reserve(self, cost: float) -> Answer:
+    def _reserve(self, cost: float) -> Decision:
         until = time.monotonic() + self.wait
         while True:
-            answer = self.shared_budget.reserve(cost, self.limit, self.most_submissions)
-            if answer is not Answer.WAIT or time.monotonic() >= until:
-                return answer
+            decision = self.shared_budget.reserve(cost, self.limit, self.most_submissions)
+            if decision is not Decision.WAIT or time.monotonic() >= until:
+                return decision
             time.sleep(_PAUSE)
 
     def _settle(self, reservation: Reservation, cost: float, count: int) -> None:

@@ -28,7 +28,7 @@ class Edge:
     name: str
     value: Any = attribute(repr=False)
     limit: bool = False
-    dear: bool = False
+    expensive: bool = False
 
 
 @frozen
@@ -66,7 +66,7 @@ def combined_probes() -> list[tuple[Model, CombinedProbe]]:
     unusual = dict[tuple[str, str], tuple[int, Edge]]()
     for number, (_model, some) in enumerate(edges):
         for one in some:
-            if not one.limit and not one.dear:
+            if not one.limit and not one.expensive:
                 unusual.setdefault((one.field, one.name), (number, one))
     shared = [
         (model, probe)
@@ -93,13 +93,13 @@ def _edges(model: Model) -> Iterator[Edge]:
 
 
 def _combined(model: Model, edges: list[Edge], kind: str) -> Iterator[CombinedProbe]:
-    """Yield requests with as many edges as fit together, at most one of them dear."""
-    left, number = sorted(edges, key=lambda one: one.dear), 0
+    """Yield requests with as many edges as fit together, at most one of them expensive."""
+    left, number = sorted(edges, key=lambda one: one.expensive), 0
     while left:
         body, chosen = cheapest(model), list[Edge]()
         for edge in left:
             fits = all(edge.field != one.field for one in chosen) and not (
-                edge.dear and any(one.dear for one in chosen)
+                edge.expensive and any(one.expensive for one in chosen)
             )
             if fits and _is_valid(model, _with(body, edge)):
                 body = _with(body, edge)

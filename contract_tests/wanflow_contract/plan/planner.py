@@ -94,15 +94,15 @@ class Planner:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        """Note whether a test cost anything, and which of its checks failed."""
+        """Record whether a test cost anything, and which of its checks failed."""
         before = self._submissions()
         try:
             return (yield)
         except Exception as error:
-            self._note(item, find_failures(error))
+            self._record(item, find_failures(error))
             raise
         finally:
-            self._note(item, self._reporting.recorder.tolerated)
+            self._record(item, self._reporting.recorder.tolerated)
             if self._submissions() > before:
                 self._paid.add(item.nodeid)
 
@@ -115,7 +115,7 @@ class Planner:
         target = self._reporting.target
         return target.budget.submissions if target is not None else 0
 
-    def _note(self, item: pytest.Item, failures: list[CheckFailed]) -> None:
+    def _record(self, item: pytest.Item, failures: list[CheckFailed]) -> None:
         step = self._steps.get(item.nodeid)
         if step is None or not failures:
             return

@@ -76,8 +76,8 @@ class Prices:
         ]
         if own:
             return MARGIN * min(own)
-        dearer = max((price / documented(asked) for _, asked, price in rows), default=1.0)
-        return MARGIN * documented(body) * max(1.0, dearer)
+        factor = max((price / documented(asked) for _, asked, price in rows), default=1.0)
+        return MARGIN * documented(body) * max(1.0, factor)
 
     def record(self, body: Mapping[str, Any], price: float) -> None:
         """Record a price that was reported for a request."""

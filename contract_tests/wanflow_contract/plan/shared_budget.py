@@ -21,7 +21,7 @@ _TABLES = """
 _PRECISION = 4
 
 
-class Answer(Enum):
+class Decision(Enum):
     """Whether a reservation was made; WAIT if there may be enough once others are settled."""
 
     RESERVED = "reserved"
@@ -58,12 +58,12 @@ class SharedBudget:
         """Whether the server accepted a request that must be rejected."""
         return bool(self._value("accepts_invalid"))
 
-    def note_accepts_invalid(self) -> None:
+    def record_accepted_invalid(self) -> None:
         """Remember for all processes that the server accepted an invalid request."""
         with self._lock:
             self._rows.execute("UPDATE budget SET accepts_invalid = 1")
 
-    def reserve(self, cost: float, limit: float, most: float) -> Answer:
+    def reserve(self, cost: float, limit: float, most: float) -> Decision:
         """Reserve the cost of one submission.
 
         Args:
@@ -79,13 +79,13 @@ class SharedBudget:
                 asked,
             )
             if done.rowcount == 1:
-                return Answer.RESERVED
+                return Decision.RESERVED
             (later,) = self._rows.execute(
                 "SELECT pending > 0 AND spent + :cost <= :limit AND submissions < :most"
                 " FROM budget",
                 asked,
             ).fetchone()
-        return Answer.WAIT if later else Answer.TOO_MUCH
+        return Decision.WAIT if later else Decision.TOO_MUCH
 
     def left_beside(self, reserved: float, limit: float) -> float:
         """Return what is left, with one's own reservation, if all others cost what they reserve."""
