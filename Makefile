@@ -4,8 +4,10 @@ PY := .venv/bin/python
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
+# Compiled modules are kept (git ignores them): each test process would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
+.PHONY: help set-up demo test slow check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +20,9 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 
 test: check ## check, then the tests: what CI runs
 	@$(PY) -m pytest -n 3 --dist worksteal -m "not slow"
+
+slow: set-up ## the tests of the library that `make test` leaves out
+	@$(PY) -m pytest -n 3 --dist worksteal -m slow wrapper/tests
 
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface

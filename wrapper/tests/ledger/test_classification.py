@@ -71,6 +71,16 @@ def submit_or_error(client: Any, request_body: dict[str, Any]) -> Any:
     return wait(made) if hasattr(made, "__await__") else made
 
 
+def submit_each(client: Any, request_bodies: list[dict[str, Any]]) -> Any:
+    """Submit one after the other with one client; return the errors and tasks."""
+    made = [submit_or_error(client, one) for one in request_bodies]
+
+    async def wait_for_each() -> list[Any]:
+        return [await one for one in made]
+
+    return wait_for_each() if hasattr(made[0], "__await__") else made
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_submission_is_recorded_as_what_it_raises(
     do: SyncRunner, ledger: Ledger, model: str, kind: str
@@ -82,14 +92,14 @@ def test_a_submission_is_recorded_as_what_it_raises(
         Acceptance.REJECTED: JobState.REJECTED,
         Acceptance.RETRYABLE: JobState.REJECTED,
     }
-    for status in STATUSES:
-        key = f"{kind}-{status:016d}"
-        request_body = {"model": model, "prompt": f"{status} {kind}", "idempotency_key": key}
-        options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
-        made = do(
-            lambda client, request_body=request_body: submit_or_error(client, request_body),
-            **options,
-        )
+    keys = {status: f"{kind}-{status:016d}" for status in STATUSES}
+    bodies = [
+        {"model": model, "prompt": f"{status} {kind}", "idempotency_key": key}
+        for status, key in keys.items()
+    ]
+    options = {"base_url": URL, "transport": httpx.MockTransport(respond), "retry_timeout": 0}
+    results = do(lambda client: submit_each(client, bodies), **options)
+    for (status, key), made in zip(keys.items(), results, strict=True):
         found, job = classification_of(status, kind), ledger.find(key)
         assert job is not None
         assert job.state is (JobState.ACCEPTED if found.task_id else wanted[found.acceptance]), (

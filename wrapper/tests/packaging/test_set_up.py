@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+makes_another = pytest.mark.slow  # it makes an environment with pip: some 5 s of CPU time each
 TOOLS = ("sh", "cat", "cmp", "cp", "dirname", "grep", "mkdir", "mv", "tail", "uname")
 
 
@@ -189,6 +190,7 @@ class TestEnvironment:
         assert ready.set_up() == (0, "set-up: done\n")
         assert ready.set_up() == (0, "")
 
+    @makes_another
     def test_changed_lock_creates_it_again(self, ready: Machine) -> None:
         """Packages of the old lock are gone."""
         old, new = ready.locked, f"{ready.locked}x"
@@ -197,6 +199,7 @@ class TestEnvironment:
         assert ready.has(new)
         assert not ready.has(old)
 
+    @makes_another
     def test_two_concurrently(self, machine: Machine) -> None:
         """If two run concurrently, one creates the environment, and it is complete for both."""
         machine.python("python3", before=OLD)
@@ -212,6 +215,7 @@ class TestEnvironment:
 class TestFailure:
     """After an unreachable index or a killed process, the next run succeeds."""
 
+    @makes_another
     def test_unreachable_index(self, machine: Machine) -> None:
         """The error says that the index can't be reached."""
         machine.python("python3")
@@ -223,6 +227,7 @@ class TestFailure:
         assert output.splitlines()[1].startswith("set-up: the package index cannot be reached")
         assert len(output.splitlines()) == 2
 
+    @makes_another
     def test_killed_during_the_install(self, machine: Machine) -> None:
         """The next run creates the environment again."""
         machine.python("python3")
@@ -241,6 +246,7 @@ class TestFailure:
         assert machine.has("standin")
         assert not leftover.exists()
 
+    @makes_another
     def test_missing_hash(self, machine: Machine) -> None:
         """A package without a hash in the lock is not installed; pip's output is shown."""
         machine.python("python3")

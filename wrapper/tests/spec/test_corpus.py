@@ -35,6 +35,11 @@ Json = dict[str, Any]
 
 CORPUS = sorted(Path(__file__).with_name("corpus").iterdir())
 NAMES = [path.name for path in CORPUS]
+# Alone, `make test` imports every fourth, and `make slow` the others; together, it imports all.
+ALONE = [
+    pytest.param(path, marks=pytest.mark.slow if number % 4 else [])
+    for number, path in enumerate(CORPUS)
+]
 HERE = find_project(Path(__file__).parent)
 
 
@@ -65,7 +70,7 @@ def calls(path: Path) -> list[SourceOperation]:
     return [call for call in source_operations(load_file(path).source) if call.models]
 
 
-@pytest.fixture(scope="module", params=CORPUS, ids=NAMES)
+@pytest.fixture(scope="module", params=ALONE, ids=NAMES)
 def alone(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One source imported alone and regenerated: its path, and the result of the build."""
     project = fresh(tmp_path_factory.mktemp("alone") / "checkout")
