@@ -232,6 +232,15 @@ class TestSpendBudget:
             budget.record(rejected, wrong, budget.reserve(wrong, self.body()))
         assert (budget.shared_budget.spent, budget.submissions) == (3, 1)
 
+    def test_an_invalid_request_is_sent_if_its_estimate_is_left(self) -> None:
+        """Where the margin isn't left, what it costs in proportion is enough."""
+        budget, wrong = SpendBudget(30.0), Expectation(Expected.REJECT)
+        self.bought(budget, self.body(), {"credits_reserved": 4})
+        budget.shared_budget.record_accepted_invalid()
+        assert budget.reserve(wrong, self.body(n=5)).credits == 5 * 4
+        with pytest.raises(BudgetExceeded):
+            budget.reserve(self.accepted, self.body(n=5))
+
     def test_the_first_estimate_is_the_highest_documented_price(self) -> None:
         """Before a price was seen, a task costs as much as the dearest example, in proportion."""
         model = next(one for one in MODELS.values() if "duration" in one.parameters)

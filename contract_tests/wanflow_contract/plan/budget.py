@@ -107,6 +107,9 @@ class SpendBudget:
             self._refuse(f"{model} reported prices above what was left")
         cost = self.prices.most(body)
         decision = self._reserve(cost)
+        if decision is Decision.TOO_MUCH and rejected:
+            cost = self.prices.most(body, margin=1.0)  # it is probably rejected
+            decision = self._reserve(cost)
         if decision is Decision.RESERVED:
             return Reservation(body, cost, charged=not rejected)
         if not rejected or self.shared_budget.accepts_invalid:

@@ -57,7 +57,7 @@ class Prices:
         known = self._of_equal_request(body)
         return documented(body) if known is None else known
 
-    def most(self, body: Mapping[str, Any]) -> float:
+    def most(self, body: Mapping[str, Any], margin: float = MARGIN) -> float:
         """Return the most that a request may cost.
 
         An equal request bounds it exactly. Otherwise the price of each other request of the model
@@ -75,9 +75,9 @@ class Prices:
             if model == str(body.get("model"))
         ]
         if own:
-            return MARGIN * min(own)
+            return margin * min(own)
         factor = max((price / documented(asked) for _, asked, price in rows), default=1.0)
-        return MARGIN * documented(body) * max(1.0, factor)
+        return margin * documented(body) * max(1.0, factor)
 
     def record(self, body: Mapping[str, Any], price: float) -> None:
         """Record a price that was reported for a request."""
