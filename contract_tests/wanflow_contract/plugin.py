@@ -110,6 +110,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marks and the reporting plugin, and pass the seed to Hypothesis."""
     for mark in MARKS:
         config.addinivalue_line("markers", mark)
+    # Hypothesis warns of a long example when it prints a failure, which would be lost.
+    config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
     folder = config.getoption("--contract-report")
     _create(folder)
     try:

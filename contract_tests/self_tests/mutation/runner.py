@@ -159,6 +159,8 @@ def run_trials(
     marks: str = "fast",
     first: Mapping[str, str] | None = None,
     more: Sequence[str] = (),
+    *,
+    strict: bool = True,
 ) -> list[Outcome]:
     """Test mutants and return their outcomes in the same order.
 
@@ -169,6 +171,7 @@ def run_trials(
         marks: which tests, as a mark expression.
         first: the id of the test to run first, by mutant.
         more: further options of the suite.
+        strict: whether a note counts as a failure.
 
     Raises:
         RuntimeError: a mutant has no outcome.
@@ -183,7 +186,8 @@ def run_trials(
     with tempfile.TemporaryDirectory() as folder:
         trials = TrialRunner(mutants, jobs, Path(folder), first or {})
         with contextlib.redirect_stdout(io.StringIO()) as output:
-            pytest.main([suite, *aimed, *options, *more], plugins=[trials])
+            notes = ["--strict-notes"] if strict else []
+            pytest.main([suite, *aimed, *options, *notes, *more], plugins=[trials])
         paths = [Path(folder) / f"{number}.json" for number in range(len(mutants))]
         missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
         if missing:

@@ -55,7 +55,8 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, *keys: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(("127.0.0.1", 0), self.handler())
+        self.current = threading.local()
         self.keys, self.tasks = set(keys), dict[str, dict[str, Any]]()
         self.numbers = count(1)
         self.origin = f"http://127.0.0.1:{self.server_address[1]}"
@@ -65,6 +66,10 @@ class Server(ThreadingHTTPServer):
             for path, item in DOCUMENT["paths"].items()
             if "post" in item
         }
+
+    def handler(self) -> type[Handler]:
+        """Return the class that handles HTTP."""
+        return Handler
 
     def __enter__(self) -> Server:
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -183,6 +188,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Rejected(400, "Send JSON") from None
         if self.headers.get_content_type() != "application/json":
             raise Rejected(415, "Send JSON")
+        self.server.current.headers = self.headers
         return self.server.submit(self.path, key, body)
 
     def key(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 from typing import Any
 
-from self_tests.reference_server.server import DOCUMENT, Rejected, Server
+from self_tests.reference_server.server import DOCUMENT, Handler, Rejected, Server
 
 
 class Thin(Server):
@@ -116,6 +118,199 @@ class Bounded(Server):
         return super().submit(path, key, body)
 
 
+class Replaying(Server):
+    """A used idempotency key returns its first task, whatever the body is, and says nothing."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        used = self.current.headers.get("Idempotency-Key")
+        if used is None:
+            return super().submit(path, key, body)
+        first = self.__dict__.setdefault("first", {})
+        if (key, used) not in first:
+            first[key, used] = super().submit(path, key, body)
+        made: dict[str, Any] = first[key, used]
+        return made
+
+
+class RefusingKeys(Server):
+    """A used idempotency key is refused."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        used = self.current.headers.get("Idempotency-Key")
+        seen = self.__dict__.setdefault("seen", set())
+        if used is not None and (key, used) in seen:
+            raise Rejected(409, "This key was used")
+        made = super().submit(path, key, body)
+        seen.add((key, used))
+        return made
+
+
+class Forgetful(Server):
+    """Receipts have every field, status responses only what the documents call for."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        made = super().submit(path, key, body)
+        kind = made["object"].partition(".")[0]
+        return {**made, "type": kind, "progress": 0, "task_info": {"can_cancel": True}}
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
+        return {name: seen[name] for name in ("id", "status", "results") if name in seen}
+
+
+class LastFault(Pedantic):
+    """Of several faults, the error names an unknown field first, or else the last one."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        known = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
+        for name in body.keys() - known["properties"].keys():
+            raise Rejected(400, f"There is no {name}", name)
+        for name in reversed(known["required"]):
+            if name not in body:
+                raise Rejected(400, f"{name} is missing", name)
+        super().validate(reference, body)
+
+
+class OtherIds(Server):
+    """Ids have capitals, dots and tildes, and `created` is three seconds late."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        made = super().submit(path, key, body)
+        task = self.tasks.pop(made["id"])
+        task["task"]["id"] = made["id"] = f"task-unified-Q~{next(self.numbers):06}.Z_"
+        task["task"]["created"] += 3
+        self.tasks[made["id"]] = task
+        return made
+
+
+class WholeCredits(Server):
+    """Prices are whole credits, and each account has its own rule."""
+
+    def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        used = super().usage(kind, body)
+        own = self.current.headers["Authorization"].endswith("1")
+        rule = "per_call" if own else used["billing_rule"]
+        return {**used, "credits_reserved": -(-used["credits_reserved"] // 1), "billing_rule": rule}
+
+
+class Unpriced(Server):
+    """Everything is free."""
+
+    def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {"credits_reserved": 0, "user_group": "vip", "balance": -3}
+
+
+class SignedLinks(Server):
+    """Links have a signature that differs at each poll; images are GIFs."""
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
+        if "results" in seen:
+            sign = next(self.numbers)
+            seen["results"] = [f"{link}?sign={sign}&until=9%2B9" for link in seen["results"]]
+            del seen["result_data"]
+        return seen
+
+    def file(self, path: str) -> tuple[str, bytes]:
+        kind, content = super().file(path)
+        return ("binary/octet-stream", b"GIF89a\x01\x00") if "image" in kind else (kind, content)
+
+
+class Chatty(Server):
+    """Each object has more fields than documented."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        return {"trace": [1.5, None], **super().submit(path, key, body), "links": {"self": "/"}}
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
+        return {"trace": [], **dict(sorted(seen.items(), reverse=True)), "queue": None}
+
+    def handler(self) -> type[Handler]:
+        return ChattyHandler
+
+
+class ChattyHandler(Handler):
+    """More fields in errors, more headers, and pages where nothing is documented."""
+
+    def reply(self, status: int, kind: str, content: bytes) -> None:
+        if status == 404 and not self.path.startswith(self.server.base):
+            status, kind, content = 200, "text/html", b"<h1>Welcome</h1>"
+        if b'{"error"' in content:
+            more = {"status": status, "id": f"request-{next(self.server.numbers)}"}
+            content = json.dumps({**json.loads(content), **more}).encode()
+        super().reply(status, kind, content)
+
+    def do_OPTIONS(self) -> None:  # noqa: N802
+        """Answer any OPTIONS."""
+        self.send_response(204)
+        self.send_header("Allow", "GET, POST, OPTIONS")
+        self.end_headers()
+
+
+class Chunked(Server):
+    """Bodies are compressed if the client accepts that, and come in chunks."""
+
+    def handler(self) -> type[Handler]:
+        return ChunkedHandler
+
+
+class ChunkedHandler(Handler):
+    """HTTP/1.1 with chunks."""
+
+    def reply(self, status: int, kind: str, content: bytes) -> None:
+        if self.request_version != "HTTP/1.1" or self.command == "HEAD":
+            return super().reply(status, kind, content)
+        self.send_response(status)
+        self.send_header("content-type", kind)
+        accepted = self.headers.get("Accept-Encoding", "")
+        if "gzip" in accepted and "gzip;q=0" not in accepted:
+            content = gzip.compress(content)
+            self.send_header("content-encoding", "gzip")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for piece in (content[:5], content[5:]):
+            if piece:
+                self.wfile.write(b"%X\r\n%b\r\n" % (len(piece), piece))
+        self.wfile.write(b"0\r\n\r\n")
+        return None
+
+
+class Closing(Server):
+    """The connection is closed after each response, as in HTTP/1.0."""
+
+    def handler(self) -> type[Handler]:
+        return ClosingHandler
+
+
+class ClosingHandler(Handler):
+    """HTTP/1.1 without persistent connections."""
+
+    def end_headers(self) -> None:
+        self.send_header("Connection", "close")
+        super().end_headers()
+
+
+class Redirecting(Server):
+    """Links lead to another path, with 302."""
+
+    def handler(self) -> type[Handler]:
+        return RedirectingHandler
+
+
+class RedirectingHandler(Handler):
+    """Redirects from links."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        if self.path.startswith("/files/") and "?" not in self.path:
+            self.send_response(302)
+            self.send_header("Location", f"{self.path}?moved=1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        super().do_GET()
+
+
 VARIANTS = (
     Bounded,
     Thin,
@@ -127,4 +322,16 @@ VARIANTS = (
     Unmetered,
     Pedantic,
     Numbered,
+    Replaying,
+    RefusingKeys,
+    Forgetful,
+    LastFault,
+    OtherIds,
+    WholeCredits,
+    Unpriced,
+    SignedLinks,
+    Chatty,
+    Chunked,
+    Closing,
+    Redirecting,
 )

@@ -75,7 +75,10 @@ class Exchange:
     def shows_task(self) -> bool:
         """Whether the response has a task, or a part of one."""
         body = self.decoded()
-        return isinstance(body, dict) and bool({"id", "results", "progress"} & body.keys())
+        if not isinstance(body, dict):
+            return False
+        named = str(body.get("id")).startswith("task-unified-")
+        return named or bool({"results", "progress"} & body.keys())
 
     def request_body(self) -> Any:
         """Return the decoded request body, None if it isn't JSON."""
