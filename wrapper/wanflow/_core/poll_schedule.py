@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
 
 # What a second of lateness is worth, in polls. Like the other figures here it was chosen on the
-# models of benchmarks/pacing; RESULTS.md has what came of it.
+# models of benchmarks/poll_schedule; RESULTS.md has what came of it.
 _POLLS_PER_SECOND_OF_LAG = 2.7
 # Seconds.
 _HORIZON = 55.0
