@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
 
 from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object, pointer
 from wanflow.catalog.schema_walk import iter_schemas, map_subschemas
@@ -19,19 +21,35 @@ _VALUES = frozenset({"default", "example", "examples", "value"})
 _SEE = "see OpenAPI 3.1"
 
 
-def validate(document: JsonObject, file: str) -> Iterator[Finding]:
-    """Yield the errors of openapi-spec-validator; references must be valid already."""
-    validator = _spec_validator()
+@frozen
+class _BareDocument:
+    """A document without what is checked elsewhere; equal to another with the same text."""
+
+    text: str
+    data: JsonObject = field(eq=False)
+
+
+def validate(document: JsonObject, file: str) -> tuple[Finding, ...]:
+    """Return the errors of openapi-spec-validator; references must be valid already."""
     try:
         bare = _without_values(document)
-        for error in validator(bare).iter_errors():
-            if (error.validator, error.validator_value) != ("format", "regex"):
-                yield from _findings(bare, error, file)
+        return _validate_bare(_BareDocument(repr(bare), bare), file)
     except RecursionError:
-        yield Finding(file, "", "it is nested deeper than can be checked", "write it flatter")
+        problem = "it is nested deeper than can be checked"
+        return (Finding(file, "", problem, "write it flatter"),)
     except Exception as fault:  # it raises various exceptions for some documents
         problem = f"no validator of OpenAPI can follow it ({_short(str(fault))})"
-        yield Finding(file, "", problem, _SEE)
+        return (Finding(file, "", problem, _SEE),)
+
+
+@lru_cache(maxsize=32)  # one import checks the same document several times
+def _validate_bare(document: _BareDocument, file: str) -> tuple[Finding, ...]:
+    return tuple(
+        finding
+        for error in _spec_validator()(document.data).iter_errors()
+        if (error.validator, error.validator_value) != ("format", "regex")
+        for finding in _findings(document.data, error, file)
+    )
 
 
 def _without_values(node: Any) -> Any:
