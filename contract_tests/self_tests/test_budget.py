@@ -24,11 +24,15 @@ from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wanflow.catalog.catalog import Model
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, KEY2 = "the-key-that-pays-0001", "the-key-of-another-0002"
-PICKED = "files or billing or idempotency or state_machine or not_encoded"
+SUITE = "contract_tests/wanflow_contract"
+CHEAP = ("test_billing.py", "test_idempotency.py", "test_json_forms.py")
+PICKED = (*CHEAP, "test_files.py", "test_client_state_machine.py", "test_task_ids.py")
 MODELS = packaged_contract().catalog.models
 
 
@@ -60,17 +64,12 @@ class CountingServer(Server):
         return made
 
 
-def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the fast tests against a server that charges."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "contract_tests/wanflow_contract",
-        "-q",
-        "-m",
-        "fast",
-    ]
+def suite(
+    server: Server, folder: Path, *options: str, files: Iterable[str] = ("",)
+) -> subprocess.CompletedProcess[str]:
+    """Run the fast tests, of some files or of all, against a server that charges."""
+    paths = [f"{SUITE}/{file}" for file in files]
+    command = [sys.executable, "-m", "pytest", *paths, "-q", "-m", "fast"]
     aimed = ["--base-url", server.origin + server.base, "--contract-report", str(folder)]
     return subprocess.run(
         [*command, "-p", "no:cacheprovider", *aimed, *options],
@@ -86,7 +85,7 @@ def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedPr
 def test_without_a_limit_nothing_is_submitted(tmp_path) -> None:
     """Against a server that isn't the mock, no valid submission is sent without a limit."""
     with CountingServer(KEY) as server:
-        done = suite(server, tmp_path, "-k", PICKED)
+        done = suite(server, tmp_path, files=PICKED)
     assert server.tasks == {}
     assert done.returncode == 0, done.stdout
     assert "not sent: this submission may cost" in done.stdout
@@ -158,7 +157,7 @@ def test_no_boundary_request_costs_less_than_the_cheapest(name) -> None:
 def test_a_dry_run_sends_nothing_and_lists_all_requests(tmp_path) -> None:
     """A dry run sends nothing to the server, and lists what would be sent."""
     with CountingServer(KEY) as server:
-        done = suite(server, tmp_path, "-k", PICKED, "--spend-limit", "60", "--dry-run")
+        done = suite(server, tmp_path, "--spend-limit", "60", "--dry-run", files=PICKED)
     assert done.returncode == 0, done.stdout
     assert (server.requests, server.tasks) == (0, {})
     listed = (tmp_path / "would-be-sent.txt").read_text().splitlines()
@@ -175,7 +174,7 @@ def test_no_output_contains_the_key(tmp_path) -> None:
             return {**super().poll(key, task_id), "queue": key, "progress": 7}
 
     with EchoServer(KEY) as server:
-        done = suite(server, tmp_path, "-k", PICKED, "--spend-limit", "60")
+        done = suite(server, tmp_path, "--spend-limit", "60", files=CHEAP)
     assert done.returncode == 1
     assert "[leak]" in done.stdout
     written = [path.read_text() for path in tmp_path.iterdir()]
