@@ -137,7 +137,9 @@ def test_operations_and_schemas_with_equal_names_are_all_usable(tmp_path: Path) 
     taken(checkout(tmp_path), one, other, third)
 
 
-@pytest.mark.parametrize("name", ["task'id", 'task"id', "任务", "class"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("task'id", marks=pytest.mark.slow), 'task"id', "任务", "class"]
+)
 def test_a_path_parameter_may_have_any_name(tmp_path: Path, name: str) -> None:
     """Its name is never sent, so the client uses another one."""
     data = read_sources(ROOT / "specs" / "sources")
@@ -271,11 +273,12 @@ RULES = st.sampled_from(
 )
 
 
+@pytest.mark.slow  # an example takes seconds
 @settings(
     max_examples=4,
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # an example takes seconds
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # shrinking would take minutes
 )
 @given(
     models=st.lists(NAMES, min_size=1, max_size=3, unique=True),
