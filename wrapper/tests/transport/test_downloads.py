@@ -348,3 +348,28 @@ def test_an_impossible_redirect_is_an_error_with_each_backend(
         assert files.count("GET") == (6 if location in SAME_HOST else 1)
         assert str(caught.value).startswith(f"{url} can't be fetched: ")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_waits_for_a_connection_as_long_as_its_own_time_lasts(
+    runner: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """More downloads than connections, each longer than the client's timeout, are no failures."""
+
+    def slowly(connection: socket.socket) -> bool:
+        content = file()
+        for start in range(0, len(content), 2000):
+            time.sleep(0.1)
+            connection.sendall(content[start : start + 2000])
+        return True
+
+    links = 4
+    with MisbehavingServer(get=[task("completed", results=[])]) as api, ExitStack() as stack:
+        files = stack.enter_context(MisbehavingServer(get=[slowly]))
+        urls = [f"{files.url}/{number}.mp4" for number in range(links)]
+        api._acts["GET"].appendleft(task("completed", results=urls))
+        client = runner.client(api_key=KEY, base_url=api.url, timeout=0.5, max_connections=1)
+        result = runner.do(client.task(ID).wait, 10)
+        paths = runner.do(result.download, tmp_path)
+        assert [path.read_bytes() for path in paths] == [CONTENT] * links
+        assert files.count("GET") == links
+    assert not caplog.records

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from wanflow._transport.errors import ErrorMapper
 from wanflow._transport.pool import AsyncConnectionPool, ConnectionPool
 
@@ -46,13 +48,16 @@ class SyncTransport:
     def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink, within the download's own time.
 
+        The wait for a connection is included.
+
         Raises:
             TransportError: the download broke off.
         """
         pool = self._direct if self._excepts(fetch.url) else self._files
-        with pool.acquire(config.timeout) as backend:
+        begun = time.monotonic()
+        with pool.acquire(fetch.timeout) as backend:
             with ErrorMapper(config.key, keyed=False) as mapper:
-                return backend.stream_to(fetch, config)
+                return backend.stream_to(_rest_of(fetch, begun), config)
             if mapper.pool_is_stuck:
                 pool.replace(backend)
         raise mapper.error
@@ -101,13 +106,16 @@ class AsyncTransport:
     async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink, within the download's own time.
 
+        The wait for a connection is included.
+
         Raises:
             TransportError: the download broke off.
         """
         pool = self._direct if self._excepts(fetch.url) else self._files
-        async with pool.acquire(config.timeout) as backend:
+        begun = time.monotonic()
+        async with pool.acquire(fetch.timeout) as backend:
             with ErrorMapper(config.key, keyed=False) as mapper:
-                return await backend.stream_to(fetch, config)
+                return await backend.stream_to(_rest_of(fetch, begun), config)
             if mapper.pool_is_stuck:
                 pool.replace(backend)
         raise mapper.error
@@ -117,6 +125,11 @@ class AsyncTransport:
         await self._api.close()
         await self._files.close()
         await self._direct.close()
+
+
+def _rest_of(fetch: StreamDownload, begun: float) -> StreamDownload:
+    """Return a download with the time that is left of its own; it includes the wait so far."""
+    return evolve(fetch, timeout=max(0.0, fetch.timeout - (time.monotonic() - begun)))
 
 
 def _seconds(request: Request, config: ClientConfig, begun: float | None = None) -> float:
