@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ def unique_name(name: str, taken: Iterable[str]) -> str:
     return next(one for one in names if fold_name(one) not in folds)
 
 
+@lru_cache(maxsize=2**14)  # `unique_name` folds every taken name again
 def fold_name(name: str) -> str:
     """Reduce a name to its letters and digits, in lower case."""
     return re.sub(r"[\W_]", "", name).lower()
