@@ -21,8 +21,8 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 test: check ## check, then the tests: what CI runs
 	@$(PY) -m pytest -n 3 --dist worksteal -m "not slow"
 
-slow: set-up ## the tests of the library that `make test` leaves out
-	@$(PY) -m pytest -n 3 --dist worksteal -m slow wrapper/tests
+slow: set-up ## the tests that `make test` leaves out (those of the suite itself: make contract)
+	@$(PY) -m pytest -n 3 --dist worksteal -m slow wrapper/tests contract_tests/self_tests
 
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface

@@ -261,6 +261,7 @@ class TestInstalledSuite:
         created = set(contract.folder.iterdir()) - before
         assert {one.name for one in created} <= {"out", "data"}
 
+    @pytest.mark.slow
     def test_all_tests_of_the_suite_are_collected(self, contract: Installed) -> None:
         """The wheel has every test, and each can be imported."""
         done = contract.run("wanflow", "contract", "--", "--collect-only", "-q", "-q")

@@ -229,7 +229,12 @@ class TestSuite:
 
     @pytest.mark.parametrize(
         ("variable", "value"),
-        [("SEED", "x"), ("SPEND_LIMIT", "much"), ("SPEND_LIMIT", "nan"), ("SPEND_LIMIT", "-1")],
+        [
+            ("SEED", "x"),
+            pytest.param("SPEND_LIMIT", "much", marks=pytest.mark.slow),
+            pytest.param("SPEND_LIMIT", "nan", marks=pytest.mark.slow),
+            ("SPEND_LIMIT", "-1"),
+        ],
     )
     def test_an_invalid_number_is_rejected(self, checkout: Path, variable: str, value: str) -> None:
         """The error names the option, and nothing is tested."""

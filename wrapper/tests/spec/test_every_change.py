@@ -77,21 +77,16 @@ def mutated(document: Json, at: Path_, how: str) -> Json:
     return changed
 
 
-MUTATIONS = [(at, how) for at in nodes(whole()) for how in ("gone", "changed")]
-
-
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", ["gone", "changed"])
-def test_every_changed_node_is_reported(how: str):
+def test_every_changed_node_is_reported(how: str, step: int):
     """A change of any keyword of OpenAPI is a line of the report, in both directions."""
     document = whole()
     silent = []
-    for at, way in MUTATIONS:
-        if way != how:
-            continue
+    for at in list(nodes(document))[::step]:
         changed = mutated(document, at, how)
         if not compare(document, changed).changes or not compare(changed, document).changes:
             silent.append(at)
-    assert MUTATIONS
     assert silent == []
 
 

@@ -252,7 +252,13 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize(("old", "new", "parameter"), CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize(
+    ("old", "new", "parameter"),
+    [
+        pytest.param(*change, id=kind, marks=pytest.mark.slow if kind == "a list grows" else [])
+        for kind, change in CHANGES.items()
+    ],
+)
 def test_a_constraint_whose_citation_changed_is_dropped_and_reported(
     checkout: Checkout, tmp_path: Path, old: str, new: str, parameter: str
 ):

@@ -100,7 +100,7 @@ def many(count: int, seed: int, paths: tuple[str, ...] = (VIDEOS,)) -> dict[str,
     return {f"maker{n:02}": different_document(n, rng, paths[n % len(paths)]) for n in range(count)}
 
 
-@pytest.mark.parametrize("count", [12, 63])
+@pytest.mark.parametrize("count", [12, pytest.param(63, marks=pytest.mark.slow)])
 def test_dozens_of_different_models_in_one_path_are_proved(count: int):
     """One variant per model, all responses and examples kept, and no findings."""
     documents = many(count, seed=3)
