@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis.errors import Flaky
 
+from wanflow.errors import WanflowError
 from wanflow_contract.checks.check import LAST_FAILURE
+from wanflow_contract.checks.definitions.ends import CLIENT
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.support.target_options import TargetOptions, TargetUnavailable
@@ -105,7 +107,10 @@ def _controls(request: pytest.FixtureRequest) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Skip a test that would exceed the budget, and report a failure that Hypothesis lost."""
+    """Skip a test that would exceed the budget, and report a failure that Hypothesis lost.
+
+    What a client raises, or does otherwise than expected, is a finding about the server.
+    """
     LAST_FAILURE.clear()
     target = item.config.pluginmanager.get_plugin("contract-reporting").target
     not_sent = target.budget.not_sent if target else 0
@@ -119,3 +124,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         if target and target.budget.not_sent > not_sent and not find_failures(error):
             pytest.skip("not sent: the spend limit is reached")
         raise
+    except (AssertionError, WanflowError) as error:
+        if find_failures(error) or "client_kind" not in getattr(item, "fixturenames", ()):
+            raise
+        CLIENT.fail(f"{type(error).__name__}: {error}")

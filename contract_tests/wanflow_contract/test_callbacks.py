@@ -19,6 +19,8 @@ from wanflow_contract.checks.definitions.callbacks import (
 )
 from wanflow_contract.checks.definitions.responses import LEAK
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.refusals import require_accepted
+from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import ENDED
 from wanflow_contract.support.exchange import MIN_KEY_LENGTH
 from wanflow_contract.support.receiver import Receiver
@@ -78,8 +80,9 @@ def submit_with_callback(
     }
     sent = {**target.authorization(), "Content-Type": "application/json"}
     exchange = target.submit_paid("POST", target.models[name].path, sent, _encoded(body))
-    assert exchange.status == 200, exchange.format()
-    return target.track(body, target.account, exchange.json(), exchange), hook
+    require_accepted(exchange)
+    receipt = check_response(target.contract.operations[target.models[name].operation_id], exchange)
+    return target.track(body, target.account, receipt, exchange), hook
 
 
 def wait_for_callback(receiver: Receiver, history: TaskHistory, hook: str) -> Delivery:

@@ -89,7 +89,7 @@ def fetch_link(target, history, link: str, **headers: str):
     for _ in range(_MAX_REDIRECTS):
         try:
             exchange = target.client.send("GET", link, headers)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             LINK.fail(f"{type(error).__name__} at {link}", history.last)
         onward = exchange.header("location")
         if exchange.status not in _REDIRECTS or onward is None:

@@ -6,7 +6,7 @@ import time
 from collections import Counter, deque
 from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
 from attrs import define, field
@@ -28,6 +28,8 @@ def tls_context() -> ssl.SSLContext:
 TIMEOUT = 30.0
 _JOURNAL_SIZE = 2000
 _MAX_BODY_LISTED = 200
+# The longest bodies of API responses and of files, in bytes.
+_MOST, _MOST_OF_FILE = 16 * 1024**2, 1024**3
 
 
 @define(eq=False)
@@ -82,12 +84,33 @@ class RateLimitedClient:
         request = self._client.build_request(method, url, headers=headers, content=content)
         begun = time.monotonic()
         try:
-            response = self._client.send(request)
-        except httpx.HTTPError as error:
+            response = self._client.send(request, stream=True)
+            body = self._read(response, _MOST_OF_FILE if path is url else _MOST)
+        except (httpx.HTTPError, ValueError) as error:  # ValueError: headers that aren't text
             if path is url and isinstance(error, httpx.ConnectError):
                 raise  # another host, of a result URL
             self._fail_without_response(request, path, error, time.monotonic() - begun)
-        return self._record_response(request, response, path, time.monotonic() - begun)
+        received = tuple(response.headers.multi_items())
+        seconds = time.monotonic() - begun
+        exchange = self._exchange(request, path, response.status_code, received, body, seconds)
+        self.journal.append(exchange)
+        return exchange
+
+    def _read(self, response: httpx.Response, most: int) -> bytes:
+        """Read the body of a response, which may be endless.
+
+        Raises:
+            ReadError: it is longer, or takes longer, than any response of the API or any file.
+        """
+        content, until = bytearray(), time.monotonic() + 10 * self.timeout
+        try:
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > most or time.monotonic() > until:
+                    raise httpx.ReadError(f"the body has no end after {len(content)} bytes")
+        finally:
+            response.close()
+        return bytes(content)
 
     def record_request(self, method: str, path: str, content: bytes | None) -> None:
         """Count a request; in a dry run, also add it to the list."""
@@ -112,19 +135,9 @@ class RateLimitedClient:
 
     def _fail_without_response(
         self, request: httpx.Request, path: str, error: Exception, seconds: float
-    ) -> None:
+    ) -> NoReturn:
         exchange = self._exchange(request, path, 0, (), b"", seconds)
         RESPONDS.fail(f"{type(error).__name__} after {seconds:.1f} s: {error}", exchange)
-
-    def _record_response(
-        self, request: httpx.Request, response: httpx.Response, path: str, seconds: float
-    ) -> Exchange:
-        headers = tuple(response.headers.multi_items())
-        exchange = self._exchange(
-            request, path, response.status_code, headers, response.content, seconds
-        )
-        self.journal.append(exchange)
-        return exchange
 
     def _exchange(
         self,

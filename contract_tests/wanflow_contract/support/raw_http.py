@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
 _MOCK_TIMEOUT = 5.0
+_MOST = 16 * 1024**2
 
 
 class _Stream(io.RawIOBase):
@@ -101,10 +102,10 @@ class RawConnection:
         response = HTTPResponse(_SharedFile(self._incoming), method=method)  # type: ignore[arg-type]
         try:
             response.begin()
-            content = response.read()
+            content = _read(response)
         except TimeoutError:
             RESPONDS.fail("there is no complete response", self._exchange(sent, 0, (), b"", begun))
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:
             self.closed = True
             if may_close:
                 return None
@@ -118,7 +119,7 @@ class RawConnection:
         """Return what else arrives until the server closes, None if it doesn't close in time."""
         self._socket.settimeout(seconds)
         try:
-            found: bytes = self._incoming.read()
+            found: bytes = self._incoming.read(_MOST)
         except TimeoutError:
             return None
         except OSError:
@@ -157,13 +158,38 @@ class RawConnection:
         return path.removeprefix(self.path_prefix)
 
 
+def _read(response: HTTPResponse) -> bytes:
+    """Read the body of a response, which may be endless.
+
+    Raises:
+        HTTPException: it is longer than any response of the API.
+    """
+    if response.length is None:
+        return response.read(_MOST)
+    if response.length > _MOST:
+        raise HTTPException(f"the body has {response.length} bytes")
+    return response.read()
+
+
+def _connected(target: ApiUnderTest, host: str, port: int, timeout: float) -> socket.socket:
+    """Connect to the server under test.
+
+    Raises:
+        CheckFailed: it doesn't accept the connection.
+    """
+    try:
+        return socket.create_connection((host, port), timeout)
+    except OSError as error:
+        RESPONDS.fail(f"{target.base_url} accepts no connection: {error}")
+
+
 @contextmanager
 def raw_connection(target: ApiUnderTest) -> Iterator[RawConnection]:
     """Open a connection to the server under test, as a context manager."""
     parts = urlsplit(target.base_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     timeout = _MOCK_TIMEOUT if target.has_mock_controls else target.client.timeout
-    with socket.create_connection((parts.hostname or "", port), timeout) as plain:
+    with _connected(target, parts.hostname or "", port, timeout) as plain:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         wrapped = (
             tls_context().wrap_socket(plain, server_hostname=parts.hostname)

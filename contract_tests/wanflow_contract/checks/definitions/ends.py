@@ -63,3 +63,10 @@ UNIQUE_LINKS = Check(
     why="A client gets the file of another task, perhaps of another customer.",
     correct="Each task has links of its own; equal requests may share a file.",
 )
+CLIENT = Check(
+    "client",
+    "A client that keeps to the documents submits, waits, downloads, and raises documented errors.",
+    f"{_RESULTS}; #/paths/~1v1~1videos~1generations/post; #/paths/~1v1~1tasks~1{{task_id}}/get",
+    why="What works in single requests must work in a program.",
+    correct="The client of wanflow gets the files of each model, and an exception for each error.",
+)

@@ -1,0 +1,139 @@
+"""A broken server causes findings, and a fault of the suite an exit code of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from self_tests.reference_server.server import Handler, Server
+
+if TYPE_CHECKING:
+    from socketserver import BaseServer
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "the-key-of-a-broken-server"
+TESTS = (
+    "unknown_id_is_400 or body_that_is_not_an_object or in_pieces or broken_head or moves_forward"
+    " or serves_a_file or produces_files or reused_key"
+)
+
+
+def suite(base_url: str, folder: Path, *options: str, path: str = "") -> tuple[int, dict]:
+    """Run some tests; return the exit code and the report."""
+    aimed = ["--base-url", base_url, "--spend-limit", "100000", "--contract-report", str(folder)]
+    command = [sys.executable, "-m", "pytest", "contract_tests/wanflow_contract", "-q"]
+    keys = {"WANFLOW_CONTRACT_API_KEY": KEY, "PYTHONPATH": path}
+    done = subprocess.run(
+        [*command, "-p", "no:cacheprovider", "-m", "fast", "--no-replay", *aimed, *options],
+        cwd=ROOT,
+        env={**os.environ, **keys},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (folder / "report.json").exists(), done.stdout + done.stderr
+    return done.returncode, json.loads((folder / "report.json").read_text())
+
+
+class BrokenHandler(Handler):
+    """Answers the first request, which asks for the controls of a mock, and breaks the others."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        if self.path.startswith("/_mock"):
+            super().do_GET()
+            return
+        self.close_connection = True
+        self.breaks()
+
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = do_TRACE = do_GET  # noqa: N815
+
+    def breaks(self) -> None:
+        """Drop the connection."""
+
+
+class Garbage(BrokenHandler):
+    """Sends what isn't HTTP."""
+
+    def breaks(self) -> None:
+        self.wfile.write(b"\x00\xffHTP/7 ok\r\n\r\n\r\n")
+
+
+class Endless(BrokenHandler):
+    """Sends a body without an end."""
+
+    def breaks(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+        for _ in range(10_000):
+            self.wfile.write(b" " * 65536)
+
+
+class Half(BrokenHandler):
+    """Sends half of the announced body."""
+
+    def breaks(self) -> None:
+        self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{"id": ')
+
+
+class OddHeaders(BrokenHandler):
+    """Sends headers that aren't text, and a body of another type."""
+
+    def breaks(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 \xff\r\nX-\xc3: \xff\r\nContent-Length: 2\r\n\r\n\xff\xfe")
+
+
+class Dying(Handler):
+    """Stops to answer after some requests."""
+
+    requests = count(1)
+
+    def parse_request(self) -> bool:
+        if next(self.requests) < 12:
+            return super().parse_request()
+        threading.Thread(target=_stop, args=(self.server,)).start()
+        self.close_connection = True
+        return False
+
+
+def _stop(server: BaseServer) -> None:
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("handler", [BrokenHandler, Garbage, Endless, Half, OddHeaders, Dying])
+def test_a_broken_server_is_a_finding_and_no_error_of_the_suite(tmp_path, handler) -> None:
+    """Whatever a server sends, or doesn't, each failed test names a check."""
+
+    class Broken(Server):
+        def handler(self) -> type[Handler]:
+            return handler
+
+    with Broken(KEY) as server:
+        code, report = suite(server.origin + server.base, tmp_path, "-k", TESTS)
+    assert code == 1
+    assert report["findings"]
+    assert report["errors"] == []
+
+
+def test_a_fault_of_the_suite_is_no_finding(tmp_path) -> None:
+    """A fault inside a check ends with 3, and the report names no deviation."""
+    planted = "from wanflow_contract.checks import run_state\nrun_state.check_response = None\n"
+    (tmp_path / "planted.py").write_text(planted)
+    with Server(KEY) as server:
+        code, report = suite(
+            *(server.origin + server.base, tmp_path / "report", "-p", "planted"),
+            *("-k", "unknown_id_is_400"),
+            path=str(tmp_path),
+        )
+    assert code == 3
+    assert report["findings"] == []
+    assert "TypeError" in report["errors"][0]["text"]
