@@ -16,25 +16,20 @@ from wanflow_contract.checks.definitions.files import (
     FRAME,
     GENERATED,
     LINK,
-    LINK_TYPE,
     PART,
     SAME_FILE,
-    SIZE,
-    VIDEO,
-    WHOLE,
 )
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
-from wanflow_contract.checks.faulty_field import request_field, response_field, response_header
-from wanflow_contract.checks.files import (
-    is_text,
-    is_whole,
-    kind_of,
-    media_of,
-    png_size,
-    video_seconds,
-    video_size,
+from wanflow_contract.checks.faulty_field import request_field
+from wanflow_contract.checks.file_checks import (
+    check_duration,
+    check_file,
+    check_frame,
+    check_ratio,
+    check_size,
 )
+from wanflow_contract.checks.files import png_size, video_seconds, video_size
 from wanflow_contract.checks.task_history import COMPLETED
 from wanflow_contract.plan.order import Stage
 
@@ -73,7 +68,6 @@ QUALITY_MODELS = [
     )
 ]
 _NEARLY_A_DAY = 23.9 * 3600
-_RATIO_TOLERANCE = 0.06
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_TRIES = 5
@@ -105,59 +99,9 @@ def fetch_files(target, history) -> list[bytes]:
         if urlsplit(link).scheme not in {"http", "https"}:
             continue
         exchange = fetch_link(target, history, link)
-        wanted, at = history.model.kind, response_field("results")
-        LINK.require(
-            exchange.status == 200,
-            f"{exchange.status}",
-            history.last,
-            exchange,
-            pointer=at,
-            shape=f"{wanted}: {exchange.status}",
-        )
-        kind = kind_of(exchange.content)
-        LINK.require(
-            kind == wanted or (kind is None and not is_text(exchange.content)),
-            f"a file of kind {kind}",
-            history.last,
-            exchange,
-            pointer=at,
-            shape=f"{wanted}: another kind",
-        )
-        content_type = exchange.header("content-type") or ""
-        right = content_type.startswith((history.model.kind + "/", "application/octet-stream"))
-        LINK_TYPE.require(
-            right,
-            f"Content-Type {content_type!r}",
-            history.last,
-            exchange,
-            pointer=response_header("Content-Type"),
-            shape=f"{wanted}: the type of another kind",
-        )
-        _check_file(content_type, history, exchange)
+        check_file(history, exchange)
         contents.append(exchange.content)
     return contents
-
-
-def _check_file(content_type: str, history, exchange) -> None:
-    """Check a file against its content type, and that it is complete."""
-    content, kind = exchange.content, media_of(exchange.content)
-    said = content_type.partition(";")[0].strip().lower().replace("/jpg", "/jpeg")
-    right = kind is None or said in {kind, "application/octet-stream", "image/x-ms-bmp"}
-    LINK_TYPE.require(
-        right,
-        f"{kind} is labelled {content_type!r}",
-        history.last,
-        exchange,
-        pointer=response_header("Content-Type"),
-        shape=f"{kind}: the type of another format",
-    )
-    WHOLE.require(
-        is_whole(content),
-        f"{len(content)} bytes are not the complete file",
-        history.last,
-        exchange,
-        shape=f"{history.model.kind}: cut",
-    )
 
 
 def completed_task(target, body):
@@ -227,13 +171,13 @@ def test_a_video_of_higher_quality_has_a_larger_frame(target, name) -> None:
     before = (0.0, None)
     for quality in sorted(target.models[name].parameters["quality"]["enum"], key=quality_height):
         history = completed_task(target, {**cheapest(target.models[name]), "quality": quality})
-        for size in filter(None, map(video_size, fetch_files(target, history))):
-            short, detail = (
-                min(size) / quality_height(quality),
-                f"{size[0]:g}x{size[1]:g} for {quality}",
-            )
+        for content in fetch_files(target, history):
+            check_frame(history, content, quality)
+            size = video_size(content)
+            if size is None:
+                continue
+            detail = f"{size[0]:g}x{size[1]:g} for {quality}"
             at = {"pointer": request_field("quality"), "shape": f"{name}: another frame"}
-            FRAME.require(0.85 <= short <= 1.5, detail, history.first, history.last, **at)
             seen = [one for one in (before[1], history.first, history.last) if one]
             FRAME.require(size[0] * size[1] > before[0], detail, *seen, **at)
             before = (size[0] * size[1], history.first)
@@ -254,16 +198,7 @@ def test_an_image_has_the_requested_size(target, name, size) -> None:
     """An image has the requested width and height."""
     history = completed_task(target, {**cheapest(target.models[name]), "size": size})
     for content in fetch_files(target, history):
-        found = png_size(content)
-        seen = None if found is None else f"{found[0]}x{found[1]}"
-        SIZE.require(
-            seen in {None, size},
-            f"{seen} for {size}",
-            history.first,
-            history.last,
-            pointer=request_field("size"),
-            shape=f"{name}: another size",
-        )
+        check_size(history, content, size)
 
 
 @pytest.mark.fast
@@ -278,28 +213,10 @@ def test_a_video_has_the_requested_duration_and_shape(target, name, field, value
         del body["quality"]  # the lowest quality may not allow this value; the default does
     history = completed_task(target, body)
     for content in fetch_files(target, history):
-        seconds, size = video_seconds(content), video_size(content)
-        if field == "duration" and seconds is not None:
-            near = abs(seconds - value) <= 0.5 + value / 10
-            VIDEO.require(
-                near,
-                f"{seconds:g} s for {value}",
-                history.first,
-                history.last,
-                pointer=request_field(field),
-                shape=f"{name}: another duration",
-            )
-        if field == "aspect_ratio" and size is not None:
-            wide, high = (int(one) for one in value.split(":"))
-            near = abs(size[0] / size[1] * high / wide - 1) < _RATIO_TOLERANCE
-            VIDEO.require(
-                near,
-                f"{size} for {value}",
-                history.first,
-                history.last,
-                pointer=request_field(field),
-                shape=f"{name}: another ratio",
-            )
+        if field == "duration":
+            check_duration(history, content, value)
+        if field == "aspect_ratio":
+            check_ratio(history, content, value)
 
 
 def _measured(content: bytes) -> tuple[object, ...]:

@@ -26,6 +26,14 @@ _SUBCOMMANDS = {
         "wanflow_contract.command.triage:replay",
         "Send the requests of a finding again.",
     ),
+    "proxy": (
+        "wanflow_contract.command.watch:proxy",
+        "Forward requests to a server, and judge the exchanges.",
+    ),
+    "read": (
+        "wanflow_contract.command.watch:read",
+        "Judge the exchanges of a HAR file.",
+    ),
 }
 
 for _name in _NEEDED:

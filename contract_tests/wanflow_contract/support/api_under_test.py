@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,11 @@ from wanflow_contract.checks.check import CheckFailed, stop_judging
 from wanflow_contract.checks.definitions.tasks import ENDS
 from wanflow_contract.checks.documented_responses import (
     Contract,
-    OperationContract,
     packaged_contract,
 )
-from wanflow_contract.checks.expectation import NO_JSON, Expectation, Expected, packaged_oracle
+from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.checks.refusals import require_accepted
+from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.checks.task_history import TaskHistory, start
@@ -317,70 +316,17 @@ class ApiUnderTest:
         self, method: str, path: str, headers: Mapping[str, str], content: bytes | None
     ) -> Expectation | None:
         """Return what is expected of a request, None if it isn't a submission."""
-        expectation = _expectation_of(self.contract.operation_at(path), method, headers, content)
-        if self.calls_loopback and content is not None and _THIS_MACHINE.search(content):
+        expectation = expectation_of_request(
+            self.contract.operation_at(path), method, headers, content
+        )
+        if self.calls_loopback and content is not None and THIS_MACHINE.search(content):
             return expectation and Expectation(
                 Expected.EITHER, "this mock allows callbacks to this machine"
             )
         return expectation
 
 
-_THIS_MACHINE = re.compile(
-    rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
-)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _UNDOCUMENTED = Expectation(Expected.REJECT, "the documents have no such request")
 # After so many polls, a task that progresses by time gets its clock advanced.
 _POLLS_BEFORE_ADVANCE = 3
-
-
-def _expectation_of(
-    contract: OperationContract | None,
-    method: str,
-    headers: Mapping[str, str],
-    content: bytes | None,
-) -> Expectation | None:
-    """Return what is expected of a request, None if it isn't a submission."""
-    if contract is None or not contract.is_submission or method != "POST":
-        return None
-    reason = _open_encoding(content or b"")
-    if reason:
-        return Expectation(Expected.EITHER, reason)
-    try:
-        body = json.loads(content or b"")
-    except (ValueError, RecursionError):
-        return Expectation(Expected.REJECT, NO_JSON)
-    expectation = packaged_oracle().expectation(contract.id, body)
-    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
-    if (
-        expectation.expected is Expected.ACCEPT
-        and kind.partition(";")[0].strip().lower() != "application/json"
-    ):
-        return Expectation(Expected.EITHER, f"the content type is {kind!r}")
-    return expectation
-
-
-def _open_encoding(content: bytes) -> str:
-    """Return why JSON parsers disagree about a body, '' if they don't.
-
-    Some replace bytes that aren't UTF-8, detect UTF-16, or ignore a byte order mark; of a name
-    that occurs twice, they take the first or the last value.
-    """
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        return "the body isn't UTF-8"
-    if text.startswith("\ufeff") or "\x00" in text:
-        return "the body begins with a byte order mark or has a NUL"
-    repeated = list[str]()
-
-    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        repeated.extend("a name" for _ in range(len(pairs) - len(found)))
-        return found
-
-    try:
-        json.loads(text, object_pairs_hook=collect)
-    except (ValueError, RecursionError):
-        return ""
-    return "the body has a name twice" if repeated else ""

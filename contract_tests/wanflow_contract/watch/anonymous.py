@@ -1,0 +1,123 @@
+"""Replace API keys in exchanges by names of accounts; of a key, only a salted hash is stored."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from base64 import b64encode
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+
+from wanflow_contract.support.exchange import MIN_KEY_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wanflow_contract.support.exchange import Exchange, Headers
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key", "api-key"}
+)
+_WORD = re.compile(rb"[A-Za-z0-9._~+/=-]+")
+_REMOVED = "removed"
+_USER = re.compile(r"(?<=://)[^/?#@]*@")
+
+
+@define(eq=False, repr=False)
+class Accounts:
+    """The accounts whose keys were seen; each has a name that replaces its key everywhere.
+
+    A name is as long as the key, so that the length of a body doesn't change.
+    """
+
+    _salt: bytes = field(factory=lambda: secrets.token_bytes(16))
+    _names: dict[bytes, str] = field(factory=dict)
+    _lengths: set[int] = field(factory=set)
+
+    def anonymous(self, exchange: Exchange) -> tuple[Exchange, str]:
+        """Return an exchange without keys, and the name of its account, '' if it has no key."""
+        scheme, _, rest = (exchange.sent_header("authorization") or "").partition(" ")
+        key = rest.strip()
+        if scheme.lower() != "bearer" or not key:
+            return self._without(exchange, "", "", "")
+        name = self._name(key)
+        return self._without(exchange, key, name, f"{scheme} {name}")
+
+    def same_account(self, name: str, other: str) -> None:
+        """Record that two keys belong to one account: from now on, both have the other's name."""
+        for digest in [one for one, known in self._names.items() if known == name]:
+            self._names[digest] = other
+
+    def _name(self, key: str) -> str:
+        digest = self._digest(key.encode("utf-8", "surrogateescape"))
+        if digest not in self._names:
+            self._lengths.add(len(key))
+            name = f"watched-account-{len(self._names) + 1}-"
+            self._names[digest] = name + "x" * (len(key) - len(name))
+        return self._names[digest]
+
+    def _digest(self, key: bytes) -> bytes:
+        return blake2b(key, key=self._salt, digest_size=16).digest()
+
+    def _without(
+        self, exchange: Exchange, key: str, name: str, authorization: str
+    ) -> tuple[Exchange, str]:
+        replace = self._replacer(key, name)
+
+        def text(value: str) -> str:
+            return replace(value.encode("utf-8", "surrogateescape")).decode(
+                "utf-8", "surrogateescape"
+            )
+
+        def headers(given: Headers) -> Headers:
+            return tuple((one, text(_header(one, value, authorization))) for one, value in given)
+
+        changed = evolve(
+            exchange,
+            url=text(_USER.sub("", exchange.url)),
+            path=text(_USER.sub("", exchange.path)),
+            request_headers=headers(exchange.request_headers),
+            sent=replace(exchange.sent),
+            headers=headers(exchange.headers),
+            content=replace(exchange.content),
+            secrets=(name,) if name else (),
+        )
+        return changed, name
+
+    def _replacer(self, key: str, name: str) -> Callable[[bytes], bytes]:
+        """Return a function that replaces the keys that are known, and the forms of this one."""
+        forms = dict[bytes, bytes]()
+        if len(key) >= MIN_KEY_LENGTH:
+            plain = key.encode("utf-8", "surrogateescape")
+            forms = {plain: name.encode(), b64encode(plain + b":"): _REMOVED.encode()}
+
+        def known(word: re.Match[bytes]) -> bytes:
+            found = word[0]
+            if len(found) not in self._lengths or len(found) < MIN_KEY_LENGTH:
+                return found
+            return self._names.get(self._digest(found), "").encode() or found
+
+        def replace(content: bytes) -> bytes:
+            for form, instead in forms.items():
+                content = content.replace(form, instead)
+            return _WORD.sub(known, content) if len(content) < _LARGE else content
+
+        return replace
+
+
+_LARGE = 1 << 18
+"""In longer bodies, only the exchange's own key is searched for: no report shows them whole."""
+
+
+def _header(name: str, value: str, authorization: str) -> str:
+    if name.lower() == "authorization" and authorization:
+        return authorization
+    if name.lower() not in _SECRET_HEADERS:
+        return value
+    return (
+        f"{value.split(' ', maxsplit=1)[0]} {_REMOVED}"
+        if name.lower() == "authorization"
+        else _REMOVED
+    )

@@ -1,0 +1,142 @@
+"""A transport for httpx that judges every exchange: `Client(transport=JudgingTransport(inner))`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from wanflow_contract.watch.recorded import MAX_BODY, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from wanflow_contract.watch.observer import Observer
+
+
+class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Passes requests on to another transport, sync or async, and lets an observer judge them.
+
+    Requests, responses and errors are not changed. A response is judged when its body was read to
+    the end, or closed. One that is longer than 32 MiB is judged without its body.
+    """
+
+    def __init__(
+        self, inner: httpx.BaseTransport | httpx.AsyncBaseTransport, observer: Observer
+    ) -> None:
+        self._inner, self.observer = inner, observer
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the other transport, which clients may know."""
+        return getattr(self._inner, name)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of a sync client."""
+        assert isinstance(self._inner, httpx.BaseTransport)
+        started = time.time()
+        response = self._inner.handle_request(request)
+        if isinstance(response.stream, httpx.SyncByteStream):
+            stream: Any = response.stream
+            response.stream = _Stream(stream, _Collected(self._judge(request, response, started)))
+        return response
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of an async client."""
+        assert isinstance(self._inner, httpx.AsyncBaseTransport)
+        started = time.time()
+        response = await self._inner.handle_async_request(request)
+        if isinstance(response.stream, httpx.AsyncByteStream):
+            stream: Any = response.stream
+            judge = _Collected(self._judge(request, response, started))
+            response.stream = _AsyncStream(stream, judge)
+        return response
+
+    def close(self) -> None:
+        """Close the other transport."""
+        if isinstance(self._inner, httpx.BaseTransport):
+            self._inner.close()
+
+    async def aclose(self) -> None:
+        """Close the other transport."""
+        if isinstance(self._inner, httpx.AsyncBaseTransport):
+            await self._inner.aclose()
+
+    def _judge(
+        self, request: httpx.Request, response: httpx.Response, started: float
+    ) -> Callable[[bytes, bool], None]:
+        def judge(content: bytes, complete: bool) -> None:
+            known = isinstance(request.stream, httpx.ByteStream)
+            recorded = Recorded(
+                method=request.method,
+                url=str(request.url),
+                request_headers=_pairs(request.headers),
+                sent=request.read() if known else b"",
+                status=response.status_code,
+                headers=_pairs(response.headers),
+                content=content,
+                started=started,
+                ended=time.time(),
+                complete=complete and known,
+            )
+            recorded.judge(self.observer)
+
+        return judge
+
+
+class _Collected:
+    """Collects a body, and has it judged once."""
+
+    def __init__(self, judge: Callable[[bytes, bool], None]) -> None:
+        self._judge: Callable[[bytes, bool], None] | None = judge
+        self._parts, self._size = list[bytes](), 0
+
+    def add(self, part: bytes) -> None:
+        """Add a part of the body."""
+        self._size += len(part)
+        if self._size <= MAX_BODY:
+            self._parts.append(part)
+        else:
+            self._parts.clear()
+
+    def end(self, *, complete: bool) -> None:
+        """Judge the exchange, unless that was done."""
+        judge, self._judge = self._judge, None
+        if judge is not None:
+            judge(b"".join(self._parts), complete and self._size <= MAX_BODY)
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, inner: httpx.SyncByteStream, collected: _Collected) -> None:
+        self._inner, self._collected = inner, collected
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._inner:
+            self._collected.add(part)
+            yield part
+        self._collected.end(complete=True)
+
+    def close(self) -> None:
+        """Close the response."""
+        self._inner.close()
+        self._collected.end(complete=False)
+
+
+class _AsyncStream(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream, collected: _Collected) -> None:
+        self._inner, self._collected = inner, collected
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._inner:
+            self._collected.add(part)
+            yield part
+        self._collected.end(complete=True)
+
+    async def aclose(self) -> None:
+        """Close the response."""
+        await self._inner.aclose()
+        self._collected.end(complete=False)
+
+
+def _pairs(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
+    return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw)

@@ -1,0 +1,209 @@
+"""One request on its way to a server, and its response on its way back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import h11
+from attrs import define, field
+
+from wanflow_contract.watch.recorded import MAX_BODY, Recorded
+
+if TYPE_CHECKING:
+    from wanflow_contract.support.exchange import Headers
+    from wanflow_contract.watch.upstream import Upstream
+
+CHUNK = 1 << 16
+MOST_HEADERS = 1 << 18
+
+
+@define(eq=False)
+class Body:
+    """The bytes of a body, as far as they are judged."""
+
+    parts: list[bytes] = field(factory=list)
+    size: int = 0
+
+    def add(self, part: bytes) -> None:
+        """Add a part, unless the body is too long."""
+        self.size += len(part)
+        if self.size <= MAX_BODY:
+            self.parts.append(bytes(part))
+        else:
+            self.parts.clear()
+
+
+@define(eq=False)
+class Transfer:
+    """Forwards a request, and passes on the bytes of its response.
+
+    `received` is the number of bytes of the response, `ended` when it was complete.
+    """
+
+    upstream: Upstream
+    request: h11.Request
+    client: h11.Connection
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    received: int = 0
+    ended: float | None = None
+    _parser: h11.Connection | None = field(
+        factory=lambda: h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEADERS)
+    )
+    _started: float = field(factory=time.time)
+    _sent: Body = field(factory=Body)
+    _content: Body = field(factory=Body)
+    _response: h11.Response | None = None
+    _switched: bool = False
+
+    async def run(
+        self, server_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter
+    ) -> bool:
+        """Forward; return whether both connections can be used for another request."""
+        sending = asyncio.ensure_future(self._send(server_writer))
+        try:
+            await self._receive(server_reader)
+            if self._switched:
+                await _both(self._copy(server_writer), self._receive(server_reader))
+            return sending.done() and sending.exception() is None and self._reusable()
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    def _reusable(self) -> bool:
+        parser = self._parser
+        return (
+            parser is not None
+            and self.ended is not None
+            and (parser.our_state, parser.their_state) == (h11.DONE, h11.DONE)
+            and not parser.trailing_data[0]
+        )
+
+    async def _send(self, server: asyncio.StreamWriter) -> None:
+        """Send the request: its head in the client's order and case, then its body."""
+        head, parser = self._head(), self._parser
+        assert parser is not None
+        with suppress(h11.LocalProtocolError):
+            parser.send(h11.Request(method=head.method, target=head.target, headers=head.headers))
+        lines = [b"%s: %s\r\n" % one for one in head.headers]
+        first = b"%s %s HTTP/%s\r\n" % (head.method, head.target, self.request.http_version)
+        server.write(b"".join([first, *lines, b"\r\n"]))
+        await server.drain()
+        while not isinstance(event := await self._next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Data):
+                self._sent.add(event.data)
+                server.write(parser.send(event) or b"")
+                await server.drain()
+        server.write(parser.send(h11.EndOfMessage()) or b"")
+        await server.drain()
+
+    def _head(self) -> h11.Request:
+        """Return the request with the host and the path of the server's URL."""
+        host = self.upstream.netloc.encode()
+        headers = [
+            (name, host if name.lower() == b"host" else value)
+            for name, value in self.request.headers.raw_items()
+        ]
+        if not any(name.lower() == b"host" for name, _ in headers):
+            headers.insert(0, (b"Host", host))
+        own = self.request.target
+        target = own if own == b"*" else self.upstream.base.encode() + own
+        return h11.Request(method=self.request.method, target=target, headers=headers)
+
+    async def _next_event(self) -> object:
+        while (event := self.client.next_event()) is h11.NEED_DATA:
+            self.client.receive_data(await self.reader.read(CHUNK))
+        return event
+
+    async def _copy(self, server: asyncio.StreamWriter) -> None:
+        """Pass on what a client sends after the protocol was changed."""
+        server.write(self.client.trailing_data[0])
+        while data := await self.reader.read(CHUNK):
+            server.write(data)
+            await server.drain()
+
+    async def _receive(self, server: asyncio.StreamReader) -> None:
+        """Pass on the bytes of the response until its end."""
+        while self.ended is None or self._switched:
+            with_error = None
+            try:
+                data = await server.read(CHUNK)
+            except OSError as error:
+                data, with_error = b"", error
+            self.received += len(data)
+            if data:
+                self.writer.write(data)
+                await self.writer.drain()
+            if not self._switched:
+                self._parse(data, cut=with_error is not None)
+                if self._switched:
+                    return
+            if not data:
+                return
+
+    def _parse(self, data: bytes, *, cut: bool) -> None:
+        """Parse a copy; what isn't HTTP is passed on, and not judged."""
+        parser = self._parser
+        if parser is None or (cut and not data):
+            return
+        try:
+            parser.receive_data(data)
+            while self._handle(parser.next_event()):
+                pass
+        except h11.RemoteProtocolError:
+            self._parser = None
+
+    def _handle(self, event: object) -> bool:
+        """Record an event of the response; return whether another may follow."""
+        match event:
+            case h11.InformationalResponse() if event.status_code == 101:
+                self._switched = True
+                return False
+            case h11.Response():
+                self._response = event
+            case h11.Data():
+                self._content.add(event.data)
+            case h11.EndOfMessage():
+                self.ended = time.time()
+            case h11.InformationalResponse():
+                pass
+            case _:
+                return False
+        return self.ended is None
+
+    def recorded(self) -> Recorded | None:
+        """Return the exchange, None if its response isn't complete or isn't HTTP."""
+        if self._response is None or self.ended is None:
+            return None
+        target = self._head().target.decode("latin-1")
+        longest = max(self._sent.size, self._content.size)
+        return Recorded(
+            method=self.request.method.decode("latin-1"),
+            url=f"{self.upstream.scheme}://{self.upstream.netloc}{target}",
+            request_headers=_pairs(self.request.headers),
+            sent=b"".join(self._sent.parts),
+            status=self._response.status_code,
+            headers=_pairs(self._response.headers),
+            content=b"".join(self._content.parts),
+            started=self._started,
+            ended=self.ended,
+            complete=longest <= MAX_BODY,
+        )
+
+
+def _pairs(headers: h11.Headers) -> Headers:
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw_items()
+    )
+
+
+async def _both(*pumps: object) -> None:
+    """Run until one of two directions ends."""
+    tasks = [asyncio.ensure_future(one) for one in pumps]  # type: ignore[arg-type]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for one in tasks:
+        one.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,47 @@
+"""The server that a proxy forwards requests to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+from attrs import frozen
+
+if TYPE_CHECKING:
+    import ssl
+
+
+@frozen
+class Upstream:
+    """The server that requests are forwarded to; `base` is the path of its URL."""
+
+    scheme: str
+    host: str
+    port: int
+    netloc: str
+    base: str
+
+    @classmethod
+    def of(cls, url: str) -> Upstream:
+        """Return the server of a URL.
+
+        Raises:
+            ValueError: it isn't an http or https URL without a user, a query or a fragment.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} must begin with http:// or https:// and a host")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError("it must have no user, no query and no fragment")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(parts.scheme, parts.hostname, port, parts.netloc, parts.path.rstrip("/"))
+
+    @property
+    def url(self) -> str:
+        """The URL, without a slash at its end."""
+        return f"{self.scheme}://{self.netloc}{self.base}"
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Return how to encrypt, None for http."""
+        return httpx.create_ssl_context() if self.scheme == "https" else None
