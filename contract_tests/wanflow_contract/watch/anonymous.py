@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _SECRET_HEADERS = frozenset(
     {"authorization", "cookie", "set-cookie", "proxy-authorization", "x-api-key", "api-key"}
 )
-_WORD = re.compile(rb"[A-Za-z0-9._~+/=-]+")
+_WORDS = (re.compile(rb"[A-Za-z0-9._~+/=-]+"), re.compile(rb"[A-Za-z0-9._~+-]+"))
+"""What may be a key: with the characters that a path or a query has between words, and without."""
 _REMOVED = "removed"
 _USER = re.compile(r"(?<=://)[^/?#@]*@")
 
@@ -102,7 +103,9 @@ class Accounts:
         def replace(content: bytes) -> bytes:
             for form, instead in forms.items():
                 content = content.replace(form, instead)
-            return _WORD.sub(known, content) if len(content) < _LARGE else content
+            for word in _WORDS if len(content) < _LARGE else ():
+                content = word.sub(known, content)
+            return content
 
         return replace
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
 from wanflow_contract.watch.recorded import MAX_BODY, Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from wanflow_contract.watch.observer import Observer
 
@@ -36,9 +36,11 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         assert isinstance(self._inner, httpx.BaseTransport)
         started = time.time()
         response = self._inner.handle_request(request)
-        if isinstance(response.stream, httpx.SyncByteStream):
-            stream: Any = response.stream
-            response.stream = _Stream(stream, _Collected(self._judge(request, response, started)))
+        judge = self._judge(request, response, started)
+        if response.is_closed:  # it was made with its content, which is decoded
+            judge(response.content, complete=True, encoded=False)
+        elif isinstance(response.stream, httpx.SyncByteStream):
+            response.stream = _Stream(response.stream, _Collected(judge))
         return response
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -46,10 +48,11 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         assert isinstance(self._inner, httpx.AsyncBaseTransport)
         started = time.time()
         response = await self._inner.handle_async_request(request)
-        if isinstance(response.stream, httpx.AsyncByteStream):
-            stream: Any = response.stream
-            judge = _Collected(self._judge(request, response, started))
-            response.stream = _AsyncStream(stream, judge)
+        judge = self._judge(request, response, started)
+        if response.is_closed:
+            judge(response.content, complete=True, encoded=False)
+        elif isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _AsyncStream(response.stream, _Collected(judge))
         return response
 
     def close(self) -> None:
@@ -62,10 +65,8 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if isinstance(self._inner, httpx.AsyncBaseTransport):
             await self._inner.aclose()
 
-    def _judge(
-        self, request: httpx.Request, response: httpx.Response, started: float
-    ) -> Callable[[bytes, bool], None]:
-        def judge(content: bytes, complete: bool) -> None:
+    def _judge(self, request: httpx.Request, response: httpx.Response, started: float) -> _Judge:
+        def judge(content: bytes, *, complete: bool, encoded: bool = True) -> None:
             known = isinstance(request.stream, httpx.ByteStream)
             recorded = Recorded(
                 method=request.method,
@@ -78,17 +79,22 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
                 started=started,
                 ended=time.time(),
                 complete=complete and known,
+                encoded=encoded,
             )
             recorded.judge(self.observer)
 
         return judge
 
 
+class _Judge(Protocol):
+    def __call__(self, content: bytes, *, complete: bool, encoded: bool = True) -> None: ...
+
+
 class _Collected:
     """Collects a body, and has it judged once."""
 
-    def __init__(self, judge: Callable[[bytes, bool], None]) -> None:
-        self._judge: Callable[[bytes, bool], None] | None = judge
+    def __init__(self, judge: _Judge) -> None:
+        self._judge: _Judge | None = judge
         self._parts, self._size = list[bytes](), 0
 
     def add(self, part: bytes) -> None:
@@ -103,7 +109,7 @@ class _Collected:
         """Judge the exchange, unless that was done."""
         judge, self._judge = self._judge, None
         if judge is not None:
-            judge(b"".join(self._parts), complete and self._size <= MAX_BODY)
+            judge(b"".join(self._parts), complete=complete and self._size <= MAX_BODY)
 
 
 class _Stream(httpx.SyncByteStream):

@@ -76,7 +76,9 @@ class FileJudge:
     def _check_same(self, url: str, history: TaskHistory, exchange: Exchange) -> None:
         found = (len(exchange.content), hash(exchange.content))
         before = self._lengths.setdefault(url, found)
-        SAME_FILE.require(before == found, "other bytes on the second download", history.last, exchange)
+        SAME_FILE.require(
+            before == found, "other bytes on the second download", history.last, exchange
+        )
 
     def _check_part(
         self, url: str, history: TaskHistory, exchange: Exchange, complete: bool

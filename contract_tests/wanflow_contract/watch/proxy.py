@@ -66,8 +66,10 @@ class Proxy:
         self._open.add(task)
         try:
             await _Connection(self, reader, writer).serve()
-        except (OSError, h11.ProtocolError, asyncio.IncompleteReadError):
+        except (OSError, h11.ProtocolError):
             pass  # the client has gone, or doesn't speak HTTP
+        except asyncio.CancelledError:
+            pass  # the proxy is stopping; this task is the proxy's own
         finally:
             self._open.discard(task)
             await _close(writer)
@@ -123,12 +125,12 @@ class _Connection:
             self.server = self.server or await self.proxy.connect()
         except (OSError, TimeoutError):
             return await self._fail("the proxy can't connect to the server")
-        transfer = Transfer(self.proxy.upstream, request, self.client, self.reader, self.writer)
+        transfer = Transfer(
+            self.proxy.upstream, request, self.client, self.reader, self.writer, self.proxy.judge
+        )
         reusable = await transfer.run(*self.server)
         if not transfer.received:
             return await self._fail("the server closed the connection without a response")
-        if (recorded := transfer.recorded()) is not None:
-            self.proxy.judge(recorded)
         return reusable
 
     async def _next_request(self) -> h11.Request | None:

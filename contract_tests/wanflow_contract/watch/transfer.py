@@ -13,6 +13,8 @@ from attrs import define, field
 from wanflow_contract.watch.recorded import MAX_BODY, Recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wanflow_contract.support.exchange import Headers
     from wanflow_contract.watch.upstream import Upstream
 
@@ -40,7 +42,7 @@ class Body:
 class Transfer:
     """Forwards a request, and passes on the bytes of its response.
 
-    `received` is the number of bytes of the response, `ended` when it was complete.
+    A complete exchange is judged before the last bytes are passed on. `received` is the number of bytes of the response, `ended` when it was complete.
     """
 
     upstream: Upstream
@@ -48,6 +50,7 @@ class Transfer:
     client: h11.Connection
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    judge: Callable[[Recorded], None]
     received: int = 0
     ended: float | None = None
     _parser: h11.Connection | None = field(
@@ -58,6 +61,7 @@ class Transfer:
     _content: Body = field(factory=Body)
     _response: h11.Response | None = None
     _switched: bool = False
+    _all_sent: bool = False
 
     async def run(
         self, server_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter
@@ -84,12 +88,13 @@ class Transfer:
 
     async def _send(self, server: asyncio.StreamWriter) -> None:
         """Send the request: its head in the client's order and case, then its body."""
-        head, parser = self._head(), self._parser
+        method, target, headers = self.request.method, self._target(), self._headers()
+        parser = self._parser
         assert parser is not None
         with suppress(h11.LocalProtocolError):
-            parser.send(h11.Request(method=head.method, target=head.target, headers=head.headers))
-        lines = [b"%s: %s\r\n" % one for one in head.headers]
-        first = b"%s %s HTTP/%s\r\n" % (head.method, head.target, self.request.http_version)
+            parser.send(h11.Request(method=method, target=target, headers=headers))
+        lines = [b"%s: %s\r\n" % one for one in headers]
+        first = b"%s %s HTTP/%s\r\n" % (method, target, self.request.http_version)
         server.write(b"".join([first, *lines, b"\r\n"]))
         await server.drain()
         while not isinstance(event := await self._next_event(), h11.EndOfMessage):
@@ -97,11 +102,16 @@ class Transfer:
                 self._sent.add(event.data)
                 server.write(parser.send(event) or b"")
                 await server.drain()
+        self._all_sent = True
         server.write(parser.send(h11.EndOfMessage()) or b"")
         await server.drain()
 
-    def _head(self) -> h11.Request:
-        """Return the request with the host and the path of the server's URL."""
+    def _target(self) -> bytes:
+        own = self.request.target
+        return own if own == b"*" else self.upstream.base.encode() + own
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the headers in their order and case, with the host of the server."""
         host = self.upstream.netloc.encode()
         headers = [
             (name, host if name.lower() == b"host" else value)
@@ -109,9 +119,7 @@ class Transfer:
         ]
         if not any(name.lower() == b"host" for name, _ in headers):
             headers.insert(0, (b"Host", host))
-        own = self.request.target
-        target = own if own == b"*" else self.upstream.base.encode() + own
-        return h11.Request(method=self.request.method, target=target, headers=headers)
+        return headers
 
     async def _next_event(self) -> object:
         while (event := self.client.next_event()) is h11.NEED_DATA:
@@ -134,14 +142,13 @@ class Transfer:
             except OSError as error:
                 data, with_error = b"", error
             self.received += len(data)
+            switched = self._switched
+            if not switched:
+                self._parse(data, cut=with_error is not None)
             if data:
                 self.writer.write(data)
                 await self.writer.drain()
-            if not self._switched:
-                self._parse(data, cut=with_error is not None)
-                if self._switched:
-                    return
-            if not data:
+            if not data or switched != self._switched:
                 return
 
     def _parse(self, data: bytes, *, cut: bool) -> None:
@@ -155,6 +162,9 @@ class Transfer:
                 pass
         except h11.RemoteProtocolError:
             self._parser = None
+        else:
+            if self.ended is not None:
+                self.judge(self._recorded(self.ended))
 
     def _handle(self, event: object) -> bool:
         """Record an event of the response; return whether another may follow."""
@@ -174,11 +184,9 @@ class Transfer:
                 return False
         return self.ended is None
 
-    def recorded(self) -> Recorded | None:
-        """Return the exchange, None if its response isn't complete or isn't HTTP."""
-        if self._response is None or self.ended is None:
-            return None
-        target = self._head().target.decode("latin-1")
+    def _recorded(self, ended: float) -> Recorded:
+        assert self._response is not None
+        target = self._target().decode("latin-1")
         longest = max(self._sent.size, self._content.size)
         return Recorded(
             method=self.request.method.decode("latin-1"),
@@ -189,8 +197,8 @@ class Transfer:
             headers=_pairs(self._response.headers),
             content=b"".join(self._content.parts),
             started=self._started,
-            ended=self.ended,
-            complete=longest <= MAX_BODY,
+            ended=ended,
+            complete=self._all_sent and longest <= MAX_BODY,
         )
 
 

@@ -1,0 +1,251 @@
+"""`wanflow contract proxy`: bytes pass unchanged, are judged, and nothing else is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from wanflow import Client
+from wanflow.mock import MockServer
+from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.command.main import contract
+from wanflow_contract.watch.observer import Observer
+from wanflow_contract.watch.proxy import Proxy
+from wanflow_contract.watch.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow_contract.report.result import RunResult
+
+KEY = "a-key-that-nobody-may-read"
+COMMAND = (sys.executable, "-m", "wanflow", "contract", "proxy")
+MODEL = next(one for one in packaged_contract().catalog.models.values() if one.kind == "image")
+SIZE = 40 << 20
+
+
+class Running:
+    """A proxy in a thread of its own."""
+
+    def __init__(self, upstream: str) -> None:
+        server = Upstream.of(upstream)
+        self.proxy = Proxy(server, Observer(server.url))
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.origin = "127.0.0.1", self._run(self.proxy.start("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.origin[1]}"
+
+    def _run(self, work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def end(self) -> RunResult:
+        """End it, and return what was found."""
+        self._run(self.proxy.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+        return self.proxy.observer.result()
+
+
+@contextmanager
+def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve bytes as they are, an answer for each connection, and keep what was received."""
+    received = list[bytes]()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(10)
+                content = b""
+                while b"\r\n\r\n" not in content or not content.endswith((b"\r\n\r\n", b"end")):
+                    content += connection.recv(65536)
+                received.append(content)
+                connection.sendall(answer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with closing(listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/deep/v1", received
+        thread.join(10)
+
+
+def exchange(address: tuple[str, int], request: bytes) -> bytes:
+    """Send bytes, and return everything that comes back until the connection is closed."""
+    with socket.create_connection(address, timeout=20) as client:
+        client.sendall(request)
+        content = b""
+        while part := client.recv(65536):
+            content += part
+        return content
+
+
+RESPONSES = {
+    "chunks, case and order": (
+        b"HTTP/1.1 200 Very Fine\r\nX-ODD-case: a\r\nTransfer-Encoding: chunked\r\n"
+        b"aLSO: b\r\nX-ODD-case: c\r\nConnection: close\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\n"
+        b"Trailer: kept\r\n\r\n"
+    ),
+    "HTTP/1.0 until its end": b"HTTP/1.0 200 OK\r\nServer:  two spaces \r\n\r\nbytes to the end",
+    "not HTTP": b"SMTP 220 hello\r\n\r\nthis can't be judged",
+    "two lengths": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabcd"
+    ),
+    "interim": (
+        b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\nConnection: close\r\n\r\n"
+    ),
+}
+
+
+def test_bytes_pass_unchanged_in_both_directions() -> None:
+    """Responses pass as they are; of a request, only the host and the path's beginning change."""
+    with raw_server(*RESPONSES.values()) as (upstream, received):
+        running = Running(upstream)
+        host = upstream.split("/")[2].encode()
+        try:
+            for name, answer in RESPONSES.items():
+                request = (
+                    b"PUT %s HTTP/1.1\r\nx-Lower: 1\r\nHOST: %s\r\nX-UPPER: 2\r\nx-Lower: 3\r\n"
+                )
+                request += b"cONTENT-length: 9\r\n\r\nbody, end"
+                got = exchange(running.origin, request % (b"/any/path?q=%20a", b"127.0.0.1"))
+                assert got == answer, name
+                assert received[-1] == request % (b"/deep/v1/any/path?q=%20a", host), name
+        finally:
+            result = running.end()
+    assert not result.findings
+
+
+def test_a_client_works_through_the_command_and_is_judged(tmp_path) -> None:
+    """No key is in what the proxy writes, and a mock has no finding; Ctrl-C ends it with 0."""
+    with MockServer(polls=2, api_key=KEY) as server:
+        options = ("--upstream", server.base_url, "--report", str(tmp_path / "out"))
+        with subprocess.Popen(
+            [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stderr is not None
+            url = process.stderr.readline().split()[0]
+            with Client(KEY, url) as client:
+                client.submit(cheapest(MODEL)).wait()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+    report = (tmp_path / "out" / "report.json").read_text()
+    assert process.returncode == 0, out + err
+    assert KEY not in out + err + report
+    counters = json.loads(report)["counters"]
+    assert counters["tasks"] == 1
+    assert counters["requests"] >= 3
+
+
+def test_a_server_that_fails_is_502_of_the_proxy_and_no_finding() -> None:
+    """Neither a refused connection nor a lost response is called a deviation."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with raw_server(b"") as (silent, _):
+        for upstream in (nobody, silent):
+            running = Running(upstream)
+            got = httpx.get(f"{running.url}/v1/tasks/task-unified-1", trust_env=False)
+            result = running.end()
+            assert (got.status_code, got.json()["error"]["type"]) == (502, "proxy_error")
+            assert (running.proxy.failures, result.exit_code) == (1, 0)
+            assert not result.counters.requests
+
+
+def test_a_deviation_is_found_behind_the_proxy() -> None:
+    """What passed unchanged is judged all the same."""
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+    with raw_server(page) as (upstream, _):
+        running = Running(upstream)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        url = f"{running.url}/v1/tasks/task-unified-1"
+        assert httpx.get(url, headers=headers, trust_env=False).text == "hello"
+        result = running.end()
+    assert "json" in {one.check for one in result.new}
+    assert KEY not in json.dumps(result.to_json())
+
+
+def test_requests_go_to_the_upstream_only() -> None:
+    """A client that uses it as a proxy for any host gets a sentence, and no host gets its key."""
+    with raw_server() as (upstream, received):
+        running = Running(upstream)
+        try:
+            request = b"GET http://other.example/ HTTP/1.1\r\nHost: other.example\r\n"
+            got = exchange(running.origin, request + b"Authorization: Bearer x\r\n\r\n")
+            assert got.startswith(b"HTTP/1.1 400 ")
+            assert b"use it as the base URL" in got
+            assert exchange(running.origin, b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection((_address_of_this_machine(), running.origin[1]), timeout=2)
+        finally:
+            running.end()
+    assert received == []
+
+
+def _address_of_this_machine() -> str:
+    return "127.0.0.2"  # the proxy listens on 127.0.0.1 alone
+
+
+def test_a_large_file_passes_while_it_arrives() -> None:
+    """The client has the first half before the server sends the second."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % SIZE
+    listener = socket.create_server(("127.0.0.1", 0))
+    arrived = threading.Event()
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(head + bytes(SIZE // 2))
+            assert arrived.wait(30)
+            connection.sendall(bytes(SIZE - SIZE // 2))
+
+    threading.Thread(target=serve, daemon=True).start()
+    running = Running(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with closing(listener), socket.create_connection(running.origin, timeout=30) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        size = 0
+        while part := client.recv(1 << 20):
+            size += len(part)
+            if size >= SIZE // 2 + len(head):
+                arrived.set()
+    assert size == SIZE + len(head)
+    assert not running.end().errors
+
+
+def test_a_taken_port_and_an_invalid_url_are_wrong_usage() -> None:
+    """Each has one sentence, and the exit code is 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for options, message in (
+            (("--upstream", "http://a.example", "--port", port), "can't listen on 127.0.0.1:"),
+            (("--upstream", "ftp://a.example"), "must begin with http:// or https:// and a host"),
+            (("--upstream", "https://user:pass@a.example"), "it must have no user"),
+        ):
+            done = CliRunner().invoke(contract, ["proxy", *options])
+            assert (done.exit_code, message in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://api.example/v1/", "https://api.example/v1"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_the_url_of_the_server_keeps_its_port_and_path(url: str, expected: Any) -> None:
+    """With or without a slash at its end."""
+    assert Upstream.of(url).url == expected
