@@ -139,7 +139,7 @@ def test_responses_that_overlap_have_no_order() -> None:
 def test_a_refusal_of_the_account_or_of_an_intermediary_says_nothing_of_the_request(
     status: int, kind: str
 ) -> None:
-    """Nobody told the observer what an account may do."""
+    """The observer doesn't know what an account may do."""
     found_ = found(
         evolve(refusal(status, kind), method="POST", url=BASE + MODEL.path, path=MODEL.path,
                sent=dumped(cheapest(MODEL))),
@@ -161,7 +161,7 @@ def test_a_response_without_a_key_is_a_finding() -> None:
 
 
 def test_no_key_is_stored_or_reported() -> None:
-    """Neither in a finding nor in the observer's memory, whoever's response has it."""
+    """Neither in a finding nor in the observer's memory, also in a response to another account."""
     observer = Observer(BASE)
     leaking = {**TASK, "status": "pending", "secret": KEY}
     more = (("Cookie", "session=cookie-of-the-session"), ("X-Api-Key", KEY))

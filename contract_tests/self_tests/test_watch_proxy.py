@@ -71,8 +71,8 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
             connection, _ = listener.accept()
             with connection:
                 connection.settimeout(10)
-                content = b""
-                while b"\r\n\r\n" not in content or not content.endswith((b"\r\n\r\n", b"end")):
+                content, last = b"", b"\r\n\r\n"
+                while not content.endswith(b"end" if b"PUT" in content else last):
                     content += connection.recv(65536)
                 received.append(content)
                 connection.sendall(answer)
@@ -103,7 +103,8 @@ RESPONSES = {
     "HTTP/1.0 until its end": b"HTTP/1.0 200 OK\r\nServer:  two spaces \r\n\r\nbytes to the end",
     "not HTTP": b"SMTP 220 hello\r\n\r\nthis can't be judged",
     "two lengths": (
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\nConnection: close\r\n\r\nabcd"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n"
+        b"Connection: close\r\n\r\nabcd"
     ),
     "interim": (
         b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\nConnection: close\r\n\r\n"

@@ -42,7 +42,8 @@ class Body:
 class Transfer:
     """Forwards a request, and passes on the bytes of its response.
 
-    A complete exchange is judged before the last bytes are passed on. `received` is the number of bytes of the response, `ended` when it was complete.
+    A complete exchange is judged before the last bytes are passed on. `received` is the
+    number of bytes of the response, `ended` when it was complete.
     """
 
     upstream: Upstream
