@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 IDEMPOTENCY_KEY = "idempotency-key"
 _LARGE = 65536
-_USUAL_HEADERS = frozenset(
+USUAL_HEADERS = frozenset(
     {
         *("host", "user-agent", "connection", "accept", "accept-encoding", "authorization"),
         *("content-type", "content-length", "transfer-encoding", "expect"),
@@ -44,7 +44,7 @@ def check_for(exchange: Exchange, usual: Check) -> Check:
     names = {name.lower() for name, _ in exchange.request_headers}
     if IDEMPOTENCY_KEY in names:
         return ONCE
-    return IGNORED if names - _USUAL_HEADERS else usual
+    return IGNORED if names - USUAL_HEADERS else usual
 
 
 def require_accepted(exchange: Exchange) -> None:

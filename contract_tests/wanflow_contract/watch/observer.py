@@ -13,9 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from attrs import define, evolve, field
 
-from wanflow_contract.checks.check import observing
+from wanflow_contract.checks.check import independent, observing
 from wanflow_contract.checks.documented_responses import Contract, packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.checks.refusals import IDEMPOTENCY_KEY, require_accepted
 from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.checks.task_history import BUSINESS_CODES, TaskHistory, start
@@ -24,6 +25,7 @@ from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.plan.rules import sides
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.result import ExitCode, RanTest, RunResult, SuiteError
+from wanflow_contract.watch.acceptance import Acceptance
 from wanflow_contract.watch.anonymous import Accounts
 from wanflow_contract.watch.file_judge import FileJudge
 
@@ -40,6 +42,7 @@ _MOST_ERRORS = 50
 _DAY = 86_400.0
 # What the server or one before it says of the account or of its load, not of the request.
 _OF_THE_ACCOUNT = frozenset({401, 402, 403, 408, 425, 429})
+_OF_A_USED_KEY = frozenset({409, 422})
 # What an intermediary says, and what a client's own cache confirms.
 _NOT_OF_THE_SERVER = frozenset({304, 502, 503, 504})
 # Why a correct server refuses a request that is valid by its form.
@@ -71,6 +74,7 @@ class Observer:
     _ended: dict[str, float] = field(factory=dict)
     _first_seen: OrderedDict[str, float] = field(factory=OrderedDict)
     _labels: set[str] = field(factory=set)
+    _acceptance: Acceptance = field(factory=Acceptance)
 
     def __attrs_post_init__(self) -> None:
         """Start without any task; no failure is raised."""
@@ -109,6 +113,9 @@ class Observer:
     def result(self) -> RunResult:
         """Return what was found."""
         with _LOCK:
+            with observing(self.recorder):
+                for one in self._acceptance.rest():
+                    require_accepted(one)
             tests = [RanTest(one, "passed", "", self._checks_of(one)) for one in self._labels]
             result = RunResult(
                 counters=self.counters,
@@ -186,7 +193,15 @@ class Observer:
             self._forget(made)  # it is known from polls that were recorded earlier
         if _is_of_the_account(exchange, body) or THIS_MACHINE.search(exchange.sent):
             expectation = expectation and _EITHER
-        self._state.check(contract, expectation, exchange)
+        refused = exchange.status != 200 and exchange.sent_header("authorization") is not None
+        if expectation is not None and expectation.expected is Expected.ACCEPT:
+            self._acceptance.record(exchange)
+            with independent():
+                self._state.check(contract, _EITHER if refused else expectation, exchange)
+            for one in self._acceptance.judgeable():
+                require_accepted(one)
+        else:
+            self._state.check(contract, expectation, exchange)
         if isinstance(made, str) and made in self._state.tasks:
             self._remember(made, contract, exchange, expectation)
 
@@ -304,7 +319,8 @@ def _is_of_the_account(exchange: Exchange, body: Any) -> bool:
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else None
     by_content = exchange.status == 400 and isinstance(code, str) and code in _BY_CONTENT
-    return exchange.status in _OF_THE_ACCOUNT or by_content
+    of_a_used_key = exchange.status in _OF_A_USED_KEY and exchange.sent_header(IDEMPOTENCY_KEY)
+    return exchange.status in _OF_THE_ACCOUNT or by_content or bool(of_a_used_key)
 
 
 def _server_time(exchange: Exchange, ended: float) -> float:
