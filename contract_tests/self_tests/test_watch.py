@@ -315,6 +315,27 @@ def test_a_body_that_is_not_read_to_its_end_is_not_judged() -> None:
     assert not observer.result().findings
 
 
+def test_headers_are_judged_as_they_were_received() -> None:
+    """A client may edit the headers of a response, as wanflow does with Location."""
+    observer = Observer(BASE)
+    moved = {"Location": "/elsewhere.png", "Date": DATE[-1][1]}
+    ended = f"{BASE}/v1/tasks/{TASK['id']}"
+    answers = {
+        ended: httpx.Response(200, json={**TASK, "status": "completed", "results": [LINK]}),
+        LINK: httpx.Response(302, content=iter([b""]), headers=moved),
+    }
+    http = httpx.Client(
+        transport=JudgingTransport(
+            httpx.MockTransport(lambda request: answers[str(request.url)]), observer
+        )
+    )
+    http.get(ended, headers={"Authorization": f"Bearer {KEY}"})
+    with http.stream("GET", LINK) as response:
+        del response.headers["Location"]
+        response.read()
+    assert observer.result().new == []
+
+
 _TESTS = """
 import httpx
 from wanflow.mock import MockTransport

@@ -66,15 +66,20 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             await self._inner.aclose()
 
     def _judge(self, request: httpx.Request, response: httpx.Response, started: float) -> _Judge:
+        sent_headers, headers = (
+            _pairs(request.headers),
+            _pairs(response.headers),
+        )  # clients edit them
+
         def judge(content: bytes, *, complete: bool, encoded: bool = True) -> None:
             known = isinstance(request.stream, httpx.ByteStream)
             recorded = Recorded(
                 method=request.method,
                 url=str(request.url),
-                request_headers=_pairs(request.headers),
+                request_headers=sent_headers,
                 sent=request.read() if known else b"",
                 status=response.status_code,
-                headers=_pairs(response.headers),
+                headers=headers,
                 content=content,
                 started=started,
                 ended=time.time(),
