@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print(f"{len(seen)} mutants, and {len(unproven)} that no script shows")
     outcomes, first = dict[int, list[Outcome]](), dict[str, str]()
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
-        outcomes[seed] = run_trials(seen, seed, chosen.jobs, first=first, more=["--strict-notes"])
+        outcomes[seed] = run_trials(seen, seed, chosen.jobs, first=first)
         first = first or {one.name: one.test for one in outcomes[seed]}
         killed = sum(bool(one.killer) for one in outcomes[seed])
         _print(f"seed {seed}: {killed} of {len(outcomes[seed])} killed")
