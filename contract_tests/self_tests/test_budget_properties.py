@@ -101,6 +101,23 @@ def test_no_reported_price_lets_a_run_pass_its_limit(limit, steps) -> None:
     assert run.shared.spent >= -1e-9
 
 
+def test_a_request_without_a_reported_price_counts_no_more_than_was_reserved() -> None:
+    """Its documented price may be above what other prices of its model say that it costs at most."""
+    for limit in (1, 3, 6, 10, 60):
+        run, prices = Run(limit), iter([0.1])
+        for asked, expectation in REQUESTS:
+            valid = expectation.expected is Expected.ACCEPT
+            reservation = run.send(0, asked, expectation) if valid else None
+            if reservation is None:
+                continue
+            usage = {"credits_reserved": next(prices, None)}
+            receipt = json.dumps({"id": f"task-{next(run.numbers)}", "usage": usage}).encode()
+            exchange = Exchange("POST", "", "", (), asked, 200, (), receipt)
+            run.waiting.append((0, expectation, reservation, exchange))
+            run.respond()
+            assert run.shared.spent <= limit + 1e-3
+
+
 @settings(max_examples=300)
 @given(
     _LIMITS,

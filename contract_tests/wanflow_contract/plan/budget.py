@@ -146,7 +146,8 @@ class SpendBudget:
         if self.unlimited and price is not None and math.isfinite(price):
             self._settle(reservation, price, 1)
         elif self.unlimited or price is None:
-            self._settle(reservation, self.prices.estimate(reservation.body), 1)
+            most = math.inf if reservation.credits is None else reservation.credits
+            self._settle(reservation, min(most, self.prices.estimate(reservation.body)), 1)
         else:
             self._settle(reservation, self._believed(price, reservation), 1)
 
