@@ -102,7 +102,7 @@ def test_no_reported_price_lets_a_run_pass_its_limit(limit, steps) -> None:
 
 
 def test_a_request_without_a_reported_price_counts_no_more_than_was_reserved() -> None:
-    """Its documented price may be above what other prices of its model say that it costs at most."""
+    """Its documented price may be above what other prices of its model bound it by."""
     for limit in (1, 3, 6, 10, 60):
         run, prices = Run(limit), iter([0.1])
         for asked, expectation in REQUESTS:
