@@ -12,6 +12,7 @@ import httpx
 from attrs import define, field
 
 from wanflow_contract.checks.definitions.responses import RESPONDS
+from wanflow_contract.findings.finding import printable
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class RateLimitedClient:
         self.sent += 1
         if self.dry_run:
             text = (content or b"")[:_MAX_BODY_LISTED].decode("utf-8", "replace")
-            self.request_list.append(f"{method} {path} {text}")
+            line = printable(f"{method} {path} {text}").replace("\n", "\\n")
+            self.request_list.append(line)
 
     def close(self) -> None:
         """Close the connections."""
