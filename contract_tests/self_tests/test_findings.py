@@ -102,6 +102,6 @@ def test_a_failed_test_is_repeated_before_it_is_reported(tmp_path, fault, reprod
     with fault(*KEYS) as server:
         said = findings(server, "equal_requests_cost", tmp_path)
     assert ("not reproduced" not in said) == reproduced
-    annotation = re.search(r"^::error title=kind::\[kind\] .*%0A.*curl", said, re.MULTILINE)
+    annotation = re.search(r"^::error title=contract%3A kind::.*kind-[0-9a-f]{8}.*", said, re.M)
     assert annotation, said
     assert ("not reproduced" not in annotation[0]) == reproduced

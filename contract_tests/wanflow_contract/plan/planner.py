@@ -107,9 +107,9 @@ class Planner:
                 self._paid.add(item.nodeid)
 
     def is_repeatable(self, item: pytest.Item) -> bool:
-        """Return whether a failed test may run again: not if that costs credits."""
+        """Return whether a failed test may run again: not if that costs scarce credits."""
         target = self._reporting.target
-        return target is None or target.budget.unlimited or item.nodeid not in self._paid
+        return target is None or target.budget.ample or item.nodeid not in self._paid
 
     def _submissions(self) -> int:
         target = self._reporting.target

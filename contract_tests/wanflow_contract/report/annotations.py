@@ -28,7 +28,9 @@ def _commands(causes: list[Cause]) -> Iterator[str]:
     for cause in shown:
         main = cause.main
         place = " ".join(one for one in (where(cause), fields(cause)) if one)
-        text = f"{main.sentence} {place}: {main.detail} ({main.id}, seen {cause.count} times)"
+        seen = f"seen {cause.count} time{'s' * (cause.count != 1)}"
+        again = "" if main.reproduced else ", not reproduced when the test was repeated"
+        text = f"{main.sentence} {place}: {main.detail} ({main.id}, {seen}{again})"
         yield command(f"contract: {main.check}", text)
     if len(shown) < len(causes):
         text = f"{len(causes) - len(shown)} more causes are in the report and the step's summary."
