@@ -68,7 +68,7 @@ PART = Check(
 GENERATED = Check(
     "generated",
     "A valid request succeeds, at the latest after some retries.",
-    "WAN2.5 (wan2.5-text-to-image) model supports text-to-image generation mode",
+    "model supports text-to-image generation mode",
     why="Nobody can use the model.",
     correct="Most tasks of valid requests are completed.",
 )
