@@ -17,6 +17,7 @@ from tests.transport.misbehaving_server import ID, MisbehavingServer, http, resp
 from tests.transport.proxy import Proxy
 from tests.transport.test_guarantees import KEY, body
 from wanflow import AsyncClient, Client
+from wanflow._transport.environment import tls_context
 from wanflow.errors import ConfigurationError, ConnectionFailed, InsecureURLWarning
 
 if TYPE_CHECKING:
@@ -207,6 +208,47 @@ def test_the_environment_is_read_once(runner: Any, monkeypatch: pytest.MonkeyPat
             if name != "SSLKEYLOGFILE":  # which Python itself reads for each context
                 monkeypatch.setenv(name, value)
         assert runner.do(client.submit, body()).id == ID
+
+
+def test_the_certificates_are_read_once_in_a_process(
+    runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them takes some 20 ms, and a program may create many clients."""
+    read: list[str] = []
+
+    def create(*, cafile: str = "", **arguments: Any) -> ssl.SSLContext:
+        read.append(cafile)
+        return original(cafile=cafile or None, **arguments)
+
+    original = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", create)
+    with MisbehavingServer(post=[task("pending")] * 3) as server:
+        for _ in range(3):
+            client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
+            assert runner.do(client.submit, body()).id == ID
+    assert len(list(filter(None, read))) <= 1
+
+
+def test_a_client_with_a_key_log_has_its_own_context(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """So has one without verification. Others share theirs."""
+    assert tls_context(True) is tls_context(True)
+    assert tls_context(False) is False
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    assert tls_context(True) is True
+
+
+def test_a_forked_child_has_its_own_context() -> None:
+    """Another thread of the parent may have locked the parent's at the fork."""
+    program = (
+        "import os; from wanflow._transport.environment import tls_context as made\n"
+        "first = made(True); child = os.fork()\n"
+        "child or os._exit(made(True) is first)\n"
+        "print(os.waitpid(child, 0)[1], made(True) is first)"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert run.stdout.split() == [b"0", b"True"]
 
 
 def test_importing_a_client_does_not_import_httpx() -> None:

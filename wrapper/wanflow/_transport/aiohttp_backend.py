@@ -18,6 +18,7 @@ from yarl import URL
 
 from wanflow._transport import common
 from wanflow._transport.aiohttp_connector import WatchedConnector
+from wanflow._transport.environment import tls_context
 from wanflow._transport.send_observer import SendObserver
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class AiohttpBackend:
     """Sends requests over one aiohttp session, which belongs to the event loop that created it."""
 
     def __init__(self, options: TransportOptions) -> None:
-        context = httpx.create_ssl_context(verify=options.verify, trust_env=False)
+        context = httpx.create_ssl_context(verify=tls_context(options.verify), trust_env=False)
         context.set_alpn_protocols(["http/1.1"])
         connector = WatchedConnector(
             # The pool above limits the requests in flight.

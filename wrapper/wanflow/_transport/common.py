@@ -13,6 +13,7 @@ import httpx
 from wanflow._core.content_coding import decode_body, decode_prefix
 from wanflow._core.effects import Response, TransportError
 from wanflow._event_loop import run_in_thread
+from wanflow._transport.environment import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
@@ -64,7 +65,7 @@ def httpx_client_kwargs(
         max_keepalive_connections=options.max_connections,
         keepalive_expiry=KEEPALIVE,
     )
-    shared = {"limits": limits, "verify": options.verify, "trust_env": False}
+    shared = {"limits": limits, "verify": tls_context(options.verify), "trust_env": False}
     mounts = options.mounts.items()
     return {
         **shared,

@@ -11,6 +11,7 @@ import re
 import ssl
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -21,6 +22,7 @@ from urllib.request import getproxies
 import httpx
 from attrs import evolve
 
+from wanflow._fork_safety import call_in_children
 from wanflow._log import log, warn
 from wanflow.errors import ConfigurationError, InsecureURLWarning
 
@@ -152,6 +154,25 @@ def _variable_name(scheme: str) -> str:
     names = [lower, lower.upper(), *(name for name in os.environ if name.lower() == lower)]
     system = f"the system's {scheme} proxy"
     return next((name for name in names if os.environ.get(name)), system)
+
+
+def tls_context(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:
+    """Return what httpx is given for `verify`: where that is True, one context for all clients.
+
+    With SSLKEYLOGFILE each client has its own, since Python reads the variable for each context.
+    """
+    shared = verify is True and not os.environ.get("SSLKEYLOGFILE")
+    return _default_context() if shared else verify
+
+
+@cache
+def _default_context() -> ssl.SSLContext:
+    """Read the certificates once: that takes some 20 ms, which each connection pool would pay."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+# Another thread may have locked the context at the fork.
+call_in_children(_default_context.cache_clear)
 
 
 def _ssl_context() -> ssl.SSLContext | bool:
