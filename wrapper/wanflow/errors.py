@@ -12,6 +12,7 @@ WanflowError
 │   ├── InsufficientCredits       402  you: top up
 │   ├── PermissionDenied          403  you: the account may not use this
 │   ├── NotFound                  404  you: a wrong or expired id, or a model the API doesn't have
+│   ├── WrongBaseURL              404  you: the API isn't at this base URL (a ConfigurationError)
 │   ├── RequestTooLarge           413  you: send less
 │   ├── RateLimited               429  nobody: wait `retry_after` seconds
 │   ├── ServerError               5xx  the provider
@@ -183,6 +184,10 @@ class PermissionDenied(APIError):
 
 class NotFound(APIError):
     """404: the task doesn't exist or has expired, or the model doesn't exist."""
+
+
+class WrongBaseURL(APIError, ConfigurationError):
+    """404 or 405 for a path that the API has: the API is not at this base URL."""
 
 
 class RequestTooLarge(APIError):

@@ -37,7 +37,7 @@ class Tasks:
             poll = self.polls[name]
         body: dict[str, Any] = {"id": name, "status": "processing", "progress": 99}
         if name == "unknown":
-            return httpx.Response(404, json={"error": {"code": 404, "message": "no"}})
+            return httpx.Response(404, json={"error": {"code": "task_not_found", "message": "no"}})
         if name == "bad":
             body["status"] = "failed"
         elif name in self.done or (name.startswith("n-") and poll >= int(name[2])):

@@ -105,7 +105,9 @@ def test_any_status_has_an_error_class(status: int, code: int | str, runner: Any
         api_key="k",
         base_url="http://api.example/base",
         transport=httpx.MockTransport(
-            lambda _: httpx.Response(status, json={"error": {"code": code, "message": "m"}})
+            lambda _: httpx.Response(
+                status, json={"error": {"code": code, "message": "m", "param": "p"}}
+            )
         ),
     )
     with pytest.raises(errors.APIError) as caught:
@@ -375,7 +377,9 @@ def test_an_error_of_a_poll_names_the_task(runner: Any) -> None:
     client = runner.client(
         api_key="a-key",
         base_url="http://api.example",
-        transport=httpx.MockTransport(lambda _: httpx.Response(404, json={"error": {}})),
+        transport=httpx.MockTransport(
+            lambda _: httpx.Response(404, json={"error": {"param": "task_id"}})
+        ),
     )
     with pytest.raises(errors.NotFound, match="404 about task task-unified-1-a"):
         runner.do(client.task("task-unified-1-a").wait)

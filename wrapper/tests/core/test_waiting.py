@@ -358,7 +358,7 @@ def test_a_response_without_another_id_belongs_to_the_task(body: dict[str, Any])
     )
 
 
-MISSING = response(404, {"error": {"message": "no such task"}})
+MISSING = response(404, {"error": {"message": "no such task", "code": "task_not_found"}})
 
 
 @pytest.mark.parametrize("age", [0.0, 30.0, 59.0])

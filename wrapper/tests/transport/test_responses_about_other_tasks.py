@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OTHER = task("completed", id=f"{ID}-other", results=["https://files.example/other.png"])
-MISSING = responds_json(404, {"error": {"message": "no such task", "code": 404}})
+MISSING = responds_json(404, {"error": {"message": "no such task", "code": "task_not_found"}})
 WITHOUT_LINKS = task("completed", results=[])
 ACCEPTED = responds_json(200, {"id": ID, "status": "pending", "progress": 99})
 

@@ -105,7 +105,7 @@ class Request:
     """Send an HTTP request to the API and read the whole response → Response, or TransportError.
 
     `path` is under the base URL; `content` is the body as it is sent. `timeout` in seconds, if it
-    is shorter than the client's own, limits the request.
+    is shorter than the client's own, limits the request. `base_url` is for messages only.
 
     `before` is performed when a connection is free for the request, before a byte of it is
     written. If it raises, nothing is sent, and the exception goes to the flow.
@@ -121,6 +121,11 @@ class Request:
     timeout: float | None = None
     before: RunBlocking | None = field(default=None, repr=False)
     tracker: SendTracker | None = field(default=None, eq=False, repr=False)
+    base_url: str = field(default="", eq=False, repr=False)
+
+    def describe(self) -> str:
+        """Return the method and the URL, for messages."""
+        return f"{self.method} {self.base_url}{self.path}"
 
 
 @define(eq=False)

@@ -7,15 +7,21 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow import errors
+from wanflow._core.base_urls import has_path_of, likely_base_urls
 from wanflow._core.snapshot import decode_json
 
 if TYPE_CHECKING:
-    from wanflow._core.effects import Response
+    from wanflow._core.effects import Request, Response
 
 _MAX_SHOWN = 300
+_CHECK_URL = ", so check the base URL"
 # No answer asks for more seconds than a number of so many digits says.
 _MAX_RETRY_AFTER = 1e9
 # The documents put the seconds into `fallback_suggestion`: "retry after 60 seconds".
+_PAGE = re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+# A server says so of paths that it doesn't have, and of those that it has for reading only.
+_NO_SUCH_PATH = frozenset({404, 405})
 _SUGGESTED = re.compile(r"\bafter\s+([0-9]{1,6})\s*s", re.IGNORECASE | re.ASCII)
 
 _ERROR_TYPES: dict[int, type[errors.APIError]] = {
@@ -29,20 +35,26 @@ _ERROR_TYPES: dict[int, type[errors.APIError]] = {
 }
 
 
-def api_error(response: Response, *, now: float, task_id: str | None = None) -> errors.APIError:
-    """Make the error for an answer, of the type for its status.
+def api_error(
+    response: Response, request: Request, *, now: float, task_id: str | None = None
+) -> errors.APIError:
+    """Make the error for a response, of the type for its status.
 
     Args:
-        reply: any answer, whatever its status and body.
-        unix: the time now, in seconds UTC, to read a Retry-After that is a date.
+        response: any response, whatever its status and body.
+        request: the request, which the message names.
+        now: the Unix time, to read a Retry-After that is a date.
         task_id: the task that was asked for.
     """
     body = _body(response)
     fields = _error_fields(body)
     suggestion = _text(fields.get("fallback_suggestion"))
     code = fields.get("code")
-    return _error_type(response.status)(
-        _message(response, fields, task_id),
+    kind, hint = _error_type(response.status), ""
+    if response.status in _NO_SUCH_PATH and _is_wrong_base_url(request.base_url, fields, body):
+        kind, hint = errors.WrongBaseURL, _base_url_hint(request.base_url)
+    return kind(
+        _message(response, fields, task_id, request.describe()) + hint,
         status=response.status,
         code=code if isinstance(code, int | str) else None,
         type=_text(fields.get("type")),
@@ -56,17 +68,42 @@ def api_error(response: Response, *, now: float, task_id: str | None = None) -> 
 
 
 def unreadable_response(
-    response: Response, reason: str, *, task_id: str | None = None
+    response: Response, request: Request, reason: str, *, task_id: str | None = None
 ) -> errors.UnexpectedResponse:
     """Make the error for a success whose body can't be read."""
+    excerpt = _excerpt(response.content)
+    found = f"it is {_page(excerpt)}{_CHECK_URL}" if _is_page(excerpt) else f"{reason}: {excerpt!r}"
     return errors.UnexpectedResponse(
-        f"the API answered {response.status}{_task_phrase(task_id)}, but {reason}: "
-        f"{_excerpt(response.content)!r}",
+        f"the API answered {response.status}{_task_phrase(task_id)}, but {found} "
+        f"({request.describe()})",
         status=response.status,
         request_id=response.headers.get("x-request-id"),
-        body=_excerpt(response.content),
+        body=excerpt,
         task_id=task_id,
     )
+
+
+def _is_wrong_base_url(base_url: str, fields: dict[str, Any], body: Any) -> bool:
+    """Return whether a server doesn't have a path of the spec: there is a page instead.
+
+    Where the base URL has another path than the spec's servers, an error is enough that has
+    neither a parameter nor a code in words, as the API's own errors have: it is of any path.
+    """
+    if not base_url or has_path_of(base_url, _servers()):
+        return isinstance(body, str) and _is_page(body)
+    return not (_text(fields.get("param")) or _text(fields.get("code")))
+
+
+def _servers() -> tuple[str, ...]:
+    from wanflow.catalog.catalog import packaged_catalog  # noqa: PLC0415 - only after such an error
+
+    return packaged_catalog().server_urls
+
+
+def _base_url_hint(base_url: str) -> str:
+    likely = likely_base_urls(base_url, _servers())
+    meant = f"; did you mean {' or '.join(likely)}?" if likely else ""
+    return f"; the API is not at the base URL {base_url}{meant}"
 
 
 def retry_after(response: Response, suggestion: str | None = None, *, now: float) -> float | None:
@@ -103,9 +140,11 @@ def _error_type(status: int) -> type[errors.APIError]:
     return _ERROR_TYPES.get(status, errors.APIError if status >= 400 else errors.UnexpectedResponse)  # noqa: PLR2004
 
 
-def _message(response: Response, fields: dict[str, Any], task_id: str | None) -> str:
+def _message(response: Response, fields: dict[str, Any], task_id: str | None, request: str) -> str:
     kind = _text(fields.get("type"))
-    text = _text(fields.get("message")) or _excerpt(response.content) or "no message"
+    excerpt = _excerpt(response.content)
+    shown = _page(excerpt) if _is_page(excerpt) else excerpt or "no message"
+    text = _text(fields.get("message")) or shown
     param = _text(fields.get("param"))
     suggestion = _text(fields.get("fallback_suggestion"))
     parts = (
@@ -115,8 +154,27 @@ def _message(response: Response, fields: dict[str, Any], task_id: str | None) ->
         f": {text[:_MAX_SHOWN]}",
         f" (param {param})" if param else "",
         f"; it suggests: {suggestion[:_MAX_SHOWN]}" if suggestion else "",
+        _redirect_phrase(response),
+        f" ({request})",
     )
     return "".join(parts)
+
+
+def _redirect_phrase(response: Response) -> str:
+    """Name where a response redirects to, without what may be secret in it."""
+    target = response.headers.get("location", "").partition("?")[0].partition("#")[0]
+    if not 300 <= response.status < 400 or not target or "@" in target:  # noqa: PLR2004
+        return ""
+    return f"; it redirects to {target[:_MAX_SHOWN]}{_CHECK_URL}"
+
+
+def _is_page(excerpt: str) -> bool:
+    return _PAGE.match(excerpt) is not None
+
+
+def _page(excerpt: str) -> str:
+    title = _TITLE.search(excerpt)
+    return f"a page of HTML ({title[1].strip()!r})" if title else "a page of HTML"
 
 
 def _task_phrase(task_id: str | None) -> str:

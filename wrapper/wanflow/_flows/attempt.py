@@ -192,7 +192,8 @@ class Attempt(ShieldedFlow):
         if isinstance(error, SendCancelled):
             return self.known or errors.ConnectionFailed(str(error))
         if not error.maybe_sent:
-            return errors.ConnectionFailed(f"the API can't be reached: {error.reason}")
+            sent = self.prepared.request.describe()
+            return errors.ConnectionFailed(f"the API can't be reached: {error.reason} ({sent})")
         part = self.tracker.received
         if part is None or not classify(part, self.prepared.request.content or b"").task_id:
             return no_response(self.prepared, error, part)
@@ -203,7 +204,8 @@ class Attempt(ShieldedFlow):
         self.prepared.state.task_id = found.task_id
         if found.acceptance is Acceptance.ACCEPTED and found.task_id is not None:
             return accepted_task(reply, found.task_id)
-        error = error_mapping.api_error(reply, now=(yield from read_clock()).wall)
+        now = (yield from read_clock()).wall
+        error = error_mapping.api_error(reply, self.prepared.request, now=now)
         if found.acceptance is Acceptance.UNCERTAIN:
             return unproven_response(self.prepared, reply, error, found.task_id)
         return error

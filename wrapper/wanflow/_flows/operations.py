@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from wanflow._config import ClientConfig
     from wanflow._core.callbacks import PollFactor
-    from wanflow._core.effects import Flow
+    from wanflow._core.effects import Flow, Request
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Storage
@@ -118,7 +118,7 @@ class Operations:
         body |= extra
         return PreparedRequest(
             model=checked.model.name,
-            request=request_builder.build_submit(checked.model, body, key),
+            request=request_builder.build_submit(checked.model, body, key, self._config.base_url),
             body=body,
             idempotency_key=key,
             local_files=checked.local_files,
@@ -162,7 +162,7 @@ class Operations:
         if prepared.local_files:
             prepared = yield from self._upload(prepared)
         _warn(prepared.warnings, RequestWarning)
-        _warn(["; ".join(prepared.deprecated)] if prepared.deprecated else [], DeprecationWarning)
+        _warn(prepared.deprecated, DeprecationWarning)
         record = self.recording.submission_record(prepared, output_dir, own=own)
         return (
             yield from submit.submit(
@@ -185,8 +185,7 @@ class Operations:
 
     def poll(self, task_id: str) -> Flow[Snapshot]:
         """Poll once."""
-        flow = poll.fetch_status(request_builder.build_status(self.catalog, task_id), task_id)
-        return self.recording.poll(task_id, flow)
+        return self.recording.poll(task_id, poll.fetch_status(self._status(task_id), task_id))
 
     def wait(
         self,
@@ -325,7 +324,7 @@ class Operations:
         fresh = None if known is None or known.done else known
         return poll.PollTarget(
             task_id,
-            request_builder.build_status(self.catalog, task_id),
+            self._status(task_id),
             self._limiter,
             created_at=None if fresh is None else fresh.created or fresh.submitted,
             estimate=None if known is None else known.estimated_time,
@@ -333,6 +332,9 @@ class Operations:
             unknown_statuses=self._unknown_statuses,
             read_submitted_at=self.recording.submitted_at_reader(task_id),
         )
+
+    def _status(self, task_id: str) -> Request:
+        return request_builder.build_status(self.catalog, task_id, self._config.base_url)
 
     def _upload(self, prepared: PreparedRequest) -> Flow[PreparedRequest]:
         """Upload the local files of a request."""

@@ -117,15 +117,17 @@ def fetch_status(request: Request, task_id: str, timeout: float | None = None) -
     try:
         reply: Response = yield evolve(request, timeout=timeout)
     except TransportError as fault:
-        message = f"no answer about task {task_id}: {fault.reason}"
+        message = f"no answer about task {task_id}: {fault.reason} ({request.describe()})"
         raise errors.ConnectionFailed(message, task_id=task_id) from fault
     if reply.status != 200:  # noqa: PLR2004
         unix = (yield from read_clock()).wall
-        raise error_mapping.api_error(reply, now=unix, task_id=task_id)
+        raise error_mapping.api_error(reply, request, now=unix, task_id=task_id)
     try:
         return parse_snapshot(reply.content, task_id)
     except ValueError as error:
-        raise error_mapping.unreadable_response(reply, str(error), task_id=task_id) from error
+        raise error_mapping.unreadable_response(
+            reply, request, str(error), task_id=task_id
+        ) from error
 
 
 def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate) -> Flow[Snapshot]:
@@ -208,7 +210,8 @@ def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:
             question.request, question.task_id, max(left, _SHORTEST_POLL)
         )
     except errors.APIError as error:
-        if error.status in FATAL_STATUSES and not (yield from _lags(question, error)):
+        fatal = error.status in FATAL_STATUSES or isinstance(error, errors.WrongBaseURL)
+        if fatal and not (yield from _lags(question, error)):
             raise
         return PollResult(None, (yield from _pause(budget, error)), str(error))
     except errors.ConnectionFailed as error:

@@ -37,17 +37,21 @@ class _AnyBody:
         return {}
 
 
-def build_submit(model: Model, body: Mapping[str, Any], idempotency_key: str) -> Request:
+def build_submit(
+    model: Model, body: Mapping[str, Any], idempotency_key: str, base_url: str = ""
+) -> Request:
     """Build the request that submits a body to its model's operation."""
     kwargs = _builder(model.operation_id)(body=_AnyBody())
     headers = {**kwargs.get("headers", {}), IDEMPOTENCY_HEADER: idempotency_key}
-    return Request(kwargs["method"].upper(), kwargs["url"], _encoded(body), headers)
+    method, path = kwargs["method"].upper(), kwargs["url"]
+    return Request(method, path, _encoded(body), headers, base_url=base_url)
 
 
-def build_status(catalog: Catalog, task_id: str) -> Request:
+def build_status(catalog: Catalog, task_id: str, base_url: str = "") -> Request:
     """Build the request that reads a task; the id is escaped into the path."""
     kwargs = _builder(catalog.status_operation.operation_id)(task_id)
-    return Request(kwargs["method"].upper(), kwargs["url"], headers=kwargs.get("headers", {}))
+    method, path, headers = kwargs["method"].upper(), kwargs["url"], kwargs.get("headers", {})
+    return Request(method, path, headers=headers, base_url=base_url)
 
 
 def request_as_dict(request: object) -> dict[str, Any]:

@@ -19,7 +19,8 @@ def no_response(
 ) -> errors.SubmitUncertain:
     """Make the error for a submission that was sent, and no whole response came but a part."""
     error = errors.SubmitUncertain(
-        f"the submission was sent, and no whole response came ({fault.reason}). {_advice(order)}",
+        f"the submission was sent, and no whole response came ({fault.reason}; "
+        f"{order.request.describe()}). {_advice(order)}",
         reason=fault.reason,
         request=order.body,
         idempotency_key=order.idempotency_key,

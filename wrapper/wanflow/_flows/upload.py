@@ -46,7 +46,9 @@ def upload(
             links[file.path] = _link(file, (yield InvokeCallback(uploader, file.path)))
     body = with_links(order.body, order.local_files, lambda path: links[path])
     model = catalog.models[order.model]
-    request = request_builder.build_submit(model, body, order.idempotency_key)
+    request = request_builder.build_submit(
+        model, body, order.idempotency_key, order.request.base_url
+    )
     return evolve(order, body=body, request=request, local_files=())
 
 

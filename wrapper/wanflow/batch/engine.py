@@ -41,7 +41,7 @@ STOP_CHECK_INTERVAL = 0.25
 """Seconds between checks of the stop signal."""
 _RUNNING = frozenset({JobState.INTENT, JobState.UNCERTAIN, JobState.ACCEPTED})
 # With these errors, all other jobs would fail too.
-FATAL_ERRORS = (errors.AuthenticationFailed, errors.InsufficientCredits)
+FATAL_ERRORS = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.WrongBaseURL)
 
 
 @define(eq=False)

@@ -108,11 +108,16 @@ class Catalog:
         return url
 
     @property
-    def server_url(self) -> str:
-        """The first base URL that the spec names, path included; never used to send the key."""
+    def server_urls(self) -> tuple[str, ...]:
+        """All base URLs that the spec names, paths included; never used to send the key."""
         operations = (operation.node for operation in self.operations)
         named = [one for node in (self.document, *operations) for one in node.get("servers", ())]
-        return str(named[0]["url"]) if named else "/"
+        return tuple(dict.fromkeys(str(one["url"]) for one in named))
+
+    @property
+    def server_url(self) -> str:
+        """The first base URL that the spec names."""
+        return next(iter(self.server_urls), "/")
 
     def _links_of(self, operation: Operation) -> Iterator[JsonObject]:
         for response in operation.node["responses"].values():

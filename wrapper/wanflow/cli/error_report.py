@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from wanflow.cli.connection import Connection
     from wanflow.cli.ledger_options import LedgerOptions
 
-# After these errors, waiting for the task again is useless.
-_FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired)
+# After these errors, the same command for the task again is useless.
+_FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired, errors.WrongBaseURL)
 _UPLOAD_HINT = "; upload the file and pass its URL"
 _ERROR_ATTRIBUTES = (
     *("task_id", "status", "code", "type", "param", "fallback_suggestion", "request_id"),
