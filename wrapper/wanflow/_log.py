@@ -5,8 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 from wanflow._text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 _LIBRARY = __name__.partition(".")[0]
 
@@ -32,8 +38,24 @@ class _OneLine(logging.Filter):
 log.addFilter(_OneLine())
 
 
+_show: ContextVar[Callable[[str], object] | None] = ContextVar("show_warning", default=None)
+
+
+@contextmanager
+def showing_warnings(show: Callable[[str], object]) -> Generator[None]:
+    """Pass the text of the library's warnings to `show`: a program has no line to name."""
+    token = _show.set(show)
+    try:
+        yield
+    finally:
+        _show.reset(token)
+
+
 def warn(text: str, category: type[Warning]) -> None:
     """Warn, and name the innermost line of the stack outside this library as the source."""
+    if (show := _show.get()) is not None:
+        show(text)
+        return
     frame, level = inspect.currentframe(), 0
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] == _LIBRARY:
         frame, level = frame.f_back, level + 1

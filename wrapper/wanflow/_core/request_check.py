@@ -8,7 +8,7 @@ from attrs import frozen
 
 from wanflow._core.local_files import LocalFile, local_files, with_links
 from wanflow._core.model_lookup import find_model
-from wanflow._core.request_warnings import deprecated, unknown_fields, warnings_for
+from wanflow._core.request_warnings import deprecated, request_warnings
 from wanflow._core.validation import validate_request
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def check_request(
     if validate:
         urls_only = with_links(body, files, placeholder_url) if files else body
         validate_request(validator, model, urls_only)
-        warnings = [*unknown_fields(model, body), *warnings_for(model, whole)]
+        warnings = request_warnings(model, body, extra)
     return CheckedRequest(model, files, tuple(warnings), tuple(deprecated(model, whole)))
 
 

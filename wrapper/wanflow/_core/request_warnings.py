@@ -18,20 +18,31 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
 
 
-def warnings_for(model: Model, body: Mapping[str, Any]) -> list[str]:
-    """List what of a request will have no effect, or names a file that the API can't fetch."""
-    return [*_of_object(model, body, model.schema, body, ""), *_of_links(model, body)]
+def request_warnings(
+    model: Model, body: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+) -> list[str]:
+    """List what of a request has no effect, is unknown, or names a file that the API can't fetch.
+
+    `extra` is sent together with the body, and may have unknown fields.
+    """
+    whole = {**body, **(extra or {})}
+    return [
+        *_unknown_fields(model, body),
+        *_of_object(model, whole, model.schema, whole, ""),
+        *_of_links(model, whole),
+    ]
 
 
 def deprecated(model: Model, body: Mapping[str, Any]) -> list[str]:
-    """List what of a request the documents are going to remove: model, parameters and values."""
+    """Say what of a request the documents are going to remove, in one sentence or none."""
     model_warnings = (
         [] if model.deprecation is None else [model.deprecation.describe(f"the model {model.name}")]
     )
-    return [*model_warnings, *deprecation_warnings(model.schema, body)]
+    found = [*model_warnings, *deprecation_warnings(model.schema, body)]
+    return ["; ".join(found)] if found else []
 
 
-def unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
+def _unknown_fields(model: Model, body: Mapping[str, Any]) -> list[str]:
     """List the fields inside parameters that the documents don't name, each with the nearest."""
     return [
         sentence

@@ -179,7 +179,7 @@ class BatchOptions:
 class PlannedJob:
     """A validated job. `name` identifies the job in every run, empty until `with_names` sets it.
 
-    `deprecated` lists the parts of it that the spec deprecates.
+    `warnings` lists what of it has no effect, `deprecated` what of it the spec deprecates.
     """
 
     line: int
@@ -188,6 +188,7 @@ class PlannedJob:
     body: dict[str, Any] = field(repr=False)
     content: bytes = field(repr=False)
     key: str | None = None
+    warnings: tuple[str, ...] = ()
     deprecated: tuple[str, ...] = ()
 
 

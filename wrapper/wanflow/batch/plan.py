@@ -93,6 +93,7 @@ def _plan_job(operations: Operations, line: JobSpec) -> PlannedJob | list[RowErr
         request.body,
         content,
         line.key,
+        request.warnings,
         request.deprecated,
     )
 

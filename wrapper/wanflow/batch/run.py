@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from wanflow.batch.models import PlannedJob
 
 
+_MAX_LINES = 3
+"""So many lines are named in a warning."""
+
+
 def run_batch(
     operations: Operations,
     jobs: Iterable[Mapping[str, Any] | JobSpec | RowError],
@@ -58,7 +62,7 @@ def run_batch(
     planned = yield from run_blocking(
         lambda: plan(operations, ledger, _job_specs(operations, jobs))
     )
-    _warn_of_deprecated(planned)
+    _warn(planned)
     yield from run_blocking(lambda: check_writable(options.output_dir))
     planned = yield from run_blocking(
         lambda: with_names(planned, _batch_name(options.output_dir, ledger, planned), ledger)
@@ -80,11 +84,28 @@ def run_batch(
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))
 
 
-def _warn_of_deprecated(jobs: Sequence[PlannedJob]) -> None:
-    """Warn once per batch of what its jobs use that the spec deprecates."""
-    sentences = dict.fromkeys(sentence for job in jobs for sentence in job.deprecated)
-    if sentences:
-        warn("; ".join(sentences), DeprecationWarning)
+def _warn(jobs: Sequence[PlannedJob]) -> None:
+    """Warn once of each thing that has no effect or is deprecated, and name the first lines."""
+    for sentence, lines in _lines_by_sentence(jobs, "warnings").items():
+        warn(f"{sentence} ({lines})", errors.RequestWarning)
+    deprecated = _lines_by_sentence(jobs, "deprecated")
+    if deprecated:
+        sentences = "; ".join(f"{one} ({lines})" for one, lines in deprecated.items())
+        warn(sentences, DeprecationWarning)
+
+
+def _lines_by_sentence(jobs: Sequence[PlannedJob], kind: str) -> dict[str, str]:
+    found: dict[str, list[int]] = {}
+    for job in jobs:
+        for sentence in getattr(job, kind):
+            found.setdefault(sentence, []).append(job.line)
+    return {sentence: _describe_lines(lines) for sentence, lines in found.items()}
+
+
+def _describe_lines(lines: list[int]) -> str:
+    shown = ", ".join(map(str, lines[:_MAX_LINES]))
+    more = len(lines) - _MAX_LINES
+    return f"line{'s' * (len(lines) > 1)} {shown}{f' and {more} more' if more > 0 else ''}"
 
 
 def _batch_name(output_dir: Path, ledger: Ledger, jobs: Sequence[PlannedJob]) -> bytes:

@@ -10,12 +10,13 @@ import click
 from wanflow._core.local_files import local_files, with_links
 from wanflow._core.model_lookup import find_model
 from wanflow._core.request_check import placeholder_url
-from wanflow._core.request_warnings import deprecated, warnings_for
+from wanflow._core.request_warnings import deprecated, request_warnings
 from wanflow._core.validation import raise_violations, validate_request
 from wanflow._flows.file_checks import check_files
 from wanflow._storage import part_file
 from wanflow.catalog.validator import packaged_validator
 from wanflow.cli.options import json_option, request_option
+from wanflow.cli.progress import show_warning
 from wanflow.cli.run import ModelGroup, RunRequest
 from wanflow.cli.text import one_line
 from wanflow.errors import InvalidRequest
@@ -29,11 +30,11 @@ def validate(request: RunRequest) -> None:
         UnknownModel: the spec has no such model.
     """
     model, warnings = _check(request.body)
+    for warning in warnings:
+        show_warning(warning)
     if request.options["as_json"]:
         click.echo(json.dumps({"event": "checked", "model": model, "warnings": warnings}))
         return
-    for warning in warnings:
-        click.echo(one_line(warning), err=True)
     click.echo(f"{one_line(model)}: valid")
 
 
@@ -48,7 +49,7 @@ def _check(body: dict[str, Any]) -> tuple[str, list[str]]:
     except InvalidRequest as error:
         violations = [*error.violations, *violations]
     raise_violations(model.name, violations)
-    return model.name, [*warnings_for(model, body), *deprecated(model, body), *warnings]
+    return model.name, [*request_warnings(model, body), *warnings, *deprecated(model, body)]
 
 
 check = ModelGroup(

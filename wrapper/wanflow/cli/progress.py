@@ -30,6 +30,15 @@ def to_stderr(text: str) -> None:
         click.echo(text, err=True)
 
 
+_displays: list[Lines | Live] = []
+
+
+def show_warning(text: str) -> None:
+    """Write a warning as a line of this program, through the display that is open."""
+    write = _displays[-1].note if _displays else to_stderr
+    write(one_line(f"wanflow: warning: {text}"))
+
+
 class Lines:
     """A display of lines; `reset` is written before other text if it can't be closed."""
 
@@ -158,9 +167,11 @@ def log_to_display(display: Lines | Live, level: int = logging.INFO) -> Generato
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
+    _displays.append(display)
     try:
         yield
     finally:
+        _displays.remove(display)
         logger.removeHandler(handler)
         logger.level, logger.propagate = before
 

@@ -27,6 +27,7 @@ from wanflow.cli.options import (
     timeout_option,
 )
 from wanflow.cli.output import make_output
+from wanflow.cli.progress import show_warning
 from wanflow.cli.text import first_sentence, one_line, printable, strike_through
 from wanflow.cli.values import ParsedValue, parse_json
 from wanflow.errors import InvalidRequest
@@ -48,6 +49,8 @@ def preview(
     """
     with connection.client(key="not-sent") as client:
         request = client.preview(body, **arguments)
+    for warning in request.warnings:
+        show_warning(warning)
     if as_json:
         facts: dict[str, Any] = {
             "method": request.method,
@@ -57,8 +60,6 @@ def preview(
         facts |= {"body": dict(request.body), "warnings": list(request.warnings)}
         click.echo(json.dumps({"event": "dry_run", **facts}))
         return
-    for warning in request.warnings:
-        click.echo(one_line(warning), err=True)
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
     lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
     click.echo(printable("\n".join(lines)))
