@@ -89,18 +89,3 @@ def test_the_models_fit_the_terminal(
     words = {word.strip("[]") for line in lines for word in line.split()}
     assert words == {*models, *kinds, *parameters}
     assert (len(lines) > len(models)) == (columns < 200)
-
-
-@pytest.mark.parametrize("words", [("--help",), ("models",), ("run", VIDEO, "--help")])
-def test_a_broken_pipe_ends_quietly(
-    process: Callable[..., subprocess.Popen[str]], words: tuple[str, ...]
-) -> None:
-    """A closed pipe prints no error."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    ended = process(*words, stdout=writer)
-    os.close(writer)
-    _, err = ended.communicate(timeout=20)
-    assert "Traceback" not in err
-    assert "Broken" not in err
-    assert "Exception" not in err

@@ -110,7 +110,7 @@ class ExitCode:
     causes: tuple[type[BaseException], ...] = ()
 
 
-UNEXPECTED = ExitCode(1, "unexpected", "unexpected error, or broken pipe")
+UNEXPECTED = ExitCode(1, "unexpected", "unexpected error")
 
 # The first that matches is used.
 EXIT_CODES = (

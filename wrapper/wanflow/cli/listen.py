@@ -15,6 +15,7 @@ from attrs import frozen
 
 from wanflow.cli.connection import Connection, read_secret
 from wanflow.cli.options import connection_options
+from wanflow.cli.streams import reader_is_gone
 from wanflow.cli.text import one_line
 from wanflow.webhooks.receiver import Receiver
 from wanflow.webhooks.server import CallbackServer
@@ -102,7 +103,7 @@ def _listen(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> 
 def _collect(events: Queue[TaskDone], jobs: set[str], output: _Output) -> bool:
     failed = False
     waiting = set(jobs)
-    while waiting or not jobs:
+    while (waiting or not jobs) and not reader_is_gone():
         event = events.get()
         output.event(event)
         failed |= event.job in waiting and not event.snapshot.succeeded

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from attrs import frozen
 from click.shell_completion import CompletionItem
 
 import wanflow
+from wanflow._log import showing_warnings
 from wanflow.cli.error_report import CommandContext, report_error
 from wanflow.cli.exit_codes import EPILOG, raise_on_sigterm
+from wanflow.cli.progress import show_warning
+from wanflow.cli.streams import tolerant_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,10 +134,20 @@ class LazyGroup(click.Group):
     ) -> NoReturn:
         """Run a command line and exit with its code (0, or that of the error)."""
         arguments = sys.argv[1:] if args is None else list(args)
-        _escape_unencodable(sys.stdout)
         context = CommandContext(as_json="--json" in arguments)
+        with tolerant_streams():
+            self._run(arguments, context, prog_name, complete_var, extra)
+
+    def _run(
+        self,
+        arguments: list[str],
+        context: CommandContext,
+        prog_name: str | None,
+        complete_var: str | None,
+        extra: dict[str, Any],
+    ) -> NoReturn:
         try:
-            with raise_on_sigterm():
+            with raise_on_sigterm(), showing_warnings(show_warning):
                 outcome = super().main(
                     arguments,
                     prog_name,
@@ -148,12 +160,6 @@ class LazyGroup(click.Group):
         except Exception as error:
             sys.exit(report_error(error, context))
         sys.exit(outcome if isinstance(outcome, int) else 0)
-
-
-def _escape_unencodable(stream: TextIO) -> None:
-    """Escape characters that the stream can't encode, instead of failing."""
-    if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
 
 
 @click.group(
