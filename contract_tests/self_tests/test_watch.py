@@ -16,6 +16,7 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.watch import observer as observer_module
 from wanflow_contract.watch.client_hook import JudgingTransport
 from wanflow_contract.watch.observer import Observer
 
@@ -373,3 +374,31 @@ def test_the_fixture_fails_a_test_whose_server_deviates(tmp_path) -> None:
     (only,) = failed.reports
     assert (only.when, only.nodeid) == ("teardown", "test_it.py::test_wrong")
     assert "the server deviates from the documents" in str(only.longrepr)
+
+
+@pytest.mark.parametrize(("most_tasks", "most_bytes"), [(50, 1 << 30), (10_000, 100_000)])
+def test_the_memory_of_a_long_watch_is_bounded(monkeypatch, most_tasks, most_bytes) -> None:
+    """Old tasks are forgotten, by number and by size, and the result says how many."""
+    monkeypatch.setattr(observer_module, "_MOST_TASKS", most_tasks)
+    monkeypatch.setattr(observer_module, "_MOST_BYTES", most_bytes)
+    observer = Observer(BASE)
+    for number in range(400):
+        task = {**TASK, "id": f"task-unified-1-{number}"}
+        body = {**cheapest(MODEL), "prompt": f"cat {number}"}
+        made = exchange("POST", MODEL.path, {**task, "status": "pending", "progress": 0}, body)
+        done = {"status": "completed", "progress": 100, "results": [f"{LINK}?{number}"]}
+        seen = exchange("GET", f"/v1/tasks/{task['id']}", {**task, **done})
+        for at, one in enumerate((made, seen)):
+            observer.observe(one, number + at / 2, number + at / 2 + 0.1)
+    tasks, result = observer._state.tasks, observer.result()
+    assert 0 < len(tasks) < 400
+    assert len(tasks) <= most_tasks
+    held = sum(
+        len(one.sent) + len(one.content)
+        for task in tasks.values()
+        for one in {task.first, task.last}
+    )
+    assert held <= most_bytes
+    assert (result.findings, result.errors) == ([], [])
+    (said,) = result.skipped()
+    assert said.startswith(f"{400 - len(tasks)} tasks were forgotten")

@@ -6,14 +6,16 @@ import asyncio
 import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import trustme
 from click.testing import CliRunner
 
 from wanflow import Client
@@ -250,3 +252,108 @@ def test_a_taken_port_and_an_invalid_url_are_wrong_usage() -> None:
 def test_the_url_of_the_server_keeps_its_port_and_path(url: str, expected: Any) -> None:
     """With or without a slash at its end."""
     assert Upstream.of(url).url == expected
+
+
+def test_an_upstream_with_tls_is_judged_and_its_certificate_is_checked(
+    tmp_path, monkeypatch
+) -> None:
+    """The proxy encrypts, with the upstream's name; a certificate of nobody knows whom is 502."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+    for trusted in (False, True):
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        with tls_server(context, page) as upstream:
+            running = Running(upstream)
+            url = f"{running.url}/v1/tasks/task-unified-1"
+            got = httpx.get(url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
+            result = running.end()
+        assert got.status_code == (200 if trusted else 502)
+        assert ("json" in {one.check for one in result.new}) is trusted
+        assert running.proxy.failures == (not trusted)
+
+
+@contextmanager
+def tls_server(context: ssl.SSLContext, answer: bytes) -> Iterator[str]:
+    """Serve one connection with TLS; a client that breaks it off is no error."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        plain, _ = listener.accept()
+        with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as connection:
+            while not connection.recv(65536).endswith(b"\r\n\r\n"):
+                pass
+            connection.sendall(answer)
+            connection.unwrap()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    with closing(listener):
+        yield f"https://localhost:{listener.getsockname()[1]}"
+        thread.join(10)
+
+
+def test_after_a_change_of_protocol_bytes_pass_in_both_directions() -> None:
+    """After 101 both sides speak as they like, until one of them closes; nothing is judged."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while not connection.recv(65536).endswith(b"\r\n\r\n"):
+                pass
+            connection.sendall(head + b"first")
+            while part := connection.recv(65536):
+                connection.sendall(part.upper())
+            connection.sendall(b"last")
+
+    threading.Thread(target=serve, daemon=True).start()
+    running = Running(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with closing(listener), socket.create_connection(running.origin, timeout=20) as client:
+        client.sendall(
+            b"GET /v1/tasks/task-unified-1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+            b"Upgrade: echo\r\n\r\n"
+        )
+        assert read_until(client, b"first") == head + b"first"
+        for word in (b"not HTTP \x00\xff", b"GET / HTTP/1.1\r\n\r\n"):
+            client.sendall(word)
+            assert read_until(client, word.upper()) == word.upper()
+        client.shutdown(socket.SHUT_WR)
+        assert read_until(client, b"last") == b"last"
+    result = running.end()
+    assert (result.counters.requests, result.findings, result.errors) == (0, [], [])
+
+
+def read_until(client: socket.socket, end: bytes) -> bytes:
+    """Return what arrives until some bytes, or until the other side closes."""
+    content = b""
+    while not content.endswith(end) and (part := client.recv(65536)):
+        content += part
+    return content
+
+
+def test_exchanges_that_come_too_fast_are_counted_and_not_kept() -> None:
+    """While the judge is busy, a bounded number of bytes waits; the report names the rest."""
+    body = b"x" * (1 << 20)
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+    number = 80
+    with raw_server(*[page % (len(body), body)] * number) as (upstream, _):
+        running = Running(upstream)
+        busy = threading.Event()
+        running.proxy._judging.submit(busy.wait, 60)
+        for _ in range(number):
+            got = exchange(
+                running.origin, b"GET /v1/tasks/task-unified-1 HTTP/1.1\r\nHost: a\r\n\r\n"
+            )
+            assert got.endswith(body)
+        assert running.proxy._waiting <= 64 << 20
+        busy.set()
+        result = running.end()
+    seen = result.counters.requests
+    assert 0 < seen < number
+    assert result.skipped() == {
+        f"{number - seen} exchanges came faster than they could be judged": 1
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -32,6 +33,7 @@ from wanflow_contract.checks.faulty_field import (
     response_field,
 )
 from wanflow_contract.checks.header_checks import check_headers, check_running
+from wanflow_contract.checks.recent import Recent
 from wanflow_contract.checks.refusals import (
     IDEMPOTENCY_KEY,
     check_for,
@@ -72,10 +74,11 @@ class RunState:
     accepts_any_key: bool
     clock: Callable[[], float]
     tasks: dict[str, TaskHistory] = field(factory=dict)
-    _prices: dict[tuple[str, bytes], tuple[Any, Exchange]] = field(factory=dict)
-    _links: dict[str, TaskHistory] = field(factory=dict)
-    _used_keys: set[tuple[str, str]] = field(factory=set)
-    _rules: dict[tuple[str, str, str], tuple[Any, Exchange]] = field(factory=dict)
+    _prices: Recent[tuple[str, bytes], tuple[Any, str]] = field(factory=Recent)
+    _links: Recent[str, str] = field(factory=Recent)
+    _used_keys: Recent[tuple[str, str], int] = field(factory=Recent)
+    _rules: dict[tuple[str, str, str], tuple[Any, str]] = field(factory=dict)
+    _submissions: int = 0
 
     def check(
         self,
@@ -183,9 +186,8 @@ class RunState:
         key = exchange.sent_header(IDEMPOTENCY_KEY)
         if account is None or key is None or exchange.method != "POST":
             return False
-        known = (account, key) in self._used_keys
-        self._used_keys.add((account, key))
-        return known
+        self._submissions += 1
+        return self._used_keys.setdefault((account, key), self._submissions) != self._submissions
 
     def _is_replay(self, account: str | None, body: Any, exchange: Exchange) -> bool:
         """Return whether a response repeats the task of an earlier request with the same key."""
@@ -232,11 +234,11 @@ class RunState:
             value = usage.get(name) if isinstance(usage, dict) else None
             if value is not None:
                 whose = (history.account, name, of)
-                was, first = self._rules.setdefault(whose, (value, exchange))
+                was, first = self._rules.setdefault(whose, (value, history.id))
                 ONE_RULE.require(
                     was == value,
                     f"{name} was {was}, is {value}",
-                    first,
+                    *self._submission_of(first),
                     exchange,
                     pointer=response_field("usage", name),
                     shape="another value",
@@ -246,15 +248,21 @@ class RunState:
         usage = history.receipt.get("usage")
         value = usage.get("credits_reserved") if isinstance(usage, dict) else None
         if value is not None:
-            whose = (history.account, json.dumps(history.request, sort_keys=True).encode())
-            was, first = self._prices.setdefault(whose, (value, exchange))
+            request = json.dumps(history.request, sort_keys=True).encode()
+            whose = (history.account, blake2b(request, digest_size=16).digest())
+            was, first = self._prices.setdefault(whose, (value, history.id))
             STABLE_PRICE.require(
                 was == value,
                 f"it was {was}, and is {value}",
-                first,
+                *self._submission_of(first),
                 exchange,
                 pointer=response_field("usage", "credits_reserved"),
             )
+
+    def _submission_of(self, task_id: str) -> tuple[Exchange, ...]:
+        """Return the exchange that submitted a task, if the task is still known."""
+        known = self.tasks.get(task_id)
+        return () if known is None else (known.first,)
 
     def register(self, history: TaskHistory, links: list[str], exchange: Exchange) -> None:
         """Check that result URLs belong to one task only; equal requests may share them.
@@ -263,7 +271,7 @@ class RunState:
             CheckFailed: a task of another request has one of them.
         """
         for link in links:
-            owner = self._links.setdefault(link, history)
+            owner = self.tasks.get(self._links.setdefault(link, history.id), history)
             UNIQUE_LINKS.require(
                 owner.id == history.id or owner.request == history.request,
                 link,

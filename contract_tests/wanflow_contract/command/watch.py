@@ -122,7 +122,7 @@ def read(
 def _finish(observer: Observer, folder: Path | None, more: Sequence[str]) -> int:
     """Print the result, write the report, and return the exit code."""
     result = observer.result()
-    for line in (*more, *lines_of(result)):
+    for line in (*more, *observer.limits(), *lines_of(result)):
         click.echo(printable(line))
     write_step_summary(result)
     if folder is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wanflow_contract.support.exchange import Exchange
 
-_MOST_PENDING = 100
+_MOST_PENDING, _LONGEST_PENDING = 100, 1 << 20
 
 
 @define(eq=False)
@@ -32,7 +32,7 @@ class Acceptance:
         """Record a valid submission, accepted or refused."""
         if exchange.status == 200:
             self._accepted |= _unusual(exchange)
-        else:
+        elif len(exchange.sent) < _LONGEST_PENDING:
             self._pending.append(exchange)
 
     def judgeable(self) -> Iterator[Exchange]:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _LOCK = RLock()
 """Checks have one observer at a time in a process."""
 _MOST_TASKS = 10_000
+_MOST_BYTES = 256 << 20
+"""How many tasks are remembered, and how many bytes of exchanges with them."""
 _MOST_ERRORS = 50
 _DAY = 86_400.0
 # What the server or one before it says of the account or of its load, not of the request.
@@ -55,7 +57,9 @@ class Observer:
     """Judges exchanges in the order in which their responses ended; any thread may call it.
 
     With `base_url`, only what is below it belongs to the API; otherwise every URL whose end is the
-    path of an operation does. With `strict`, notes are findings like others.
+    path of an operation does. With `strict`, notes are findings like others. `forgotten` counts the
+    tasks that were dropped to save memory, `unread` the exchanges that came faster than they could
+    be judged.
     """
 
     base_url: str = ""
@@ -65,6 +69,8 @@ class Observer:
     counters: Counters = field(init=False)
     errors: list[SuiteError] = field(factory=list)
     not_judged: int = 0
+    forgotten: int = 0
+    unread: int = 0
     _accounts: Accounts = field(factory=Accounts)
     _keys: dict[str, str] = field(factory=dict)
     _state: RunState = field(init=False)
@@ -73,6 +79,8 @@ class Observer:
     _joined: set[str] = field(factory=set)
     _ended: dict[str, float] = field(factory=dict)
     _first_seen: OrderedDict[str, float] = field(factory=OrderedDict)
+    _sizes: dict[str, int] = field(factory=dict)
+    _size: int = 0
     _labels: set[str] = field(factory=set)
     _acceptance: Acceptance = field(factory=Acceptance)
 
@@ -117,6 +125,7 @@ class Observer:
                 for one in self._acceptance.rest():
                     require_accepted(one)
             tests = [RanTest(one, "passed", "", self._checks_of(one)) for one in self._labels]
+            tests += [RanTest("memory", "skipped", one) for one in self.limits()]
             result = RunResult(
                 counters=self.counters,
                 findings=list(self.recorder.findings.values()),
@@ -125,6 +134,18 @@ class Observer:
                 evaluations=[(*key, count) for key, count in self.recorder.evaluations.items()],
             )
             return evolve(result, exit_code=int(exit_code_of(result)))
+
+    def limits(self) -> list[str]:
+        """Return what was not judged, to save memory."""
+        said = []
+        if self.forgotten:
+            said.append(
+                f"{self.forgotten} tasks were forgotten, the oldest ones; what came of them later"
+                " was judged without what came before"
+            )
+        if self.unread:
+            said.append(f"{self.unread} exchanges came faster than they could be judged")
+        return said
 
     def _checks_of(self, label: str) -> list[str]:
         return sorted(self.recorder.evaluated_by.get(label, ()))
@@ -212,16 +233,28 @@ class Observer:
         exchange: Exchange,
         expectation: Expectation | None,
     ) -> None:
-        """Count a task, and forget the oldest ones."""
+        """Count a task."""
         asked = self._state.tasks[made].request
         if expectation is not None:
             self.counters.keywords.update(sides(self._state.tasks[made].model, asked, expectation))
         self.counters.tasks += made not in self._first_seen
         self._first_seen.setdefault(made, self._now)
-        while len(self._first_seen) > _MOST_TASKS:
+        self._measure(made)
+
+    def _measure(self, task_id: str) -> None:
+        """Measure a task of which there is news, and forget the oldest ones if all are too many."""
+        history = self._state.tasks[task_id]
+        size = sum(len(one.sent) + len(one.content) for one in (history.first, history.last))
+        self._size += size - self._sizes.get(task_id, 0)
+        self._sizes[task_id] = size
+        while len(self._first_seen) > _MOST_TASKS or (
+            self._size > _MOST_BYTES and len(self._first_seen) > 1
+        ):
+            self.forgotten += 1
             self._forget(next(iter(self._first_seen)))
 
     def _forget(self, task_id: str) -> None:
+        self._size -= self._sizes.pop(task_id, 0)
         self._state.tasks.pop(task_id, None)
         self._first_seen.pop(task_id, None)
         self._ended.pop(task_id, None)
@@ -250,6 +283,7 @@ class Observer:
         if queried in self._state.tasks:
             self._ended[queried] = max(times[1], self._ended.get(queried, 0.0))
             self._files.add(self._state.tasks[queried])
+            self._measure(queried)
 
     def _judged_alone(
         self,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from wanflow_contract.watch.upstream import Upstream
 
 _CONNECT_SECONDS = 30.0
+_MOST_WAITING = 64 << 20
+"""How many bytes of exchanges may wait to be judged."""
+_OF_AN_EXCHANGE = 4096
 
 
 @define(eq=False)
@@ -35,6 +38,7 @@ class Proxy:
     upstream: Upstream
     observer: Observer
     failures: int = 0
+    _waiting: int = 0
     _judging: ThreadPoolExecutor = field(factory=lambda: ThreadPoolExecutor(1, "judge"))
     _tls: ssl.SSLContext | None = None
     _server: asyncio.Server | None = None
@@ -87,9 +91,22 @@ class Proxy:
             )
 
     def judge(self, recorded: Recorded) -> None:
-        """Have an exchange judged, in the order of the responses, while others are forwarded."""
+        """Have an exchange judged, in the order of the responses, while others are forwarded.
+
+        If too many wait already, it isn't.
+        """
+        size = _OF_AN_EXCHANGE + len(recorded.sent) + len(recorded.content)
+        if self._waiting and self._waiting + size > _MOST_WAITING:
+            self.observer.unread += 1
+            return
         with suppress(RuntimeError):  # the proxy is stopping
-            self._judging.submit(recorded.judge, self.observer)
+            done = self._judging.submit(recorded.judge, self.observer)
+            self._waiting += size
+            loop = asyncio.get_running_loop()
+            done.add_done_callback(lambda _: loop.call_soon_threadsafe(self._judged, size))
+
+    def _judged(self, size: int) -> None:
+        self._waiting -= size
 
 
 @define(eq=False)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 16
 MOST_HEADERS = 1 << 18
+_LAST_SECONDS = 30.0
+"""For how long a server may go on sending after its client has ended, with another protocol."""
 
 
 @define(eq=False)
@@ -72,7 +74,7 @@ class Transfer:
         try:
             await self._receive(server_reader)
             if self._switched:
-                await _both(self._copy(server_writer), self._receive(server_reader))
+                await self._pass_both_ways(server_reader, server_writer)
             return sending.done() and sending.exception() is None and self._reusable()
         finally:
             sending.cancel()
@@ -126,6 +128,20 @@ class Transfer:
         while (event := self.client.next_event()) is h11.NEED_DATA:
             self.client.receive_data(await self.reader.read(CHUNK))
         return event
+
+    async def _pass_both_ways(
+        self, server_reader: asyncio.StreamReader, server_writer: asyncio.StreamWriter
+    ) -> None:
+        """Pass on all bytes until the server closes; it may have more to say after the client."""
+        copying = asyncio.ensure_future(self._copy(server_writer))
+        receiving = asyncio.ensure_future(self._receive(server_reader))
+        await asyncio.wait({copying, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        if not receiving.done() and copying.exception() is None and server_writer.can_write_eof():
+            server_writer.write_eof()
+            await asyncio.wait({receiving}, timeout=_LAST_SECONDS)
+        for one in (copying, receiving):
+            one.cancel()
+        await asyncio.gather(copying, receiving, return_exceptions=True)
 
     async def _copy(self, server: asyncio.StreamWriter) -> None:
         """Pass on what a client sends after the protocol was changed."""
@@ -207,12 +223,3 @@ def _pairs(headers: h11.Headers) -> Headers:
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw_items()
     )
-
-
-async def _both(*pumps: object) -> None:
-    """Run until one of two directions ends."""
-    tasks = [asyncio.ensure_future(one) for one in pumps]  # type: ignore[arg-type]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for one in tasks:
-        one.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
