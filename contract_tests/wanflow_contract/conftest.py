@@ -13,6 +13,7 @@ from wanflow_contract.checks.check import LAST_FAILURE
 from wanflow_contract.checks.definitions.ends import CLIENT
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.support.pace import RateLimited
 from wanflow_contract.support.target_options import TargetOptions, TargetUnavailable
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     not_sent = target.budget.not_sent if target else 0
     try:
         return (yield)
-    except BudgetExceeded as error:
+    except (BudgetExceeded, RateLimited) as error:
         pytest.skip(f"not sent: {error}")
     except Flaky as error:
         if LAST_FAILURE and not find_failures(error):

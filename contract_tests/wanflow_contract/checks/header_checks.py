@@ -44,7 +44,7 @@ def check_headers(contract: OperationContract, exchange: Exchange) -> None:
         shared = _SHARED.search(control) and not _NOT_KEPT.search(control)
         NOT_SHARED.require(not shared, detail, exchange, pointer=pointer)
     if exchange.status in _WAITING:
-        wait, age = _suggested_wait(exchange), kept_seconds(exchange)
+        wait, age = suggested_wait(exchange), kept_seconds(exchange)
         detail = f"kept for {age:.0f} s, and to be retried after {wait} s"
         WAIT_NOT_CACHED.require(
             age <= max(wait, _SOON),
@@ -112,7 +112,8 @@ def _check_allow(contract: OperationContract, exchange: Exchange) -> None:
         ALLOW.require(right, detail, exchange, pointer=response_header("Allow"), shape=shape)
 
 
-def _suggested_wait(exchange: Exchange) -> int:
+def suggested_wait(exchange: Exchange) -> int:
+    """Return the seconds that the body of a refusal asks to wait, 0 if it doesn't say."""
     found = _SECONDS.search(exchange.content.decode("utf-8", "replace"))
     return int(found[1]) if found else 0
 

@@ -228,7 +228,7 @@ def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
     if not given:
         return
     header = given[0]
-    seconds = _seconds_until(header)
+    seconds = seconds_until(header)
     RETRY.require(
         seconds is not None, f"Retry-After: {header}", exchange, pointer=at, shape="no time"
     )
@@ -247,7 +247,7 @@ def _check_retry(error: dict[str, Any], exchange: Exchange) -> None:
         )
 
 
-def _seconds_until(header: str) -> float | None:
+def seconds_until(header: str) -> float | None:
     """Return the seconds that a Retry-After asks for, None if it is neither a number nor a date."""
     if re.fullmatch(r"[0-9]{1,300}", header):
         return float(header)

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import CheckFailed, stop_judging
+from wanflow_contract.checks.check import CheckFailed, independent, stop_judging
 from wanflow_contract.checks.definitions.tasks import ENDS
 from wanflow_contract.checks.documented_responses import (
     Contract,
     packaged_contract,
 )
 from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.checks.header_checks import check_headers
 from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
 from wanflow_contract.checks.response_checks import check_response
@@ -63,6 +64,7 @@ class ApiUnderTest:
         self.run_state = RunState(
             self.models, self.keys, self.has_mock_controls, self.accepts_any_key, self._clock
         )
+        self.client.check_limit = self._check_limit
 
     def __repr__(self) -> str:
         """Return a short text, because Hypothesis prints it with each failing example."""
@@ -289,6 +291,8 @@ class ApiUnderTest:
         content: bytes | None,
     ) -> Exchange:
         payable = expectation or (None if method in _SAFE_METHODS else _UNDOCUMENTED)
+        if payable is not None and not self._shows_key(headers):
+            payable = _UNDOCUMENTED
         reservation = self.budget.reserve(payable, content)
         try:
             exchange = self.client.send(method, path, headers, content)
@@ -301,6 +305,23 @@ class ApiUnderTest:
         self.budget.record(exchange, payable, reservation)
         self._count_keywords(expectation, exchange)
         return exchange
+
+    def _shows_key(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request has a key, without which a correct server rejects it."""
+        return self.accepts_any_key or any(
+            name.lower() == "authorization"
+            and value.partition(" ")[2].strip() in self.keys.values()
+            for name, value in headers.items()
+        )
+
+    def _check_limit(self, exchange: Exchange) -> None:
+        """Check a refusal by the rate limit like any response of its operation."""
+        contract = self.contract.operation_at(exchange.path)
+        if contract is not None and exchange.method == contract.operation.method.upper():
+            self.client.statuses[contract.id, exchange.status] += 1
+            with independent():
+                check_headers(contract, exchange)
+            check_response(contract, exchange)
 
     def _count_keywords(self, expectation: Expectation | None, exchange: Exchange) -> None:
         body = exchange.request_body() if expectation is not None else None

@@ -74,7 +74,7 @@ def run_end_to_end(target: ApiUnderTest, name: str, client_kind: str, folder: Pa
             result = driver.do(
                 lambda _client: task.wait(
                     timeout=target.timeout,
-                    on_update=lambda _seen: target.client.wait_for_rate_limit(),
+                    on_update=lambda _seen: target.client.pace.wait(),
                 )
             )
         except wanflow.TaskFailed as failed:
@@ -82,7 +82,7 @@ def run_end_to_end(target: ApiUnderTest, name: str, client_kind: str, folder: Pa
         assert len(result.urls) == body.get("n", 1)
         if any(urlsplit(url).scheme not in {"http", "https"} for url in result.urls):
             pytest.skip("the result URLs are not http or https")
-        target.client.wait_for_rate_limit()
+        target.client.pace.wait()
         paths = driver.do(lambda _client: result.download(folder))
     assert len(paths) == len(result.urls)
     if target.has_mock_controls:
@@ -100,7 +100,7 @@ def submit_and_record(
     model, content = target.models[body["model"]], json.dumps(body).encode()
     expectation = packaged_oracle().expectation(model.operation_id, body)
     reservation = target.budget.reserve(expectation, content)
-    target.client.wait_for_rate_limit()
+    target.client.pace.wait()
     target.client.record_request("POST", model.path, content)
     try:
         task = driver.do(lambda client: client.submit(body, validate=validate))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx
@@ -14,10 +13,11 @@ from attrs import define, field
 from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.support.pace import WAITS, Pace
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @cache
@@ -28,6 +28,7 @@ def tls_context() -> ssl.SSLContext:
 
 TIMEOUT = 30.0
 _JOURNAL_SIZE = 2000
+_TOO_MANY = 429
 _MAX_BODY_LISTED = 200
 # The longest bodies of API responses and of files, in bytes.
 _MOST, _MOST_OF_FILE = 16 * 1024**2, 1024**3
@@ -38,7 +39,8 @@ class RateLimitedClient:
     """A client for one target.
 
     `rate` is in requests per second, 0 for no limit; `timeout` is in seconds; `secrets` are the
-    API keys that must not be printed.
+    API keys that must not be printed. A request that the server's rate limit refuses is sent again
+    later; `check_limit` checks each such refusal.
     """
 
     base_url: str
@@ -47,15 +49,16 @@ class RateLimitedClient:
     dry_run: bool = False
     timeout: float = TIMEOUT
     sent: int = 0
+    check_limit: Callable[[Exchange], None] | None = field(default=None, repr=False)
     request_list: list[str] = field(factory=list, repr=False)
     statuses: Counter[tuple[str, int]] = field(factory=Counter, repr=False)
     journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_JOURNAL_SIZE), repr=False)
     _client: httpx.Client = field(init=False, repr=False)
-    _next_send: float = 0.0
-    _rate_lock: Lock = field(factory=Lock, repr=False)
+    pace: Pace = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Open the client; proxies and other settings of the environment are ignored."""
+        self.pace = Pace(self.rate)
         limits = httpx.Limits(keepalive_expiry=3.0)
         self._client = httpx.Client(
             trust_env=False, timeout=self.timeout, limits=limits, verify=tls_context()
@@ -68,7 +71,9 @@ class RateLimitedClient:
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> Exchange:
-        """Send one request and return it with its response; redirects are not followed.
+        """Send a request and return it with its response; redirects are not followed.
+
+        After a 429 it is sent again, as often as there are `WAITS`, unless a mock was asked for it.
 
         Args:
             method: the method.
@@ -78,8 +83,26 @@ class RateLimitedClient:
 
         Raises:
             CheckFailed: there is no response, or it isn't valid HTTP.
+            RateLimited: the server asks to wait for longer than a run can.
         """
-        self.wait_for_rate_limit()
+        exchange = self._send_once(method, path, headers, content)
+        for wait in WAITS:
+            if exchange.status != _TOO_MANY or "code=" in (exchange.sent_header("prefer") or ""):
+                break
+            if self.check_limit is not None:
+                self.check_limit(exchange)
+            self.pace.slow_down(exchange, wait)
+            exchange = self._send_once(method, path, headers, content)
+        return exchange
+
+    def _send_once(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Exchange:
+        self.pace.wait()
         self.record_request(method, path, content)
         url = path if "://" in path else self.base_url + path
         request = self._client.build_request(method, url, headers=headers, content=content)
@@ -124,16 +147,6 @@ class RateLimitedClient:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
-
-    def wait_for_rate_limit(self) -> None:
-        """Wait until the rate limit allows the next request."""
-        if self.rate <= 0:
-            return
-        with self._rate_lock:
-            now = time.monotonic()
-            mine = max(now, self._next_send)
-            self._next_send = mine + 1 / self.rate
-        time.sleep(mine - now)
 
     def _fail_without_response(
         self, request: httpx.Request, path: str, error: Exception, seconds: float

@@ -16,6 +16,7 @@ from attrs import define, field
 from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.support.http_client import tls_context
+from wanflow_contract.support.pace import WAITS, RateLimited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOCK_TIMEOUT = 5.0
 _MOST = 16 * 1024**2
+_TOO_MANY = 429
 
 
 class _Stream(io.RawIOBase):
@@ -79,7 +81,7 @@ class RawConnection:
 
     def send(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes; after the `last` ones the server reads the end of the stream."""
-        self.target.client.wait_for_rate_limit()
+        self.target.client.pace.wait()
         self.target.client.record_request("RAW", self.path_prefix, data)
         try:
             self._socket.sendall(data)
@@ -97,6 +99,7 @@ class RawConnection:
 
         Raises:
             CheckFailed: there is no valid response.
+            RateLimited: the server's rate limit refuses the request.
         """
         begun, method = time.monotonic(), sent.split(b" ", 1)[0].decode("latin-1")
         response = HTTPResponse(_SharedFile(self._incoming), method=method)  # type: ignore[arg-type]
@@ -113,7 +116,11 @@ class RawConnection:
             RESPONDS.fail(detail, self._exchange(sent, 0, (), b"", begun))
         self.closed = bool(response.will_close)
         headers = tuple(response.getheaders())
-        return self._exchange(sent, response.status, headers, content, begun)
+        exchange = self._exchange(sent, response.status, headers, content, begun)
+        if exchange.status == _TOO_MANY:
+            self.target.client.pace.slow_down(exchange, WAITS[0])
+            raise RateLimited("the server's rate limit refused a request that is sent as bytes")
+        return exchange
 
     def rest(self, seconds: float) -> bytes | None:
         """Return what else arrives until the server closes, None if it doesn't close in time."""
