@@ -205,3 +205,13 @@ def test_a_server_that_reports_no_price_is_tested_within_the_limit(tmp_path) -> 
         done = suite(server, tmp_path, "--spend-limit", "50")
     assert done.returncode == 0, done.stdout
     assert 5 < server.charged <= 50
+
+
+@pytest.mark.parametrize(
+    ("model", "probe"), combined_probes(), ids=[str(one) for _, one in combined_probes()]
+)
+def test_each_part_of_a_combined_request_is_a_valid_request(model, probe) -> None:
+    """If many values together are refused, each of them is sent in a request that is valid."""
+    for body in probe.parts(model):
+        expectation = packaged_oracle().expectation(model.operation_id, body)
+        assert expectation.expected is Expected.ACCEPT, body

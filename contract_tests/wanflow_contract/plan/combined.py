@@ -42,10 +42,10 @@ class CombinedProbe(Probe):
         """Whether each value is at a limit or one of a list."""
         return all(one.limit for one in self.edges)
 
-    def parts(self, model: Model) -> Iterator[tuple[str, JsonObject]]:
-        """Yield each field with a request that has only this field's value."""
+    def parts(self, model: Model) -> Iterator[JsonObject]:
+        """Yield for each unusual value a request that has only this one."""
         for edge in self.edges:
-            yield edge.field, _with(cheapest(model), edge)
+            yield _with(cheapest(model), edge)
 
 
 @cache
