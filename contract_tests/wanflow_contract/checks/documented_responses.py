@@ -90,8 +90,13 @@ class Contract:
         return self.operations[self.catalog.status_operation.operation_id]
 
     def operation_at(self, path: str) -> OperationContract | None:
-        """Return the operation that a path, with or without a query, belongs to."""
+        """Return the operation that a path, with or without a query, belongs to.
+
+        One with an encoded slash belongs to none: many servers decode it before they route.
+        """
         plain = path.partition("?")[0]
+        if "%2f" in plain.lower():
+            return None
         found = (one for one in self.operations.values() if one.pattern.fullmatch(plain))
         return next(found, None)
 

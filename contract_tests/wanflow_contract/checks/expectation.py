@@ -71,8 +71,8 @@ class RequestOracle:
     def causes(self, operation_id: str, body: dict[str, Any]) -> frozenset[str]:
         """Return the parameters that a refusal of a body may name: invalid, missing or unknown.
 
-        Every refusal may name the model. If the body names none, each model of the operation
-        gives causes.
+        So it may those whose value not every server accepts, and always the model. If the body
+        names no model, each one of the operation gives causes.
         """
         models = [
             one for one in self.rules.catalog.models.values() if one.operation_id == operation_id
@@ -81,6 +81,7 @@ class RequestOracle:
         found = {"model"}
         for model in named or models:
             found |= {str(name) for name in body if name not in {"model", *model.parameters}}
+            found |= {str(name) for name, value in body.items() if any(_ambiguities(value))}
             violations = self.rules.violations(model, {**body, "model": model.name})
             found |= {one.parameter for one in violations}
         return frozenset(found)
