@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -13,13 +14,14 @@ from wanflow_contract.checks.definitions.access import (
     UNDOCUMENTED_PATH,
     UNKNOWN,
 )
-from wanflow_contract.checks.definitions.requests import MEDIA_TYPE, NO_BODY
+from wanflow_contract.checks.definitions.requests import MEDIA_TYPE, NO_BODY, REJECTS
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.plan.order import Stage
 
 CONTRACT = packaged_contract()
 OPERATIONS = sorted(CONTRACT.operations)
 SUBMISSIONS = [name for name in OPERATIONS if CONTRACT.operations[name].is_submission]
+MODELS = list(CONTRACT.catalog.models.values())
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 assert SUBMISSIONS, "the document has no submissions"
 
@@ -137,6 +139,21 @@ def test_other_media_types_are_rejected(target, operation_id, kind) -> None:
 
 @pytest.mark.fast
 @pytest.mark.costs(0)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_fields_in_the_query_of_a_submission_are_not_read(target, model) -> None:
+    """What is missing in the body can't be in the URL; a query makes nothing fail."""
+    base = cheapest(model)
+    for name in model.required:
+        body = {key: value for key, value in base.items() if key != name}
+        value = base[name] if isinstance(base[name], str) else json.dumps(base[name])
+        path = f"{model.path}?{urlencode({name: value, 'lang': 'en'})}"
+        headers = {**target.authorization(), "Content-Type": "application/json"}
+        exchange = target.exchange("POST", path, headers, json.dumps(body).encode())
+        REJECTS.require(exchange.status == 400, f"{exchange.status} with ?{name}=", exchange)
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize(
     "path",
     [
@@ -225,6 +242,11 @@ def test_undocumented_methods_do_not_change_a_task(target, method) -> None:
     content = None if method == "DELETE" else b"{}"
     exchange = target.exchange(method, target.task_path(history.id), headers, content)
     check_refused(exchange)
+    seen = target.client.send("GET", target.task_path(history.id), target.authorization())
+    if seen.status != 200:
+        target.tasks.pop(history.id, None)  # other tests need one that is there
+    detail = f"{seen.status} for the task after {method}"
+    NO_TASK_SHOWN.require(seen.status == 200, detail, exchange, seen, shape=f"{method}: gone")
     target.poll(history)
 
 

@@ -13,11 +13,12 @@ from attrs import field as attribute
 from attrs import frozen
 
 from wanflow.catalog.keywords import IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
+from wanflow_contract.checks.coercions import coerced
 from wanflow_contract.checks.sizes import corners, sizes
 from wanflow_contract.support.callback_urls import INTERNAL_URLS, PUBLIC_URLS, WRONG_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
@@ -108,6 +109,7 @@ def edges_of(rule: JsonObject) -> Iterator[tuple[str, Any]]:
         yield from _urls(rule)
     for name, inner in rule.get("properties", {}).items():
         yield from ((f"{name}-{edge}", {name: value}) for edge, value in edges_of(inner))
+    yield from coerced(rule, choices_of(rule))
 
 
 def _types(rule: JsonObject) -> Iterator[tuple[str, Any]]:
@@ -252,6 +254,28 @@ def _crossed(model: Model, base: JsonObject) -> Iterator[Probe]:
                 names = ["none" if one is ABSENT else str(one)[-30:] for one in (a, b)]
                 body = _with(_with(base, first, a), second, b)
                 yield Probe("x".join(names), f"{first}-{second}", body)
+    yield from _invalid_beside(model, base, dict(chosen))
+
+
+def _invalid_beside(
+    model: Model, base: JsonObject, chosen: Mapping[str, list[Any]]
+) -> Iterator[Probe]:
+    """Yield an invalid value of each field beside each choice of another one.
+
+    A server may check a field only if another one has a certain value.
+    """
+    for name, rule in model.parameters.items():
+        inner = rule.get("properties")
+        wrong: Any = {next(iter(inner)): "none-of-them"} if inner else ["5", {"a": 5}]
+        for other, choices in chosen.items():
+            few = [one for one in choices if isinstance(one, bool) or _is_choice(model, other)]
+            for value in few[-2:] if other != name else ():
+                body = _with(_with(base, other, value), name, wrong)
+                yield Probe(f"wrong-beside-{value}", f"{name}-{other}", body)
+
+
+def _is_choice(model: Model, name: str) -> bool:
+    return name != "model" and "enum" in model.parameters[name]
 
 
 def choices_of(rule: JsonObject) -> list[Any]:

@@ -78,7 +78,7 @@ def check_rejection(operation_id: str, expectation: Expectation, exchange: Excha
         shape=_shape(expectation, exchange),
     )
     named, body = error_of(exchange).get("param"), exchange.request_body()
-    if isinstance(named, str) and exchange.status == 400 and isinstance(body, dict):
+    if isinstance(named, str) and exchange.status in {400, 404} and isinstance(body, dict):
         causes = packaged_oracle().causes(operation_id, body)
         fault = min(expectation.parameters, default="")
         PARAM.require(
