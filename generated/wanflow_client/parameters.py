@@ -135,6 +135,7 @@ class Submit(Protocol[ResultT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
     ) -> ResultT_co: ...
 
     @overload
@@ -146,6 +147,7 @@ class Submit(Protocol[ResultT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25ImageToImageParameters],
     ) -> ResultT_co: ...
 
@@ -158,6 +160,7 @@ class Submit(Protocol[ResultT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25ImageToVideoParameters],
     ) -> ResultT_co: ...
 
@@ -170,6 +173,7 @@ class Submit(Protocol[ResultT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25TextToImageParameters],
     ) -> ResultT_co: ...
 
@@ -182,6 +186,7 @@ class Submit(Protocol[ResultT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25TextToVideoParameters],
     ) -> ResultT_co: ...
 
@@ -194,6 +199,7 @@ class Submit(Protocol[ResultT_co]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan26ImageToVideoParameters],
     ) -> ResultT_co: ...
 
@@ -214,6 +220,7 @@ class Run(Protocol[ResultT_co, OnUpdateT]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
     ) -> ResultT_co: ...
 
     @overload
@@ -228,6 +235,7 @@ class Run(Protocol[ResultT_co, OnUpdateT]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25ImageToImageParameters],
     ) -> ResultT_co: ...
 
@@ -243,6 +251,7 @@ class Run(Protocol[ResultT_co, OnUpdateT]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25ImageToVideoParameters],
     ) -> ResultT_co: ...
 
@@ -258,6 +267,7 @@ class Run(Protocol[ResultT_co, OnUpdateT]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25TextToImageParameters],
     ) -> ResultT_co: ...
 
@@ -273,6 +283,7 @@ class Run(Protocol[ResultT_co, OnUpdateT]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan25TextToVideoParameters],
     ) -> ResultT_co: ...
 
@@ -288,5 +299,6 @@ class Run(Protocol[ResultT_co, OnUpdateT]):
         validate: bool = ...,
         idempotency_key: str | None = ...,
         resubmit_uncertain: bool = ...,
+        max_credits: float | None = ...,
         **parameters: Unpack[Wan26ImageToVideoParameters],
     ) -> ResultT_co: ...

@@ -61,14 +61,16 @@ class BaseClient(Generic[D]):
         validate: bool = True,
         idempotency_key: str | None = None,
         resubmit_uncertain: bool = False,
+        max_credits: float | None = None,
         **parameters: Any,
     ) -> Preview:
         """Return the HTTP request that `submit` would send, without the API key. Nothing is sent.
 
         The arguments and errors are those of `submit`. Local files are not uploaded: the body
-        has their paths.
+        has their paths. Nothing is limited by `max_credits`; `estimate` of the result shows what
+        the request will cost.
         """
-        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain, max_credits)
         prepared = self._operations.prepare(request, parameters, model, options)
         return self._operations.preview(prepared)
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import httpx
 
     from wanflow._core.callbacks import CallbackSource
+    from wanflow._core.prices import Estimate
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.download import OnProgress
@@ -219,6 +220,7 @@ class Client(BaseClient[SyncDriver]):
         validate: bool = True,
         idempotency_key: str | None = None,
         resubmit_uncertain: bool = False,
+        max_credits: float | None = None,
         **parameters: Any,
     ) -> Task:
         """Submit a generation, which is charged, and return its task.
@@ -233,15 +235,18 @@ class Client(BaseClient[SyncDriver]):
             resubmit_uncertain: whether an uncertain submission (no response, or a 5xx) is sent
                 again, with the same key and for up to `retry_timeout` seconds. On a server that
                 doesn't honour the key, this can charge twice.
+            max_credits: the most that it may cost. It is sent only if jobs with the same settings
+                are in the ledger, and none of them cost more; see `estimate`.
             parameters: the model's parameters; None means "not set".
 
         Raises:
             InvalidRequest: the request violates the spec; nothing was sent.
+            CreditLimitExceeded: it may cost more than `max_credits`; nothing was sent.
             ConnectionFailed: nothing reached the API.
             SubmitUncertain: it is unknown whether the API accepted the submission.
             APIError: the API rejected the submission.
         """
-        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain, max_credits)
         prepared = self._operations.prepare(request, parameters, model, options)
         try:
             snapshot = self._driver.run(self._operations.submit(prepared))
@@ -264,13 +269,14 @@ class Client(BaseClient[SyncDriver]):
         validate: bool = True,
         idempotency_key: str | None = None,
         resubmit_uncertain: bool = False,
+        max_credits: float | None = None,
         **parameters: Any,
     ) -> Result:
         """Submit and wait, and with `output_dir` download: the result then has `paths`.
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain)
+        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain, max_credits)
         prepared = self._operations.prepare(request, parameters, model, options)
         flow = self._operations.run(
             prepared, output_dir=output_dir, timeout=timeout, on_update=on_update
@@ -281,6 +287,31 @@ class Client(BaseClient[SyncDriver]):
         except BaseException as error:
             prepared.state.annotate(error)
             raise
+
+    def estimate(
+        self,
+        request: object | None = None,
+        /,
+        *,
+        model: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        validate: bool = True,
+        **parameters: Any,
+    ) -> Estimate:
+        """Estimate what a request will cost, from jobs in the ledger. Nothing is sent.
+
+        The API has no price list: the price of a request is what earlier jobs of its model with
+        the same settings (all but texts and URLs) cost on this server. A provider may change it.
+
+        Raises:
+            InvalidRequest: the request violates the spec.
+            ConfigurationError: the client has no ledger.
+            LedgerError: the ledger can't be read.
+        """
+        prepared = self._operations.prepare(
+            request, parameters, model, SubmitOptions(extra, validate)
+        )
+        return self._driver.run(self._operations.estimate(prepared))
 
     def task(self, task_id: str) -> Task:
         """Return the task with this id, to resume it. Nothing is sent."""

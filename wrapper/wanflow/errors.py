@@ -4,6 +4,7 @@ WanflowError
 ├── ConfigurationError        you: a key or a base URL is missing or malformed
 ├── InvalidRequest            you: the request violates the spec; nothing was sent
 │   └── UnknownModel              the model is not in the spec
+├── CreditLimitExceeded       you: it may cost more than max_credits; nothing was sent
 ├── ConnectionFailed          the network: nothing reached the API, a retry is safe
 ├── SubmitUncertain           you: a submission may have been accepted and charged, or not
 ├── APIError                  the API responded with an error
@@ -81,6 +82,20 @@ class InsecureURLWarning(UserWarning):
 
 class UnknownModel(InvalidRequest):
     """The model is not in the spec."""
+
+
+class CreditLimitExceeded(WanflowError):
+    """The request may cost more than `max_credits`, and was not sent.
+
+    Attributes:
+        max_credits: the limit.
+        estimate: what is known of its price, a `wanflow.Estimate`.
+    """
+
+    def __init__(self, message: str, *, max_credits: float = 0.0, estimate: Any = None) -> None:
+        super().__init__(message)
+        self.max_credits = max_credits
+        self.estimate = estimate
 
 
 class ConnectionFailed(WanflowError, ConnectionError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wanflow.batch.cost_limit import CostLimit, Decision, price_class
+from wanflow._core.prices import price_class
+from wanflow.batch.cost_limit import CostLimit, Decision
 from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

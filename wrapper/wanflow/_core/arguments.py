@@ -59,6 +59,23 @@ def validate_ledger(recorder: T) -> T:
     return recorder
 
 
+def validate_max_credits(max_credits: object) -> float | None:
+    """Return a limit in credits, None for no limit.
+
+    Raises:
+        ConfigurationError: it is not a number of 0 or more.
+    """
+    if max_credits is None:
+        return None
+    if (
+        isinstance(max_credits, bool)
+        or not isinstance(max_credits, int | float)
+        or not max_credits >= 0
+    ):
+        raise ConfigurationError(f"max_credits must be 0 or more credits (got {max_credits!r})")
+    return max_credits
+
+
 def validate_timeout(timeout: object) -> float:
     """Return a time to wait, in seconds.
 

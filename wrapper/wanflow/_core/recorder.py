@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.effects import Outcome
+    from wanflow._core.prices import PriceRecord
     from wanflow._core.snapshot import Snapshot
 
 
@@ -21,7 +22,8 @@ class SubmissionIntent:
     `key` is its idempotency key and names the job; `content` is the body as sent; `folder` is
     where its files are wanted, None where nobody asked for them. `name` is the user's own name
     for the job and `attempt` counts its submissions from 1. `resend` allows a submission whose
-    outcome isn't known to be sent again, with the same key.
+    outcome isn't known to be sent again, with the same key. `price_class` is what determines its
+    price.
     """
 
     server: str
@@ -33,6 +35,7 @@ class SubmissionIntent:
     name: str | None = None
     attempt: int = 1
     resend: bool = False
+    price_class: str | None = None
 
 
 @frozen
@@ -110,6 +113,10 @@ class Recorder(Protocol):
 
     def submitted_at(self, server: str, task_id: str) -> float | None:
         """Return when a task was accepted, in unix seconds, None where that isn't recorded."""
+        ...
+
+    def prices(self, server: str, model: str) -> list[PriceRecord]:
+        """Return what recorded jobs of a model cost on a server, by price class and price."""
         ...
 
     def acquire_task(self, server: str, task_id: str) -> None:

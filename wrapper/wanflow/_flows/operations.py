@@ -13,14 +13,16 @@ from wanflow._core.arguments import (
     new_idempotency_key,
     validate_idempotency_key,
     validate_ledger,
+    validate_max_credits,
     validate_timeout,
 )
 from wanflow._core.callbacks import no_slowdown
+from wanflow._core.effects import run_blocking
 from wanflow._core.local_files import with_links
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.request_check import check_request
 from wanflow._flows import poll, request_builder, run, submit
-from wanflow._flows.prepare import PreparedRequest, SubmitOptions, merge_body
+from wanflow._flows.prepare import PreparedRequest, SubmitOptions, limit_cost, merge_body
 from wanflow._flows.recording import RecordedFlows
 from wanflow._fork_safety import renew_in_children
 from wanflow._log import warn
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from wanflow._config import ClientConfig
     from wanflow._core.callbacks import PollFactor
     from wanflow._core.effects import Flow, Request
+    from wanflow._core.prices import Estimate
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Storage
@@ -126,6 +129,7 @@ class Operations:
             deprecated=checked.deprecated,
             validated=options.validate,
             resubmit_uncertain=options.resubmit_uncertain or self._config.resubmit_uncertain,
+            max_credits=validate_max_credits(options.max_credits),
         )
 
     def _require_server(self, model: Model) -> None:
@@ -149,21 +153,31 @@ class Operations:
             body=prepared.body,
             content=request.content or b"",
             warnings=(*prepared.warnings, *prepared.deprecated),
+            estimate=None if self.recording.recorder is None else self._estimate(prepared),
         )
+
+    def estimate(self, prepared: PreparedRequest) -> Flow[Estimate]:
+        """Estimate what a request will cost, from the ledger."""
+        return run_blocking(lambda: self._estimate(prepared))
+
+    def _estimate(self, prepared: PreparedRequest) -> Estimate:
+        return self.recording.estimate(self.catalog, prepared.model, prepared.body)
 
     def submit(
         self, prepared: PreparedRequest, *, output_dir: Path | None = None, own: bool = False
     ) -> Flow[Snapshot]:
-        """Upload local files, and submit.
+        """Check the limit of its cost, upload local files, and submit.
 
         `output_dir` is where the results are to be saved, for the ledger; with `own`, this process
         stays the task's owner, since it waits for the task next.
         """
+        if prepared.max_credits is not None:
+            prepared = limit_cost(prepared, (yield from self.estimate(prepared)))
         if prepared.local_files:
             prepared = yield from self._upload(prepared)
         _warn(prepared.warnings, RequestWarning)
         _warn(prepared.deprecated, DeprecationWarning)
-        record = self.recording.submission_record(prepared, output_dir, own=own)
+        record = self.recording.submission_record(prepared, self.catalog, output_dir, own=own)
         return (
             yield from submit.submit(
                 prepared, record, retry_timeout=self._config.retry_timeout, limiter=self._limiter

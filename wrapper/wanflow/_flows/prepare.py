@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import Factory, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from wanflow._core.submission_state import SubmissionState
 from wanflow._flows import request_builder
-from wanflow.errors import InvalidRequest
+from wanflow.errors import CreditLimitExceeded, InvalidRequest
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Request
     from wanflow._core.local_files import LocalFile
+    from wanflow._core.prices import Estimate
+
+_ROUNDING = 1e-9
 
 
 @frozen
@@ -21,7 +24,8 @@ class Preview:
     """A request that was not sent.
 
     `headers` are all but those that the transport adds and the one with the key; `body` is the
-    JSON that `content` encodes; `warnings` lists what is valid but has no effect.
+    JSON that `content` encodes; `warnings` lists what is valid but has no effect. `estimate` is
+    what it will cost, None for a client without a ledger.
     """
 
     method: str
@@ -30,6 +34,7 @@ class Preview:
     body: Mapping[str, Any]
     content: bytes
     warnings: tuple[str, ...] = ()
+    estimate: Estimate | None = None
 
 
 @frozen
@@ -37,8 +42,9 @@ class PreparedRequest:
     """A submission, ready to be sent once its local files, if it has any, are uploaded.
 
     `warnings` lists what of it has no effect, `deprecated` what the documents will remove;
-    `checked` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
-    again where it may have been accepted; `receipt` what is known of it.
+    `validated` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
+    again where it may have been accepted. `max_credits` limits its cost, and `max_charges` is how
+    often it may be charged within that; None for no limit. `state` is what is known of it.
     """
 
     model: str
@@ -50,6 +56,8 @@ class PreparedRequest:
     deprecated: tuple[str, ...] = ()
     validated: bool = True
     resubmit_uncertain: bool = False
+    max_credits: float | None = None
+    max_charges: int | None = None
     state: SubmissionState = field(
         default=Factory(lambda order: SubmissionState(order.idempotency_key), takes_self=True),
         eq=False,
@@ -62,12 +70,32 @@ class SubmitOptions:
     """How a request is to be treated, beside what it asks for.
 
     `extra` is sent as it is, whatever the documents say; a key is drawn where there is none.
+    `max_credits` is the most that it may cost.
     """
 
     extra: Mapping[str, Any] | None = None
     validate: bool = True
     idempotency_key: str | None = None
     resubmit_uncertain: bool = False
+    max_credits: float | None = None
+
+
+def limit_cost(prepared: PreparedRequest, estimate: Estimate) -> PreparedRequest:
+    """Return a request that is charged no more often than its `max_credits` allow.
+
+    Raises:
+        CreditLimitExceeded: one charge would exceed them, or the price isn't known.
+    """
+    limit, price = prepared.max_credits, estimate.upper_bound
+    assert limit is not None
+    if price is None or price > limit + _ROUNDING:
+        raise CreditLimitExceeded(
+            f"not sent, because {prepared.model} may cost more than the {limit:g} credits of "
+            f"max_credits: its price is {estimate.describe()}",
+            max_credits=limit,
+            estimate=estimate,
+        )
+    return evolve(prepared, max_charges=int((limit + _ROUNDING) // price))
 
 
 def merge_body(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import frozen
 
@@ -14,15 +14,17 @@ from wanflow._flows.attempt import SubmissionRecord
 from wanflow._flows.error_context import task_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow
+    from wanflow._core.prices import Estimate
     from wanflow._core.recorder import File, Recorder, SubmissionIntent
     from wanflow._flows.download import DownloadJob
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import OnOutcome, PollOutcome
     from wanflow._flows.prepare import PreparedRequest
+    from wanflow.catalog.catalog import Catalog
 
 T = TypeVar("T")
 
@@ -37,23 +39,43 @@ class RecordedFlows:
     recorder: Recorder | None
     server: str
 
-    def intent(self, order: PreparedRequest, folder: Path | None = None) -> SubmissionIntent:
-        """Return what is to be written down before an order is sent."""
-        from wanflow._core.recorder import SubmissionIntent  # noqa: PLC0415 - only where there is a recorder
-
-        key, content = order.idempotency_key, order.request.content or b""
-        resend = order.resubmit_uncertain
-        return SubmissionIntent(
-            self.server, key, order.model, order.body, content, folder, resend=resend
-        )
-
     def submission_record(
-        self, order: PreparedRequest, folder: Path | None = None, *, own: bool
+        self, order: PreparedRequest, catalog: Catalog, folder: Path | None = None, *, own: bool
     ) -> SubmissionRecord | None:
         """Return how a submission is recorded; `own` where its wait follows immediately."""
         if self.recorder is None:
             return None
-        return record_for(self.recorder, self.intent(order, folder), own=own)
+        from wanflow._core.prices import price_class  # noqa: PLC0415 - only where there is a recorder
+        from wanflow._core.recorder import SubmissionIntent  # noqa: PLC0415 - as above
+
+        intent = SubmissionIntent(
+            self.server,
+            order.idempotency_key,
+            order.model,
+            order.body,
+            order.request.content or b"",
+            folder,
+            resend=order.resubmit_uncertain,
+            price_class=price_class(catalog, order.body),
+        )
+        return record_for(self.recorder, intent, own=own)
+
+    def estimate(self, catalog: Catalog, model: str, body: Mapping[str, Any]) -> Estimate:
+        """Estimate a price from the recorded jobs. It reads the ledger, which may block.
+
+        Raises:
+            ConfigurationError: there is no ledger.
+            LedgerError: the ledger can't be read.
+        """
+        from wanflow._core.prices import estimate_price, price_class  # noqa: PLC0415 - only on request
+
+        if self.recorder is None:
+            raise errors.ConfigurationError(
+                "what jobs cost is known from earlier ones: the client needs a ledger, as in "
+                "Client(ledger=Ledger(path))"
+            )
+        history = self.recorder.prices(self.server, model)
+        return estimate_price(model, price_class(catalog, body), history)
 
     def release(self, task_id: str | None) -> None:
         """Note that nobody here works on a task any more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NoReturn
 
 from attrs import define, evolve, frozen
@@ -48,10 +49,15 @@ class _RetryLimits:
 
 @define
 class _Attempts:
-    """The failed attempts of a submission; `uncertain` is the last one that may be accepted."""
+    """The failed attempts of a submission; `uncertain` is the last one that may be accepted.
+
+    `charges` counts those that may be charged; another is sent only below `max_charges`.
+    """
 
     resubmit_uncertain: bool
+    max_charges: float = math.inf
     count: int = 0
+    charges: int = 0
     reached: bool = False
     last: errors.WanflowError | None = None
     uncertain: errors.SubmitUncertain | None = None
@@ -63,10 +69,13 @@ class _Attempts:
         self.reached = self.reached or not isinstance(outcome, errors.ConnectionFailed)
         if isinstance(outcome, errors.SubmitUncertain):
             self.uncertain = outcome
+            self.charges += 1
 
     @property
     def retryable(self) -> bool:
         """Whether another attempt is safe, or was requested although it isn't."""
+        if self.charges >= self.max_charges:
+            return False
         match self.last:
             case errors.SubmitUncertain(task_id=task_id):
                 # A task that is known is waited for, and not paid for again.
@@ -104,7 +113,8 @@ def submit(
         LedgerError: it can't be recorded, or another process works on it (JobLocked).
         InvalidRequest: the key was used for another request.
     """
-    state, attempts = prepared.state, _Attempts(prepared.resubmit_uncertain)
+    state, max_charges = prepared.state, prepared.max_charges
+    attempts = _Attempts(prepared.resubmit_uncertain, max_charges or math.inf)
     try:
         start = (yield from read_clock()).monotonic
         limits = _RetryLimits(start, retry_timeout, stopped)

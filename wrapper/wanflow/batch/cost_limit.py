@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping
 from enum import Enum
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 if TYPE_CHECKING:
-    from wanflow.catalog.catalog import Catalog
+    from collections.abc import Mapping
 
-_FREE_TEXT_LENGTH = 100
 _ROUNDING = 1e-9
 
 
@@ -210,33 +207,3 @@ class CostLimit:
     def _estimate(self, price_class: str) -> float:
         estimate = self._prices_of(price_class).estimate
         return (self._all_prices.estimate or 0.0) if estimate is None else estimate
-
-
-def price_class(catalog: Catalog, body: Mapping[str, Any]) -> str:
-    """Return what determines the price of a request: all of it but texts and URLs."""
-    model = catalog.models.get(str(body.get("model")))
-    schemas: Mapping[str, Any] = {} if model is None else model.parameters
-    facts = {name: _without_texts(value, schemas.get(name)) for name, value in body.items()}
-    return json.dumps(facts, sort_keys=True, default=str)
-
-
-def _without_texts(value: Any, schema: Any) -> Any:
-    if isinstance(value, list):
-        return len(cast("list[object]", value))
-    if isinstance(value, Mapping):
-        inner = cast("Mapping[str, Any]", value)
-        return {name: _without_texts(part, None) for name, part in inner.items()}
-    if isinstance(value, str) and _is_free_text(value, schema):
-        return None
-    return value
-
-
-def _is_free_text(text: str, schema: Any) -> bool:
-    """Whether a string is free text or a URL, not a setting."""
-    rules = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
-    max_length: Any = rules.get("maxLength", 0)
-    return (
-        len(text) > _FREE_TEXT_LENGTH
-        or rules.get("format") == "uri"
-        or bool(max_length > _FREE_TEXT_LENGTH)
-    )

@@ -9,7 +9,7 @@ from attrs import evolve
 from wanflow._core.arguments import new_idempotency_key
 from wanflow._core.effects import run_blocking
 from wanflow._core.failure_codes import HINTS
-from wanflow.batch.cost_limit import price_class
+from wanflow._core.prices import price_class
 from wanflow.batch.models import JobResult, JobRun, JobStatus
 from wanflow.ledger import JobState
 

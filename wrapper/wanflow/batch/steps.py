@@ -54,6 +54,7 @@ class Steps:
             job.name,
             item.attempt,
             item.resend,
+            item.price_class,
         )
         entry = record_for(self.ledger, intent, own=True)
         accepted = yield from self.operations.submit_prepared_body(job.body, entry, self._stopped)

@@ -28,6 +28,7 @@ from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import (
     connection_options,
+    max_credits_option,
     output_dir_option,
     read_input,
     resubmit_option,
@@ -125,11 +126,7 @@ def _options() -> list[click.Parameter]:
             metavar="NAME=TEMPLATE",
             help='Parameter built from columns of the line: --set prompt="a {animal} in {place}".',
         ),
-        click.Option(
-            ["--max-credits"],
-            type=click.FloatRange(0),
-            help="Credit limit for all runs of the batch together.",
-        ),
+        max_credits_option("Credit limit for all runs of the batch together"),
         click.Option(
             ["--retries"],
             type=click.IntRange(0),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,11 +16,21 @@ from wanflow._core.validation import raise_violations, validate_request
 from wanflow._flows.file_checks import check_files
 from wanflow._storage import part_file
 from wanflow.catalog.validator import packaged_validator
-from wanflow.cli.options import json_option, request_option
+from wanflow.cli.estimates import (
+    estimate_as_dict,
+    estimate_request,
+    existing_ledger,
+    print_estimate,
+)
+from wanflow.cli.ledger_options import LedgerOptions, record_options
+from wanflow.cli.options import base_url_option, json_option, request_option
 from wanflow.cli.progress import show_warning
 from wanflow.cli.run import ModelGroup, RunRequest
 from wanflow.cli.text import one_line
-from wanflow.errors import InvalidRequest
+from wanflow.errors import ConfigurationError, InvalidRequest
+
+if TYPE_CHECKING:
+    from wanflow._core.prices import Estimate
 
 
 def validate(request: RunRequest) -> None:
@@ -32,10 +43,25 @@ def validate(request: RunRequest) -> None:
     model, warnings = _check(request.body)
     for warning in warnings:
         show_warning(warning)
+    price = _estimate(request)
     if request.options["as_json"]:
-        click.echo(json.dumps({"event": "checked", "model": model, "warnings": warnings}))
+        facts = {"model": model, "warnings": warnings, **estimate_as_dict(price)}
+        click.echo(json.dumps({"event": "checked", **facts}))
         return
     click.echo(f"{one_line(model)}: valid")
+    print_estimate(price)
+
+
+def _estimate(request: RunRequest) -> Estimate | None:
+    """Estimate the price, if there is a ledger."""
+    options = request.options
+    with existing_ledger(LedgerOptions.of(options)) as ledger:
+        if ledger is None:
+            return None
+        # A request may be checked for a server that isn't configured here.
+        with suppress(ConfigurationError):
+            return estimate_request(request.body, options["base_url"], ledger, validate=False)
+    return None
 
 
 def _check(body: dict[str, Any]) -> tuple[str, list[str]]:
@@ -54,7 +80,7 @@ def _check(body: dict[str, Any]) -> tuple[str, list[str]]:
 
 check = ModelGroup(
     validate,
-    [request_option(), json_option()],
+    [request_option(), *record_options(), base_url_option(), json_option()],
     name="check",
     help="Validate a request and its local files without sending anything.\n\n"
     "wanflow check MODEL --help lists the parameters of the model. Where a parameter takes a URL, "

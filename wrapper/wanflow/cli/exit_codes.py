@@ -162,6 +162,12 @@ EXIT_CODES = (
         (errors.LedgerError,),
     ),
     ExitCode(15, "unfinished", "some jobs of a batch or of the ledger failed or are unfinished"),
+    ExitCode(
+        16,
+        "over_limit",
+        "the job may cost more than --max-credits, and was not sent",
+        (errors.CreditLimitExceeded,),
+    ),
     ExitCode(129, "hangup", "SIGHUP: the terminal was closed", (SighupReceived,)),
     ExitCode(143, "terminated", "SIGTERM", (SigtermReceived,)),
     ExitCode(130, "interrupted", "Ctrl-C", (KeyboardInterrupt,)),

@@ -43,6 +43,12 @@ class LedgerOptions:
         named = [] if self.path is None else ["--ledger", str(self.path)]
         return named if self.enabled else ["--no-ledger"]
 
+    def exists(self) -> bool:
+        """Whether it is enabled, and its file exists."""
+        from wanflow.ledger import default_path
+
+        return self.enabled and (self.path or default_path()).exists()
+
     def open(self) -> AbstractContextManager[Ledger | None]:
         """Open the ledger, created if needed; None if it is disabled.
 

@@ -59,6 +59,9 @@ COMMANDS = {
     "download": CommandSpec("wanflow.cli.tasks:download", "Save the files of a finished task."),
     "models": CommandSpec("wanflow.cli.models:models", "List the models, or show one in detail."),
     "check": CommandSpec("wanflow.cli.check:check", "Validate a request without sending it."),
+    "estimate": CommandSpec(
+        "wanflow.cli.estimate:estimate", "Show what a request will cost, without sending it."
+    ),
     "listen": CommandSpec(
         "wanflow.cli.listen:listen", "Receive callbacks and verify them with the API.", "webhooks"
     ),

@@ -15,9 +15,7 @@ from wanflow.cli.values import ParsedValue
 def connection_options() -> list[click.Parameter]:
     """Make `--base-url`, `--api-key-file` and `--json`."""
     return [
-        click.Option(
-            ["--base-url"], metavar="URL", help=f"Base URL of the API (default: {URL_VARIABLE})."
-        ),
+        base_url_option(),
         click.Option(
             ["--api-key-file"],
             type=click.Path(path_type=Path, dir_okay=False),
@@ -25,6 +23,13 @@ def connection_options() -> list[click.Parameter]:
         ),
         json_option(),
     ]
+
+
+def base_url_option() -> click.Option:
+    """Make `--base-url`."""
+    return click.Option(
+        ["--base-url"], metavar="URL", help=f"Base URL of the API (default: {URL_VARIABLE})."
+    )
 
 
 def json_option() -> click.Option:
@@ -49,6 +54,26 @@ def resubmit_option() -> click.Option:
         help="Resend a submission whose response was lost, with the same idempotency key; "
         "may be charged twice.",
     )
+
+
+def max_credits_option(limited: str) -> click.Option:
+    """Make `--max-credits`; `limited` says what it limits."""
+    return click.Option(
+        ["--max-credits"],
+        type=ParsedValue(_parse_credits),
+        metavar="CREDITS",
+        help=f"{limited}.",
+    )
+
+
+def _parse_credits(text: str) -> float:
+    try:
+        credits = float(text)  # noqa: A001 - the API's word
+    except ValueError:
+        credits = -1.0  # noqa: A001
+    if not credits >= 0:
+        raise ValueError(f"{text!r} is not a number of credits, 0 or more")
+    return credits
 
 
 def read_input(name: str) -> bytes:

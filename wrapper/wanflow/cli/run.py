@@ -16,10 +16,12 @@ from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import is_object
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
+from wanflow.cli.estimates import estimate_as_dict, existing_ledger, print_estimate
 from wanflow.cli.ledger_options import LedgerOptions, record_options
 from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.options import (
     connection_options,
+    max_credits_option,
     output_dir_option,
     read_input,
     request_option,
@@ -39,7 +41,12 @@ if TYPE_CHECKING:
 
 
 def preview(
-    body: dict[str, Any], connection: Connection, *, as_json: bool, **arguments: Any
+    body: dict[str, Any],
+    connection: Connection,
+    ledger: LedgerOptions,
+    *,
+    as_json: bool,
+    **arguments: Any,
 ) -> None:
     """Print the request without sending it; the API key isn't needed or shown.
 
@@ -47,7 +54,7 @@ def preview(
         InvalidRequest: the request is invalid.
         ConfigurationError: the URL is malformed.
     """
-    with connection.client(key="not-sent") as client:
+    with existing_ledger(ledger) as recorder, connection.client("not-sent", recorder) as client:
         request = client.preview(body, **arguments)
     for warning in request.warnings:
         show_warning(warning)
@@ -58,11 +65,13 @@ def preview(
             "headers": dict(request.headers),
         }
         facts |= {"body": dict(request.body), "warnings": list(request.warnings)}
+        facts |= estimate_as_dict(request.estimate)
         click.echo(json.dumps({"event": "dry_run", **facts}))
         return
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
     lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
     click.echo(printable("\n".join(lines)))
+    print_estimate(request.estimate, err=True)
 
 
 def unknown_option(error: click.NoSuchOption, catalog: Catalog, model: Model) -> click.NoSuchOption:
@@ -95,6 +104,7 @@ class RunRequest:
             "extra": dict(self.options["extra"]),
             "validate": not self.options["no_validate"],
             "resubmit_uncertain": self.options["resubmit_uncertain"],
+            "max_credits": self.options["max_credits"],
         }
 
 
@@ -217,12 +227,17 @@ def _deprecation_note(model: Model) -> list[str]:
 def execute(request: RunRequest, *, waits: bool) -> None:
     """Submit a request; with `waits`, also wait for the task and save its files."""
     options = request.options
-    connection = Connection.from_options(options)
+    connection, record = Connection.from_options(options), LedgerOptions.of(options)
     if options["dry_run"]:
-        preview(request.body, connection, as_json=options["as_json"], **request.submit_arguments)
+        preview(
+            request.body,
+            connection,
+            record,
+            as_json=options["as_json"],
+            **request.submit_arguments,
+        )
         return
     output_dir = options.get("output_dir")
-    record = LedgerOptions.of(options)
     CommandContext.current().set_resume_options(output_dir, connection, record)
     events = make_output(as_json=options["as_json"], submits=True)
     with record.open() as ledger, connection.client(ledger=ledger) as client:
@@ -283,6 +298,9 @@ def _options(*, waits: bool) -> list[click.Parameter]:
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without validating the request."),
         resubmit_option(),
+        max_credits_option(
+            "Send only if no earlier job with these settings cost more; refused if none is known"
+        ),
         click.Option(["--dry-run"], is_flag=True, help="Print the request without sending it."),
         *record_options(submits=True),
         *connection_options(),

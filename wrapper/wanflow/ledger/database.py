@@ -68,6 +68,11 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     """,
     "ALTER TABLE job ADD COLUMN price REAL",
+    """
+    ALTER TABLE job ADD COLUMN price_class INTEGER REFERENCES place;
+    CREATE INDEX job_price ON job (server, model, price_class, price, accepted)
+        WHERE price IS NOT NULL AND price_class IS NOT NULL
+    """,
 )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wanflow._core.effects import Outcome
+    from wanflow._core.prices import PriceRecord
     from wanflow._core.recorder import File, SubmissionIntent
     from wanflow._core.snapshot import Snapshot
 
@@ -192,6 +193,7 @@ class Ledger:
                 "digest": request_digest(intent.key, intent.content),
                 "state": JobState.INTENT,
                 "output_dir": absolute(intent.folder),
+                "price_class": intent.price_class,
                 "recorded_at": time.time(),
             }
         )
@@ -260,6 +262,10 @@ class Ledger:
         """Return the Unix time at which a task was accepted; None if it isn't recorded."""
         job = self._store.find(TaskRef(server, task_id))
         return None if job is None else job.accepted
+
+    def prices(self, server: str, model: str) -> list[PriceRecord]:
+        """Return what the jobs of a model cost on a server, by price class and price."""
+        return self._store.prices(server, model)
 
     def acquire_task(self, server: str, task_id: str) -> None:
         """Record that this process waits for a task."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from wanflow._core.prices import PriceRecord
 from wanflow._core.recorder import File
 from wanflow._text import is_encodable
 from wanflow.ledger.job import Job, JobState, Owner
@@ -85,6 +86,7 @@ _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
         _STRING_ID,
         lambda folder: None if folder is None else path_to_text(folder),
     ),
+    "price_class": ("price_class", _STRING_ID, _unchanged),
     "task_id": ("task", "?", _text),
     "state": ("state", "?", _text),
     "redacted": ("abridged", "?", int),
@@ -211,6 +213,13 @@ _SUBMITTED = "coalesce(job.created, job.accepted, job.intended)"
 _OUTPUT_DIRS = """
     SELECT text FROM place WHERE id IN (SELECT folder FROM job WHERE name IS NOT NULL)
 """
+_PRICES = """
+    SELECT class.text, job.price, count(*), coalesce(max(job.accepted), 0)
+    FROM job JOIN place AS class ON class.id = job.price_class
+    WHERE job.server = (SELECT id FROM place WHERE text = ?) AND job.model = ?
+        AND job.price IS NOT NULL AND job.price_class IS NOT NULL
+    GROUP BY job.price_class, job.price
+"""
 _NEVER = float("inf")
 # SQLite accepts this many values in one statement in every build.
 _MAX_VALUES = 500
@@ -244,6 +253,12 @@ def read_output_dirs(connection: sqlite3.Connection) -> list[Path]:
     """Return the output directories of named jobs."""
     with closing(connection.execute(_OUTPUT_DIRS)) as cursor:
         return [path_from_text(text) for (text,) in cursor.fetchall()]
+
+
+def read_prices(connection: sqlite3.Connection, server: str, model: str) -> list[PriceRecord]:
+    """Return what the jobs of a model cost on a server, by price class and price."""
+    with closing(connection.execute(_PRICES, [path_to_text(server), model])) as cursor:
+        return [PriceRecord(*row) for row in cursor.fetchall()]
 
 
 def read(connection: sqlite3.Connection, where: str, values: Sequence[object]) -> list[Job]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
     from typing import Any
 
+    from wanflow._core.prices import PriceRecord
     from wanflow._core.recorder import File
     from wanflow.ledger.group_commit import PendingWrite, Write
     from wanflow.ledger.job import Job
@@ -44,6 +45,7 @@ class JobStore:
         self._registering = Lock()
         self._owner_lock = OwnerLock(path)
         self._owner_id: int | None = None
+        self._closed = False
         self._disk_reserve = DiskReserve(path.with_name(f"{path.name}-reserve"))
         with translate_errors(path):
             database.create_file(path)
@@ -222,6 +224,11 @@ class JobStore:
         with self._read() as connection:
             return rows.read_output_dirs(connection)
 
+    def prices(self, server: str, model: str) -> list[PriceRecord]:
+        """Return what the jobs of a model cost on a server."""
+        with self._read() as connection:
+            return rows.read_prices(connection, server, model)
+
     def jobs(self, selection: JobFilter) -> list[Job]:
         """Return the selected jobs."""
         with self._read() as connection:
@@ -244,7 +251,10 @@ class JobStore:
             return self._writer.write(write)
 
     def close(self) -> None:
-        """Write buffered changes, release all jobs, and close."""
+        """Write buffered changes, release all jobs, and close; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if os.getpid() == self._process:
                 self._release_all()
@@ -277,7 +287,7 @@ class JobStore:
 
     def _intern_strings(self, changes: Changes) -> None:
         """Store the strings that many jobs share, before the first job that uses them."""
-        for name in ("server", "output_dir"):
+        for name in ("server", "output_dir", "price_class"):
             text = rows.path_to_text(changes[name]) if changes.get(name) is not None else None
             if text is not None and text not in self._interned:
                 self._writer.write(_add_string(text))

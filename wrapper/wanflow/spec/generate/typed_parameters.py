@@ -157,6 +157,7 @@ SUBMIT_OPTIONS = {
     "validate": "bool",
     "idempotency_key": "str | None",
     "resubmit_uncertain": "bool",
+    "max_credits": "float | None",
 }
 RUN_OPTIONS = {
     "output_dir": "str | PathLike[str] | None",

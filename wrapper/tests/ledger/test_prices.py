@@ -1,0 +1,318 @@
+"""Prices before paying: estimates from the ledger, and a limit that nothing exceeds."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from contextlib import nullcontext
+from itertools import product
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wanflow import Client, errors
+from wanflow._core.prices import EstimateBasis, PriceRecord, estimate_price, price_class
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.ledger.conftest import SyncRunner
+    from wanflow.mock import MockServer
+
+CATALOG = packaged_catalog()
+MODELS = sorted(CATALOG.models)
+MOST_VALUES = 4
+
+
+def settings_of(model: str) -> list[dict[str, Any]]:
+    """Return requests of a model with many combinations of its settings."""
+    rules = CATALOG.models[model].parameters
+    values = {name: found for name, rule in rules.items() if (found := list(_values(rule)))}
+    example = {**CATALOG.models[model].example, "model": model}
+    combinations = [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    Random(model).shuffle(combinations)
+    return [example | chosen for chosen in combinations]
+
+
+def _values(rule: dict[str, Any]) -> Iterator[Any]:
+    if rule.get("type") == "boolean":
+        yield from (True, False)
+    elif "enum" in rule:
+        yield from rule["enum"][:MOST_VALUES]
+    elif rule.get("type") == "integer" and "maximum" in rule:
+        yield from range(rule["minimum"], min(rule["maximum"], rule["minimum"] + 3) + 1)
+
+
+@pytest.fixture
+def client(mock: MockServer, api_key: str, ledger: Ledger) -> Iterator[Client]:
+    with Client(api_key, mock.base_url, ledger=ledger) as made:
+        yield made
+
+
+def refusal(
+    client: Client, request: dict[str, Any], limit: float
+) -> errors.CreditLimitExceeded | None:
+    """Submit with a limit, and return the error that refuses it."""
+    try:
+        client.submit(request, max_credits=limit)
+    except errors.CreditLimitExceeded as error:
+        return error
+    return None
+
+
+def posts(mock: MockServer, api_key: str) -> int:
+    """Return the number of submissions of an account that reached the mock."""
+    account = mock.accounts.for_key(api_key).name
+    return sum(one.method == "POST" and one.account == account for one in mock.journal)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_estimate_is_what_the_next_job_with_the_same_settings_costs(
+    client: Client, ledger: Ledger, model: str
+) -> None:
+    """Exactly, for each model, whatever its texts and links are."""
+    requests = settings_of(model)[:6]
+    assert requests
+    for request in requests:
+        known = {price_class(CATALOG, job.body) for job in ledger.jobs()}
+        before = client.estimate(request)
+        if price_class(CATALOG, request) not in known:
+            assert before.basis in {EstimateBasis.UNKNOWN, EstimateBasis.OTHER_SETTINGS}
+            client.submit(request)
+        again = {**request, "prompt": "another text"}
+        estimate = client.estimate(again)
+        client.submit(again, max_credits=estimate.credits)
+        paid = ledger.jobs(newest_first=True, limit=1)[0].credits
+        assert (estimate.credits, estimate.lowest, estimate.highest) == (paid, paid, paid)
+        assert estimate.basis is EstimateBasis.SAME_SETTINGS
+        assert estimate.jobs >= 1
+        assert estimate.last is not None
+        assert f"{paid:g} credits" in estimate.describe()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_nothing_is_sent_that_could_cost_more_than_the_limit(
+    client: Client, mock: MockServer, ledger: Ledger, api_key: str, model: str
+) -> None:
+    """Known prices up to the limit are sent; higher, unknown and guessed ones are not."""
+    account = mock.accounts.for_key(api_key)
+    for request in Random(model).sample(settings_of(model), 3):
+        for limit in (0, 0.01, 1, 3, 20, 1000):
+            wanted = price_class(CATALOG, request)
+            prices = [j.credits for j in ledger.jobs() if price_class(CATALOG, j.body) == wanted]
+            affordable = bool(prices) and max(prices) <= limit
+            before = account.reserved + account.spent
+            error = refusal(client, request, limit)
+            assert affordable == (error is None)
+            assert account.reserved + account.spent - before <= (limit if affordable else 0) + 1e-9
+            if error is not None:
+                assert error.max_credits == limit
+                assert pickle.loads(pickle.dumps(error)).estimate == error.estimate
+        client.submit(request)
+
+
+def test_a_run_and_its_files_are_limited_too(
+    do: SyncRunner, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """Nothing is sent, recorded or written when the price is unknown."""
+    out = tmp_path / "out"
+    with pytest.raises(errors.CreditLimitExceeded, match="may cost more than the 5 credits"):
+        do(lambda client: client.run(model=model, prompt="x", max_credits=5, output_dir=out))
+    assert ledger.jobs() == []
+    assert not out.exists()
+    do(lambda client: client.submit(model=model, prompt="x"))
+    do(lambda client: client.run(model=model, prompt="y", max_credits=5, output_dir=out))
+    assert len(list(out.iterdir())) == 1
+
+
+def test_no_file_is_uploaded_for_a_request_that_is_not_sent(do: SyncRunner, tmp_path: Path) -> None:
+    """The limit is checked before local files are uploaded."""
+    uploads: list[object] = []
+    model = next(one for one in MODELS if "image_urls" in CATALOG.models[one].parameters)
+    request = {**CATALOG.models[model].example, "model": model, "image_urls": [str(tmp_path)]}
+    with pytest.raises(errors.CreditLimitExceeded):
+        do(lambda client: client.submit(request, max_credits=9), uploader=uploads.append)
+    assert uploads == []
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(1.0, 1), (1.9, 1), (2.0, 2), (2.5, 2), (50, 3)])
+def test_resends_of_an_uncertain_submission_stay_within_the_limit(
+    do: SyncRunner, mock: MockServer, ledger: Ledger, api_key: str, limit: float, sent: int
+) -> None:
+    """Each attempt that may have been accepted counts with the whole price."""
+    model = next(one for one in MODELS if CATALOG.models[one].kind == "image")
+    request = {**CATALOG.models[model].example, "model": model}
+    do(lambda client: client.submit(request))
+    price = ledger.jobs()[0].credits
+    account = mock.accounts.for_key(api_key)
+    rule = mock.faults.add("lost-response", count=2, account=account)
+    before = posts(mock, api_key)
+    try:
+        with nullcontext() if sent == 3 else pytest.raises(errors.SubmitUncertain):
+            do(
+                lambda client: client.submit(
+                    request, max_credits=price * limit, resubmit_uncertain=True
+                )
+            )
+    finally:
+        mock.faults.remove(rule.id)
+    assert posts(mock, api_key) - before == sent
+
+
+@pytest.mark.parametrize("limit", [-1, -0.01, float("nan"), True, "5", [5]])
+def test_a_limit_that_is_no_number_of_credits_is_refused(
+    do: SyncRunner, ledger: Ledger, model: str, limit: object
+) -> None:
+    """Nothing is sent for it."""
+    with pytest.raises(errors.ConfigurationError, match="max_credits must be 0 or more"):
+        do(lambda client: client.submit(model=model, prompt="x", max_credits=limit))
+    assert ledger.jobs() == []
+
+
+def test_a_client_without_a_ledger_says_what_it_needs(
+    do: SyncRunner, mock: MockServer, model: str
+) -> None:
+    """For an estimate and for a limit; a preview has no estimate."""
+    for ask in (
+        lambda client: client.estimate(model=model, prompt="x"),
+        lambda client: client.submit(model=model, prompt="x", max_credits=5),
+    ):
+        with pytest.raises(errors.ConfigurationError, match="needs a ledger"):
+            do(ask, ledger=None)
+    with Client("key", mock.base_url) as client:
+        assert client.preview(model=model, prompt="x", max_credits=5).estimate is None
+
+
+def test_a_preview_has_the_estimate(do: SyncRunner, ledger: Ledger, model: str) -> None:
+    """With a ledger, whether the price is known or not."""
+
+    async def shown(client: Any) -> Any:
+        return client.preview(model=model, prompt="x").estimate
+
+    def preview(client: Any) -> Any:
+        return (
+            shown(client)
+            if type(client).__name__ == "AsyncClient"
+            else client.preview(model=model, prompt="x").estimate
+        )
+
+    assert do(preview).basis is EstimateBasis.UNKNOWN
+    do(lambda client: client.submit(model=model, prompt="y"))
+    assert do(preview).credits == ledger.jobs()[0].credits
+
+
+def test_prices_of_another_server_or_model_are_not_used(
+    do: SyncRunner, mock: MockServer, model: str
+) -> None:
+    """Two servers may charge differently."""
+    do(lambda client: client.submit(model=model, prompt="x"))
+    other = mock.base_url.replace("127.0.0.1", "localhost")
+    estimate = do(lambda client: client.estimate(model=model, prompt="x"), base_url=other)
+    assert estimate.basis is EstimateBasis.UNKNOWN
+    for name in MODELS:
+        if name != model:
+            request = {**CATALOG.models[name].example, "model": name}
+            found = do(lambda client, request=request: client.estimate(request))
+            assert found.basis is EstimateBasis.UNKNOWN
+
+
+def test_prices_have_no_texts_and_no_links(do: SyncRunner, path: Path) -> None:
+    """A ledger without prompts has none of them in its price classes either."""
+    secret = "planted-4711"
+    with Ledger(path, keep_prompts=False) as ledger:
+        for model in MODELS:
+            rules = CATALOG.models[model].parameters
+            request = {**CATALOG.models[model].example, "model": model}
+            request |= {
+                name: f"{secret} {name}" for name in rules if "prompt" in name and name in request
+            }
+            request["negative_prompt"] = {"prompt": secret, "deep": {"my_prompt": secret}}
+            key = price_class(CATALOG, {**request, "link": f"https://host/?sig={secret}"})
+            assert secret not in key
+            ledger.prices("server", model)
+
+
+def test_a_ledger_of_an_earlier_version_gets_prices_from_now_on(
+    do: SyncRunner, ledger: Ledger, path: Path, model: str
+) -> None:
+    """Its jobs have no price class; new ones do."""
+    do(lambda client: client.submit(model=model, prompt="x"))
+    ledger.close()
+    with sqlite3.connect(path) as old:
+        old.execute("DROP INDEX job_price")
+        old.execute("ALTER TABLE job DROP COLUMN price_class")
+        old.execute("PRAGMA user_version = 2")
+    old.close()
+    with Ledger(path) as again:
+        assert again.prices(again.jobs()[0].server, model) == []
+        do(lambda client: client.submit(model=model, prompt="x"), ledger=again)
+        (record,) = again.prices(again.jobs()[0].server, model)
+        assert (record.price, record.jobs) == (again.jobs()[1].credits, 1)
+
+
+NUMBERS = st.integers(1, 20) | st.floats(0.5, 20)
+FACTS = st.fixed_dictionaries(
+    {"duration": st.sampled_from([5, 10, 15]), "n": st.integers(1, 3)},
+    optional={"size": st.sampled_from("ab"), "sound": st.booleans()},
+)
+RECORDS = st.lists(
+    st.builds(
+        lambda facts, price, last: PriceRecord(
+            price_class(CATALOG, {"model": "x", **facts}), price, 1, last
+        ),
+        FACTS,
+        NUMBERS,
+        NUMBERS,
+    ),
+    max_size=8,
+)
+
+
+@given(RECORDS, FACTS)
+def test_an_estimate_is_bounded_only_by_the_same_settings(
+    records: list[PriceRecord], facts: dict[str, Any]
+) -> None:
+    """Only jobs with the same settings give an upper bound, their highest price."""
+    wanted = price_class(CATALOG, {"model": "x", **facts})
+    estimate = estimate_price("x", wanted, records)
+    same = [record for record in records if record.price_class == wanted]
+    assert estimate.upper_bound == max((record.price for record in same), default=None)
+    if same:
+        assert estimate.credits == max(same, key=lambda record: record.last).price
+        assert estimate.jobs == len(same)
+    assert (estimate.credits is None) == (estimate.basis is EstimateBasis.UNKNOWN)
+    assert estimate.describe()
+
+
+def test_a_guess_is_in_proportion_to_the_one_number_that_differs() -> None:
+    """The nearest one counts; a difference in more than a number gives no guess."""
+
+    def record(price: float, **facts: Any) -> PriceRecord:
+        return PriceRecord(price_class(CATALOG, facts), price, 1, 1.0)
+
+    wanted = price_class(CATALOG, {"duration": 10, "size": "a"})
+    near, far = record(6.0, duration=12, size="a"), record(1.0, duration=5, size="a")
+    estimate = estimate_price("x", wanted, [far, near, record(9.0, duration=10, size="b")])
+    assert (estimate.credits, estimate.basis) == (5.0, EstimateBasis.OTHER_SETTINGS)
+    assert (estimate.lowest, estimate.highest, estimate.jobs) == (1.0, 6.0, 2)
+    other = record(9.0, duration=5, size="b"), record(9.0, size="a")
+    assert estimate_price("x", wanted, other).basis is EstimateBasis.UNKNOWN
+
+
+def test_a_setting_that_is_left_out_counts_with_its_default() -> None:
+    """A request with the default and one without it have the same price."""
+    seen = 0
+    for model in CATALOG.models.values():
+        for name, rule in model.parameters.items():
+            if "default" in rule:
+                seen += 1
+                body = {"model": model.name, "prompt": "x"}
+                explicit = {**body, name: rule["default"]}
+                assert price_class(CATALOG, body) == price_class(CATALOG, explicit)
+    assert seen
