@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from wanflow._core.prices import Estimate as Estimate
     from wanflow._core.snapshot import Snapshot as Snapshot
     from wanflow._media_checks import check_audio as check_audio
     from wanflow._media_checks import check_image as check_image
@@ -54,7 +53,6 @@ _MODULES = {
     "AsyncResult": "async_client",
     "AsyncTask": "async_client",
     "Client": "client",
-    "Estimate": "_core.prices",
     "Ledger": "ledger.ledger",
     "Result": "client",
     "Snapshot": "_core.snapshot",
@@ -72,7 +70,6 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailed",
     "DownloadFailed",
-    "Estimate",
     "InsufficientCredits",
     "InvalidRequest",
     "Ledger",

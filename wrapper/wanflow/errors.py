@@ -89,7 +89,7 @@ class CreditLimitExceeded(WanflowError):
 
     Attributes:
         max_credits: the limit.
-        estimate: what is known of its price, a `wanflow.Estimate`.
+        estimate: what is known of its price, a `wanflow.ledger.Estimate`.
     """
 
     def __init__(self, message: str, *, max_credits: float = 0.0, estimate: Any = None) -> None:

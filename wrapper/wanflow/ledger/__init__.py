@@ -5,11 +5,14 @@ Pass a Ledger to a client; after a crash, `resume_all` resumes every unfinished 
 
 from __future__ import annotations
 
+from wanflow._core.prices import Estimate, EstimateBasis
 from wanflow._core.recorder import File
 from wanflow.ledger.job import Job, JobState, Owner
 from wanflow.ledger.ledger import Ledger, default_path
 
 __all__ = [
+    "Estimate",
+    "EstimateBasis",
     "File",
     "Job",
     "JobState",
