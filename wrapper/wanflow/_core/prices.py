@@ -31,7 +31,7 @@ class EstimateBasis(StrEnum):
     OTHER_SETTINGS = "other settings"
     """Jobs of this model that differ in one number: a guess in proportion to it."""
     UNKNOWN = "unknown"
-    """No job of this model tells anything about these settings."""
+    """No job of this model says anything about these settings."""
 
 
 @frozen
