@@ -12,7 +12,7 @@ from wanflow._core.callbacks import no_slowdown
 from wanflow._flows.poll import require_success, timeout_error
 from wanflow._flows.prepare import SubmitOptions
 from wanflow._text import one_line
-from wanflow.errors import InvalidRequest, WanflowError
+from wanflow.errors import ConfigurationError, InvalidRequest, WanflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -230,8 +230,29 @@ class BaseResult(Generic[D]):
         """The files that `run(output_dir=…)` saved; empty if it saved none."""
         return list(self._paths)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a dict that `json.dumps` takes. Times are unix seconds."""
+        return {**self._snapshot.to_dict(), "paths": [str(path) for path in self._paths]}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_snapshot": self._snapshot, "_paths": list(self._paths)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._operations = self._driver = cast("Any", _NoClient())
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {one_line(self.task_id)} {len(self.urls)} links>"
+
+
+class _NoClient:
+    """What a pickled result has in place of its client, which has a key and connections."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ConfigurationError(
+            "a result that was copied or pickled has no client, so it can't be downloaded; "
+            "client.task(result.task_id).wait() returns one that can"
+        )
 
 
 def load_storage() -> Storage:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from os import PathLike
     from pathlib import Path
+    from typing import BinaryIO
 
     import httpx
 
@@ -86,6 +87,49 @@ class Result(BaseResult[SyncDriver]):
         """
         flow = self._operations.download(self._snapshot, folder, timeout, max_bytes, on_progress)
         return self._driver.run(flow)
+
+    def open(
+        self,
+        index: int = 0,
+        *,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        on_progress: OnProgress = None,
+    ) -> BinaryIO:
+        """Fetch one file, and return it open for reading, as an ordinary binary file.
+
+        It is whole, and was checked and resumed as by `download`. It is in a temporary directory,
+        which is removed when the file is closed. The ledger doesn't count it as saved.
+
+        Args:
+            index: which of the `urls`, from 0.
+            timeout: the time limit in seconds; 15 minutes by default.
+            max_bytes: the size limit; 2 GiB by default.
+            on_progress: called with a Progress for each chunk.
+
+        Raises:
+            InvalidRequest: there is no file with this index.
+            LinkExpired: the link is older than 24 hours.
+            DownloadFailed: there is no link, or the file can't be downloaded.
+        """
+        flow = self._operations.open_result(self._snapshot, index, timeout, max_bytes, on_progress)
+        return self._driver.run(flow)
+
+    def read(self, index: int = 0, *, timeout: float | None = None) -> bytes:
+        """Fetch one file, and return its bytes. The arguments and errors are those of `open`."""
+        with self.open(index, timeout=timeout) as file:
+            return self._driver.run(self._operations.read_chunk(file))
+
+    def iter_bytes(
+        self, index: int = 0, *, chunk_size: int = 65536, timeout: float | None = None
+    ) -> Iterator[bytes]:
+        """Fetch one file, then yield its bytes in chunks of `chunk_size` bytes.
+
+        Nothing is yielded of a file that isn't whole. The errors are those of `open`.
+        """
+        with self.open(index, timeout=timeout) as file:
+            while chunk := self._driver.run(self._operations.read_chunk(file, chunk_size)):
+                yield chunk
 
 
 class Task(BaseTask[SyncDriver]):

@@ -77,6 +77,25 @@ class Snapshot:
         """The earliest moment, in unix seconds, at which its links can die."""
         return None if self.created is None else self.created + LINK_LIFETIME
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a dict that `json.dumps` takes. Times are unix seconds."""
+        failure = self.failure
+        return {
+            "id": self.id,
+            "status": self.status,
+            "done": self.done,
+            "succeeded": self.succeeded,
+            "model": self.model,
+            "progress": self.progress,
+            "created": self.created,
+            "estimated_time": self.estimated_time,
+            "urls": list(self.urls),
+            "links_expire_at": self.links_expire_at,
+            "failure": failure and {"code": failure.code, "message": failure.message},
+            "usage": self.usage,
+            "raw": self.raw,
+        }
+
     @property
     def has_known_status(self) -> bool:
         """Whether the status is a word of the documents."""

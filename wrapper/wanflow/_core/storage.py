@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
     from wanflow._core.download_rules import ResponseKind
     from wanflow._core.effects import Response
@@ -82,6 +83,20 @@ class Part(Protocol):
         ...
 
 
+class TemporaryFolder(Protocol):
+    """A folder for one file that is not kept."""
+
+    folder: Path
+
+    def open(self, path: Path) -> BinaryIO:
+        """Open the file; closing it removes the folder. It blocks."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the folder with all in it. It blocks."""
+        ...
+
+
 class Storage(Protocol):
     """Where files are saved. Everything but `part_file` blocks."""
 
@@ -95,6 +110,10 @@ class Storage(Protocol):
 
     def file_info(self, index: int, path: Path, content: bytes | None = None, /) -> File:
         """Say what a record keeps of a file, of which the content is known or read."""
+        ...
+
+    def temporary_folder(self) -> TemporaryFolder:
+        """Make a folder of the system's for one file that is not kept."""
         ...
 
     def check_writable(self, directory: Path, /) -> tuple[Path, ...]:

@@ -30,6 +30,7 @@ from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import BinaryIO
 
     from wanflow._config import ClientConfig
     from wanflow._core.callbacks import PollFactor
@@ -309,6 +310,25 @@ class Operations:
         return self.recording.download(
             self.download_job(snapshot, output_dir, timeout, max_bytes, on_progress)
         )
+
+    def open_result(
+        self,
+        snapshot: Snapshot,
+        index: int,
+        timeout: float | None,
+        max_bytes: int | None,
+        on_progress: OnProgress,
+    ) -> Flow[BinaryIO]:
+        """Open one file of a result, from a temporary folder."""
+        from wanflow._flows.open_result import open_result  # noqa: PLC0415 - rarely used
+
+        job = self.download_job(snapshot, "", timeout, max_bytes, on_progress)
+        return open_result(job, index, job.storage.temporary_folder)
+
+    @staticmethod
+    def read_chunk(file: BinaryIO, size: int = -1) -> Flow[bytes]:
+        """Read the next bytes of an open file; all of them by default."""
+        return run_blocking(lambda: file.read(size))
 
     def download_job(
         self,

@@ -30,8 +30,17 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from wanflow._core.effects import Response
+    from wanflow._storage.temporary import TemporaryDownload
 
-__all__ = ["PartFile", "check_writable", "file_info", "part_file", "read_file", "remove_empty"]
+__all__ = [
+    "PartFile",
+    "check_writable",
+    "file_info",
+    "part_file",
+    "read_file",
+    "remove_empty",
+    "temporary_folder",
+]
 
 _CHUNK = 64 * 1024
 _SIDECAR_LIMIT = 4096
@@ -348,6 +357,13 @@ def file_info(index: int, path: Path, content: bytes | None = None) -> File:
     except OSError as error:
         raise DownloadFailed(f"{path} can't be read: {error.strerror or error}") from error
     return File(index, path, size, digest.hexdigest())
+
+
+def temporary_folder() -> TemporaryDownload:
+    """Make a folder for one file that is not kept."""
+    from wanflow._storage.temporary import TemporaryDownload  # noqa: PLC0415 - rarely used
+
+    return TemporaryDownload()
 
 
 def check_writable(folder: Path) -> tuple[Path, ...]:
