@@ -22,6 +22,7 @@ from self_tests.holdout_faults.proxied_mock import ProxiedMock
 from self_tests.mutation import (
     generated,
     manual_callbacks,
+    manual_coercions,
     manual_facts,
     manual_ids,
     manual_json,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from wanflow_contract.report.result import RunResult
 
 assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
-assert all((manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
+assert all((manual_coercions, manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 
 
 KEYS = tuple(MUTANT_KEYS.values())

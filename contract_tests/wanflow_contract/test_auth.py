@@ -83,6 +83,22 @@ def test_every_operation_rejects_a_request_without_a_valid_key(target, operation
 
 @pytest.mark.fast
 @pytest.mark.costs(0)
+@pytest.mark.parametrize("name", sorted(CONTRACT.catalog.models))
+def test_a_valid_request_of_each_model_needs_a_key(target, name) -> None:
+    """A request that is right in all else is rejected without a key, whatever the model."""
+    model = target.models[name]
+    content = json.dumps(cheapest(model)).encode()
+    exchange = target.exchange("POST", model.path, {"Content-Type": "application/json"}, content)
+    KEY_REQUIRED.require(
+        exchange.status == 401,
+        f"{exchange.status} for {name}",
+        exchange,
+        pointer="request header Authorization",
+    )
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0)
 @pytest.mark.parametrize("name", QUERY_NAMES)
 @pytest.mark.parametrize("operation_id", OPERATIONS)
 def test_a_key_in_the_query_is_not_accepted(target, operation_id, name) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from self_tests.mutation import (
     generated,
     manual_callbacks,
+    manual_coercions,
     manual_facts,
     manual_ids,
     manual_json,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).with_name("mutants.md")
 assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
-assert all((manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
+assert all((manual_coercions, manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

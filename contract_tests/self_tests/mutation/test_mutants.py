@@ -9,6 +9,7 @@ import pytest
 from self_tests.mutation import (
     generated,
     manual_callbacks,
+    manual_coercions,
     manual_facts,
     manual_ids,
     manual_json,
@@ -28,7 +29,7 @@ from self_tests.mutation.runner import Outcome, run_trials
 
 MANUAL = dict(MUTANTS)
 assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
-assert all((manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
+assert all((manual_coercions, manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 UNMODIFIED = Mutant("whole", "status", "Nothing is wrong.", "submit")
 FAULTS = ("submit-200-201", "any-account-sees", "result-lost", "callback-twice")
 

@@ -37,7 +37,9 @@ def _forms(rule: JsonObject, valid: list[Any]) -> Iterator[tuple[str, Any]]:
         case "boolean":
             yield from ((f"the-word-{word}", word) for word in ("yes", "no", "on", "0"))
         case "string" if "enum" in rule:
-            yield from _texts(valid[-1])
+            yield from (
+                form for value in dict.fromkeys((valid[0], valid[-1])) for form in _texts(value)
+            )
         case "array":
             yield from _lists(valid[0])
         case "object":
