@@ -19,6 +19,7 @@ from attrs import define, field, frozen
 
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.effects import (
+    EmitEvent,
     Finished,
     InvokeCallback,
     RandomFloat,
@@ -104,6 +105,8 @@ class Simulation:
             return
         try:
             play.script.throw(error)
+            while isinstance(play.script.effect, EmitEvent | ReadClock):
+                play.script.send(self._perform(play, play.script.effect)[1])
         except type(error):
             return
         raise AssertionError("the flow went on")
@@ -181,7 +184,7 @@ class Simulation:
                 play.joining = True
                 seconds = float("inf") if seconds is None else seconds
                 return self._woken(waker, play, seconds), None
-            case Yield():
+            case Yield() | EmitEvent():
                 return None, None
             case _:
                 raise AssertionError(f"the simulation can't do {effect}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.prepare import Preview
     from wanflow._runtime.driver import AsyncDriver, SyncDriver
+    from wanflow._runtime.event_dispatcher import OnEvent
     from wanflow.catalog.catalog import Model
     from wanflow_client.parameters import Run, Submit
 
@@ -87,6 +88,7 @@ class BaseClient(Generic[D]):
         timeout: float | None = None,
         retry_timeout: float | None = None,
         resubmit_uncertain: bool | None = None,
+        on_event: OnEvent = None,
     ) -> Self:
         """Return a client with other options and the same connections; closing one closes both.
 
@@ -95,8 +97,14 @@ class BaseClient(Generic[D]):
             retry_timeout: for how many seconds a submission is retried.
             resubmit_uncertain: the default of the argument of this name for all submissions,
                 those of `run`, `batch` and `resume_all` included.
+            on_event: called with the record of each event, as in the client's own arguments.
         """
-        config = self._config.replace(timeout, retry_timeout, resubmit_uncertain)
+        config = self._config.replace(
+            timeout=timeout,
+            retry_timeout=retry_timeout,
+            resubmit_uncertain=resubmit_uncertain,
+            on_event=on_event,
+        )
         other = copy(self)
         BaseClient.__init__(  # pyright: ignore[reportUnknownMemberType] - D is known
             other,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from inspect import iscoroutinefunction
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
     Mounts: TypeAlias = Mapping[str, str | None]
@@ -119,6 +120,7 @@ class ClientConfig:
     uploader: Any = field(default=None, repr=False)
     resubmit_uncertain: bool = False
     url_given: bool = True
+    on_event: Callable[[Any], object] | None = field(default=None, repr=False)
 
     @property
     def api_and_download_options(self) -> tuple[TransportOptions, TransportOptions]:
@@ -126,19 +128,12 @@ class ClientConfig:
         few = min(_MAX_DOWNLOAD_CONNECTIONS, self.transport.max_connections)
         return self.transport, evolve(self.transport, max_connections=few)
 
-    def replace(
-        self, timeout: float | None, retry_timeout: float | None, resubmit_uncertain: bool | None
-    ) -> ClientConfig:
-        """Return a copy with the values that are given.
+    def replace(self, **given: Any) -> ClientConfig:
+        """Return a copy with the values that are given and not None.
 
         Raises:
-            ConfigurationError: a time is out of range.
+            ConfigurationError: a value is out of range.
         """
-        given: dict[str, Any] = {
-            "timeout": timeout,
-            "retry_timeout": retry_timeout,
-            "resubmit_uncertain": resubmit_uncertain,
-        }
         return _validated(evolve(self, **{k: v for k, v in given.items() if v is not None}))
 
 
@@ -151,6 +146,7 @@ def load_config(
     max_polls_per_second: float | None = None,
     transport: TransportOptions | None = None,
     uploader: Any = None,
+    on_event: Any = None,
 ) -> ClientConfig:
     """Make the configuration from arguments, or from the environment where they are absent.
 
@@ -171,7 +167,7 @@ def load_config(
         transport or TransportOptions(),
         uploader,
     )
-    return _validated(evolve(settings, url_given=given is not None))
+    return _validated(evolve(settings, url_given=given is not None, on_event=on_event))
 
 
 def _validated(settings: ClientConfig) -> ClientConfig:
@@ -191,7 +187,20 @@ def _validated(settings: ClientConfig) -> ClientConfig:
             raise ConfigurationError(f"{name} must be {wanted}, and finite (got {value!r})")
     if not isinstance(connections, int) or connections < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"max_connections must be 1 or more (got {connections!r})")
+    if settings.on_event is not None:
+        _validate_on_event(settings.on_event)
     return settings
+
+
+def _validate_on_event(on_event: object) -> None:
+    awaited = any(
+        iscoroutinefunction(one) for one in (on_event, vars(type(on_event)).get("__call__"))
+    )
+    if awaited or not callable(on_event):
+        raise ConfigurationError(
+            f"on_event must be a plain function that takes an event (got {on_event!r}); it isn't "
+            "awaited"
+        )
 
 
 def _in_range(value: object) -> bool:

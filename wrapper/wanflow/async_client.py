@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.upload import Uploader
+    from wanflow._runtime.event_dispatcher import OnEvent
     from wanflow._runtime.iterators import AsyncFlowIterator
     from wanflow.batch.models import JobInput, OnBatchProgress, OnJobResult, StopSignal
     from wanflow.batch.report import Report
@@ -216,6 +217,8 @@ class AsyncClient(BaseClient[AsyncDriver]):
         transport: an httpx transport, used instead of the network.
         ledger: a `wanflow.Ledger` that records every submission, poll and download.
         uploader: called with the path of each local file in a request; returns its URL.
+        on_event: called with the record of each event, such as a submission, a poll or a saved
+            file; `wanflow.events` lists them. A plain function, in which nothing should block.
 
     Raises:
         ConfigurationError: the key or the URL is missing or malformed, a number is out of range,
@@ -236,6 +239,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         transport: httpx.AsyncBaseTransport | None = None,
         ledger: Recorder | None = None,
         uploader: Uploader = None,
+        on_event: OnEvent = None,
     ) -> None:
         # It imports httpx, which is slow.
         from wanflow._transport.environment import apply_environment  # noqa: PLC0415
@@ -250,6 +254,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
                     max_polls_per_second=max_polls_per_second,
                     transport=TransportOptions(max_connections, transport, proxy, verify),
                     uploader=uploader,
+                    on_event=on_event,
                 )
             )
         finally:

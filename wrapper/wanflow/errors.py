@@ -117,6 +117,7 @@ class SubmitUncertain(WanflowError):
         code: the API's error code in the response, if any.
         body: the decoded body of the response, or the text of its first 16 KiB if it can't be
             decoded; None without a response.
+        request_id: the `x-request-id` of the response, None without one.
         task_id: the task id in the response, if any; `client.task(task_id)` resumes the task,
             and the ledger has the id.
     """
@@ -132,9 +133,11 @@ class SubmitUncertain(WanflowError):
         code: int | str | None = None,
         body: Any = None,
         task_id: str | None = None,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message, task_id=task_id)
         self.reason = reason
+        self.request_id = request_id
         self.request = request
         self.idempotency_key = idempotency_key
         self.status = status
@@ -218,7 +221,13 @@ class ServerError(APIError):
 
 
 class UnexpectedResponse(APIError):
-    """The response doesn't match the spec: another status, or an unreadable body."""
+    """The response doesn't match the spec: another status, or an unreadable body.
+
+    Attributes:
+        problem: why the body of a success can't be used, None for another status.
+    """
+
+    problem: str | None = None
 
 
 class TaskFailed(WanflowError):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from wanflow import Client, errors
 from wanflow._core.effects import (
+    EmitEvent,
     Finished,
     RandomFloat,
     ReadClock,
@@ -22,14 +23,13 @@ from wanflow._core.effects import (
     WithLock,
 )
 from wanflow._core.rate_limiter import PollRateLimiter
-from wanflow._core.snapshot import Snapshot, TaskFailure
+from wanflow._core.snapshot import Snapshot, TaskFailure, credits_of
 from wanflow._flows.poll import PollResult, PollTarget
 from wanflow._flows.poll_many import PollEntry
 from wanflow.batch.engine import DOWNLOAD, FINISH, SUBMIT, make_engine
 from wanflow.batch.models import BatchOptions, PlannedJob, StopSignal
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import JobState, Ledger
-from wanflow.ledger.fields import credits_of
 from wanflow.ledger.job import Job
 
 if TYPE_CHECKING:
@@ -224,6 +224,8 @@ class EngineDriver:
                 return self.next_finished()
             case WithLock(function):
                 return function()
+            case EmitEvent():
+                pass
             case _:
                 return effect.function()
         return None

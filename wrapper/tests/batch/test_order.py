@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow._core.effects import (
+    EmitEvent,
     Finished,
     RandomFloat,
     ReadClock,
@@ -111,6 +112,8 @@ class EngineDriver:
                 return self.next_finished()
             case WithLock(function):
                 return function()
+            case EmitEvent():
+                pass
             case _:
                 return effect.function()
         return None

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wanflow._core.effects import (
+    EmitEvent,
     InvokeCallback,
     RandomFloat,
     ReadClock,
@@ -18,11 +19,13 @@ from wanflow._core.effects import (
     TransportError,
     WithLock,
 )
+from wanflow._runtime.event_dispatcher import EventDispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wanflow._core.effects import Effect, Flow
+    from wanflow.events import Event
 
 T = TypeVar("T")
 
@@ -44,6 +47,8 @@ class FakeDriver:
     ) -> None:
         self.elapsed = 0.0
         self.trace: list[Effect] = []
+        self.events: list[Event] = []
+        self._dispatcher = EventDispatcher()
         self._respond = respond
         self._random = random
         self._latency = latency
@@ -79,7 +84,10 @@ class FakeDriver:
         """Return every value with which a callback of the user was called."""
         return [effect.value for effect in self.trace if isinstance(effect, InvokeCallback)]
 
-    def _perform(self, effect: Effect) -> Any:  # noqa: PLR0911
+    def _perform(self, effect: Effect) -> Any:  # noqa: C901, PLR0911
+        if isinstance(effect, EmitEvent):
+            self._dispatcher.dispatch(effect, lambda: START + self.elapsed, self.events.append)
+            return None
         match effect:
             case Request():
                 return self._send(effect)

@@ -30,12 +30,16 @@ class Response:
 
 
 class TransportError(Exception):
-    """No complete response came. `maybe_sent` says whether the server may have the request."""
+    """No complete response came. `maybe_sent` says whether the server may have the request.
 
-    def __init__(self, reason: str, *, maybe_sent: bool) -> None:
+    `summary` is the reason without what the server wrote.
+    """
+
+    def __init__(self, reason: str, *, maybe_sent: bool, summary: str | None = None) -> None:
         self.reason = printable(reason, lines=False)
         super().__init__(self.reason)
         self.maybe_sent = maybe_sent
+        self.summary = self.reason if summary is None else printable(summary, lines=False)
 
 
 @frozen
@@ -177,6 +181,17 @@ class RandomFloat:
 
 
 @frozen
+class EmitEvent:
+    """Report what happened, without waiting: `kind` names a class of `wanflow.events`.
+
+    Whatever its consumers raise, the flow goes on.
+    """
+
+    kind: str
+    fields: dict[str, Any] = field(repr=False)
+
+
+@frozen
 class InvokeCallback:
     """Call a callback of the user's with a value."""
 
@@ -304,7 +319,8 @@ class Yield:
 
 BatchFunction: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Outcome]]"
 _Exchange: TypeAlias = "Request | StreamDownload"
-_Local: TypeAlias = "Sleep | ReadClock | RandomFloat | InvokeCallback | RunBlocking | WithLock"
+_Instant: TypeAlias = "ReadClock | RandomFloat | WithLock | EmitEvent"
+_Local: TypeAlias = "_Instant | Sleep | InvokeCallback | RunBlocking"
 Effect: TypeAlias = "_Exchange | _Local | ShieldedFlow | Yield | Spawn | WaitNext | Finish"
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def unreadable_response(
     """Make the error for a success whose body can't be read."""
     excerpt = _excerpt(response.content)
     found = f"it is {_page(excerpt)}{_CHECK_URL}" if _is_page(excerpt) else f"{reason}: {excerpt!r}"
-    return errors.UnexpectedResponse(
+    error = errors.UnexpectedResponse(
         f"the API answered {response.status}{_task_phrase(task_id)}, but {found} "
         f"({request.describe()})",
         status=response.status,
@@ -81,6 +81,8 @@ def unreadable_response(
         body=excerpt,
         task_id=task_id,
     )
+    error.problem = reason
+    return error
 
 
 def _is_wrong_base_url(base_url: str, fields: dict[str, Any], body: Any) -> bool:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 COMPLETED = "completed"
 # The documents: "Generated video links are valid for 24 hours, please save them promptly".
@@ -59,6 +62,13 @@ class Snapshot:
     usage: dict[str, Any] = field(factory=dict[str, Any])
     raw: dict[str, Any] = field(factory=dict[str, Any], repr=False)
     submitted: float | None = field(default=None, repr=False, eq=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False, eq=False)
+    """The headers of the response, with names in lower case; empty where it came otherwise."""
+
+    @property
+    def request_id(self) -> str | None:
+        """The `x-request-id` of the response, for the provider's support; None without one."""
+        return self.headers.get("x-request-id")
 
     @property
     def succeeded(self) -> bool:
@@ -141,10 +151,12 @@ def _whole_pair(escape: re.Match[str]) -> str:
     return escape[0] if escape["half"] is None else "\\ufffd"
 
 
-def parse_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
-    """Read a task out of a 200 answer; `task_id` is the one that was asked for, if one was.
+def parse_snapshot(
+    content: bytes, task_id: str | None = None, headers: Mapping[str, str] | None = None
+) -> Snapshot:
+    """Read a task out of a 200 response; `task_id` is the one that was asked for, if one was.
 
-    It stands in where the body has none.
+    It stands in where the body has none. `headers` are those of the response.
 
     Raises:
         ValueError: the body is no JSON object, names no task, or names another one.
@@ -173,7 +185,25 @@ def parse_snapshot(content: bytes, task_id: str | None = None) -> Snapshot:
         failure=_failure(fields, status),
         usage=_object(fields, "usage"),
         raw=raw,
+        headers={} if headers is None else headers,
     )
+
+
+_MAX_CREDITS = 1e12
+
+
+def credits_of(usage: Mapping[str, Any]) -> float | None:
+    """Return the credits used, else those reserved; None if neither was reported."""
+    cost = usage.get("cost")
+    within = cast("Mapping[str, Any]", cost).get("credits") if isinstance(cost, dict) else None
+    reported = (usage.get("credits_used"), within, usage.get("credits_reserved"))
+    return next((amount for amount in map(_amount, reported) if amount is not None), None)
+
+
+def _amount(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < _MAX_CREDITS else None
 
 
 def find_task_id(body: Any) -> str | None:

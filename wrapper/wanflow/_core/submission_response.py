@@ -70,9 +70,9 @@ def classify(response: Response, request_body: bytes = b"") -> Classified:
 def accepted_task(response: Response, task_id: str) -> Snapshot:
     """Read the task that a response accepted, by the id that it names, whatever else it holds."""
     try:
-        return evolve(parse_snapshot(response.content, task_id), id=task_id)
+        return evolve(parse_snapshot(response.content, task_id, response.headers), id=task_id)
     except ValueError:
-        return Snapshot(task_id, "")
+        return Snapshot(task_id, "", headers=response.headers)
 
 
 def _decoded(content: bytes) -> Any:

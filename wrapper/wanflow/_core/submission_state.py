@@ -39,12 +39,13 @@ class SubmissionState:
         if self.task_id is not None:
             if known is None:
                 error.add_note(f"client.task({self.task_id!r}) takes the task up again")
-        elif self._may_be_accepted and not annotated:
+        elif self.maybe_accepted and not annotated:
             error.add_note(
                 "a submission was in flight, and may have been accepted and charged: check the "
                 f"account's usage before you submit again (idempotency key {self.key})"
             )
 
     @property
-    def _may_be_accepted(self) -> bool:
+    def maybe_accepted(self) -> bool:
+        """Whether an attempt may have been accepted whose outcome isn't known."""
         return self.uncertain or (self.tracker is not None and self.tracker.maybe_sent)

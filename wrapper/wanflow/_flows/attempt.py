@@ -109,7 +109,8 @@ class SubmissionRecord:
 class Attempt(ShieldedFlow):
     """One try, shared by two threads: the one that runs it, and the one that is interrupted.
 
-    `recording` is True while its intent is being written, `intent_recorded` once it is. Which of
+    `recording` is True while its intent is being written, `intent_recorded` once it is; `outcome`
+    is set as soon as it is known, before it is recorded. Which of
     the two threads records the outcome is decided once, by an entry in `_reporter`.
     """
 
@@ -117,6 +118,7 @@ class Attempt(ShieldedFlow):
     record: SubmissionRecord | None
     tracker: SendTracker = field(factory=SendTracker)
     known: Snapshot | None = None
+    outcome: Outcome | None = None
     recording: bool = False
     intent_recorded: bool = False
     _reporter: dict[str, str] = field(factory=dict[str, str])
@@ -136,6 +138,7 @@ class Attempt(ShieldedFlow):
                 outcome = yield from self._without_response(error)
             else:
                 outcome = yield from self._read(response)
+            self.outcome = outcome
             if self.record is not None and self.intent_recorded and self._reports(_INSIDE):
                 yield from self.record.record_outcome(outcome)
         except BaseException as error:
@@ -193,7 +196,9 @@ class Attempt(ShieldedFlow):
             return self.known or errors.ConnectionFailed(str(error))
         if not error.maybe_sent:
             sent = self.prepared.request.describe()
-            return errors.ConnectionFailed(f"the API can't be reached: {error.reason} ({sent})")
+            failed = errors.ConnectionFailed(f"the API can't be reached: {error.reason} ({sent})")
+            failed.__cause__ = error
+            return failed
         part = self.tracker.received
         if part is None or not classify(part, self.prepared.request.content or b"").task_id:
             return no_response(self.prepared, error, part)

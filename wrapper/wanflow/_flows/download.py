@@ -32,8 +32,8 @@ from wanflow._core.file_formats import KINDS, extension, result_problem
 from wanflow._core.retry_policy import backoff
 from wanflow._core.url_rules import url_problem
 from wanflow._flows.concurrency import gather
+from wanflow._flows.download_events import DownloadEvents
 from wanflow._flows.error_context import task_context
-from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,9 +138,13 @@ def _with_saved(error: BaseException, saved: list[Path]) -> BaseException:
 
 def _save(job: DownloadJob, index: int, on_saved: OnSaved[T]) -> Flow[tuple[Path, T]]:
     url = job.urls[index]
+    events = DownloadEvents(job.task_id, index + 1, len(job.urls))
+    yield from events.started()
     reason = url_problem(url)
     if reason is not None:
-        raise errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
+        error = errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
+        yield from events.failed(error)
+        raise error
     name = file_stem(job.task_id, index, len(job.urls))
     part = job.storage.part_file(job.output_dir, name, job.max_bytes)
 
@@ -150,35 +154,31 @@ def _save(job: DownloadJob, index: int, on_saved: OnSaved[T]) -> Flow[tuple[Path
 
     try:
         yield from run_blocking(part.resume)
-        yield from _download_with_retries(job, index, part)
+        yield from _download_with_retries(job, index, part, events)
         saved = yield from run_blocking(keep)
     except GeneratorExit:
         raise  # nothing more can be asked for
     except BaseException as error:
-        log.warning("%s not saved: %s", _name(job, index), type(error).__name__, extra=RETURNED)
+        yield from events.failed(error, part)
         lost = isinstance(error, errors.LinkExpired) or part.size > job.max_bytes
         yield from run_blocking(part.discard if lost else part.suspend)
         raise
     finally:
         part.close()
-    log.info("%s saved as %s", _name(job, index), saved[0], extra=RETURNED)
+    yield from events.saved(saved[0], part.size)
     return saved
 
 
-def _name(job: DownloadJob, index: int) -> str:
-    """Name a file in the log, where its link, which needs no key, has no place."""
-    return f"task {job.task_id}: result {index + 1} of {len(job.urls)}"
-
-
-def _download_with_retries(job: DownloadJob, index: int, part: Part) -> Flow[None]:
+def _download_with_retries(
+    job: DownloadJob, index: int, part: Part, events: DownloadEvents
+) -> Flow[None]:
     """Fetch into the part file until it is whole, from where it stands after each fault."""
     url = part.url = job.urls[index]
     deadline = (yield from read_clock()).monotonic + job.timeout
     failures = redirects = 0
     while True:
         before = part.size
-        left = deadline - (yield from read_clock()).monotonic
-        trouble = yield from _fetch(job, index, part, left)
+        trouble = yield from _fetch(job, index, part, deadline, events)
         match part.response_kind:
             case Redirect(target):
                 part.url, redirects = target, _one_more(redirects, url)
@@ -197,7 +197,7 @@ def _download_with_retries(job: DownloadJob, index: int, part: Part) -> Flow[Non
         pause = yield from _pause(part, failures)
         if pause is None or (yield from read_clock()).monotonic + pause >= deadline:
             raise _given_up(job, part, url, trouble, (yield from read_clock()).wall)
-        log.warning("%s not fetched; tried again in %.1f s", _name(job, index), pause)
+        yield from events.retry_scheduled(part, trouble, pause)
         yield from sleep(pause)
 
 
@@ -216,14 +216,21 @@ def _pause(part: Part, failures: int) -> Flow[float | None]:
     return max(asked, pause) if asked < _SHORTEST else asked
 
 
-def _fetch(job: DownloadJob, index: int, part: Part, left: float) -> Flow[str | None]:
+def _fetch(
+    job: DownloadJob, index: int, part: Part, deadline: float, events: DownloadEvents
+) -> Flow[TransportError | None]:
     """Fetch once → what broke it off, None where nothing did."""
     part.response_kind = part.response = None
+    now = (yield from read_clock()).monotonic
+    events.attempt_started(now)
     try:
         headers = request_headers(part.size, part.validator)
-        yield StreamDownload(part.url, headers, part, left, _progress_callback(job, index, part))
-    except TransportError as fault:
-        return fault.reason
+        on_chunk = _progress_callback(job, index, part)
+        yield StreamDownload(part.url, headers, part, deadline - now, on_chunk)
+    except TransportError as error:
+        yield from events.attempt_ended(part, error)
+        return error
+    yield from events.attempt_ended(part)
     _refuse_no_result(job, part)
     return None
 
@@ -254,7 +261,7 @@ def _one_more(redirects: int, url: str) -> int:
 
 
 def _given_up(
-    job: DownloadJob, part: Part, url: str, trouble: str | None, unix: float
+    job: DownloadJob, part: Part, url: str, trouble: TransportError | None, unix: float
 ) -> errors.DownloadFailed:
     status = None if part.response is None else part.response.status
     match part.response_kind:
@@ -266,7 +273,8 @@ def _given_up(
         case StalePart():
             reason = "its server sends no part of it that fits the others"
         case _:
-            reason = trouble or f"the server sent {part.size} of {part.total} bytes"
+            sent = f"the server sent {part.size} of {part.total} bytes"
+            reason = sent if trouble is None else trouble.reason
     return errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url, status=status)
 
 

@@ -18,14 +18,16 @@ from wanflow._core.arguments import (
 )
 from wanflow._core.callbacks import no_slowdown
 from wanflow._core.effects import run_blocking
+from wanflow._core.event_kinds import LEVELS
 from wanflow._core.local_files import with_links
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.request_check import check_request
 from wanflow._flows import poll, request_builder, run, submit
+from wanflow._flows.poll_events import with_events
 from wanflow._flows.prepare import PreparedRequest, SubmitOptions, limit_cost, merge_body
 from wanflow._flows.recording import RecordedFlows
 from wanflow._fork_safety import renew_in_children
-from wanflow._log import warn
+from wanflow._log import log, warn
 from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
@@ -131,7 +133,15 @@ class Operations:
             validated=options.validate,
             resubmit_uncertain=options.resubmit_uncertain or self._config.resubmit_uncertain,
             max_credits=validate_max_credits(options.max_credits),
+            output=checked.model.kind,
+            reported_prompt=self._reported_prompt(body),
         )
+
+    def _reported_prompt(self, body: Mapping[str, Any]) -> str | None:
+        """Return the prompt if the consumer of events asks for it."""
+        prompt = body.get("prompt")
+        wanted = getattr(self._config.on_event, "wants_prompts", False)
+        return prompt if wanted and isinstance(prompt, str) else None
 
     def _require_server(self, model: Model) -> None:
         """Reject a model of another server while the base URL is only the default."""
@@ -200,7 +210,10 @@ class Operations:
 
     def poll(self, task_id: str) -> Flow[Snapshot]:
         """Poll once."""
-        return self.recording.poll(task_id, poll.fetch_status(self._status(task_id), task_id))
+        flow = poll.fetch_status(self._status(task_id), task_id)
+        if self._observed:
+            flow = with_events(flow, task_id)
+        return self.recording.poll(task_id, flow)
 
     def wait(
         self,
@@ -365,10 +378,16 @@ class Operations:
             submitted_at=None if fresh is None else fresh.submitted,
             unknown_statuses=self._unknown_statuses,
             read_submitted_at=self.recording.submitted_at_reader(task_id),
+            observed=self._observed,
         )
 
     def _status(self, task_id: str) -> Request:
         return request_builder.build_status(self.catalog, task_id, self._config.base_url)
+
+    @property
+    def _observed(self) -> bool:
+        """Whether anyone gets the event of each poll."""
+        return self._config.on_event is not None or log.isEnabledFor(LEVELS["Polled"])
 
     def _upload(self, prepared: PreparedRequest) -> Flow[PreparedRequest]:
         """Upload the local files of a request."""

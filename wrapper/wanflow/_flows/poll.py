@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow import errors
 from wanflow._core import error_mapping, poll_schedule
@@ -18,13 +18,16 @@ from wanflow._core.effects import (
     sleep,
     with_lock,
 )
+from wanflow._core.error_summary import summary
+from wanflow._core.event_kinds import emit, kinds
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.poll_schedule import PollSchedule
 from wanflow._core.rate_limiter import bounded_pause
 from wanflow._core.snapshot import Snapshot, parse_snapshot
+from wanflow._flows import poll_events
 from wanflow._flows.error_context import task_context
+from wanflow._flows.poll_events import PollHistory
 from wanflow._flows.throttle import acquire_slot, slow_down, warn_of_long_pause
-from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,14 +49,6 @@ _LAG = 60.0
 _ASKED_AGAIN = 3
 
 
-@define
-class PollHistory:
-    """What the polls of one wait have found: the last state, and how often links were missing."""
-
-    state: tuple[str, int | None] | None = None
-    without_links: int = 0
-
-
 @frozen
 class PollTarget:
     """A task to be polled: the request that does it, and what is known of the task so far.
@@ -72,6 +67,8 @@ class PollTarget:
     """Statuses that the documents don't have, and that were reported already."""
     submitted_at: float | None = None
     read_submitted_at: Callable[[], float | None] | None = field(default=None, repr=False)
+    observed: bool = True
+    """Whether polls emit events: without a consumer, they cost nothing."""
     history: PollHistory = field(factory=PollHistory, repr=False)
 
     def schedule(self, instant: TimePoint) -> PollSchedule:
@@ -123,7 +120,7 @@ def fetch_status(request: Request, task_id: str, timeout: float | None = None) -
         unix = (yield from read_clock()).wall
         raise error_mapping.api_error(reply, request, now=unix, task_id=task_id)
     try:
-        return parse_snapshot(reply.content, task_id)
+        return parse_snapshot(reply.content, task_id, reply.headers)
     except ValueError as error:
         raise error_mapping.unreadable_response(
             reply, request, str(error), task_id=task_id
@@ -140,32 +137,45 @@ def poll_until_done(question: PollTarget, *, timeout: float, on_update: OnUpdate
         WaitTimeout: the task isn't done after `timeout` seconds. It is still running.
         APIError: the API rejected the status request (400 to 404).
     """
-    with task_context(question.task_id):
-        start = yield from read_clock()
-        deadline, track = start.monotonic + timeout, question.schedule(start)
-        seen: Snapshot | None = None
-        first = question.first_delay(start, track, (yield from random_float()))
-        if first > 0:
-            yield from sleep(min(first, timeout), question.task_id)
-        while True:
-            left = deadline - (yield from acquire_slot(question.limiter, deadline))
-            last = yield from poll_once(question, left)
-            instant = yield from read_clock()
-            last = last.at_time(instant.monotonic, deadline)
-            found = last.snapshot
-            if found is not None:
-                yield from notify_update(question, on_update, found)
-                instant = instant if on_update is None else (yield from read_clock())
-            seen, track = found or seen, track.updated(instant, found)
-            if found is not None and found.done:
-                return require_success(found)
-            left = deadline - instant.monotonic
-            if left <= 0:
-                raise wait_timed_out(question.task_id, timeout, seen, last.error)
-            wanted = track.next_delay(instant.monotonic, (yield from random_float()))
-            yield from sleep(
-                poll_schedule.delay_within(wanted, last.retry_after, left), question.task_id
+    try:
+        with task_context(question.task_id):
+            start = yield from read_clock()
+            yield from poll_events.wait_started(
+                question.task_id, question.history, timeout, start.monotonic
             )
+            return (yield from _until_done(question, start, timeout, on_update))
+    except BaseException as error:
+        yield from poll_events.wait_broken_off(question.task_id, question.history, error)
+        raise
+
+
+def _until_done(
+    question: PollTarget, start: TimePoint, timeout: float, on_update: OnUpdate
+) -> Flow[Snapshot]:
+    deadline, track = start.monotonic + timeout, question.schedule(start)
+    seen: Snapshot | None = None
+    first = question.first_delay(start, track, (yield from random_float()))
+    if first > 0:
+        yield from sleep(min(first, timeout), question.task_id)
+    while True:
+        left = deadline - (yield from acquire_slot(question.limiter, deadline))
+        last = yield from poll_once(question, left)
+        instant = yield from read_clock()
+        last = last.at_time(instant.monotonic, deadline)
+        found = last.snapshot
+        if found is not None:
+            yield from notify_update(question, on_update, found)
+            instant = instant if on_update is None else (yield from read_clock())
+        seen, track = found or seen, track.updated(instant, found)
+        if found is not None and found.done:
+            return require_success(found)
+        left = deadline - instant.monotonic
+        if left <= 0:
+            raise (yield from wait_timed_out(question, timeout, seen, last.error))
+        wanted = track.next_delay(instant.monotonic, (yield from random_float()))
+        yield from sleep(
+            poll_schedule.delay_within(wanted, last.retry_after, left), question.task_id
+        )
 
 
 def iter_snapshots(flow_of: Callable[[OnUpdate], Flow[Snapshot]]) -> Flow[None]:
@@ -203,28 +213,35 @@ def poll_once(question: PollTarget, left: float) -> Flow[PollResult]:
     Raises:
         APIError: the API rejected the status request (400 to 404).
     """
-    budget = question.limiter
+    budget, history = question.limiter, question.history
+    history.polls += 1
     budget.start_poll()
     try:
-        found = yield from fetch_status(
-            question.request, question.task_id, max(left, _SHORTEST_POLL)
-        )
+        found = yield from _fetch(question, max(left, _SHORTEST_POLL))
     except errors.APIError as error:
         fatal = error.status in FATAL_STATUSES or isinstance(error, errors.WrongBaseURL)
         if fatal and not (yield from _lags(question, error)):
             raise
-        return PollResult(None, (yield from _pause(budget, error)), str(error))
+        return PollResult(None, (yield from _pause(question, error)), str(error))
     except errors.ConnectionFailed as error:
-        log.warning("%s; the wait goes on", error)
+        yield from _tolerate(question, error, None)
         return PollResult(None, None, str(error))
     finally:
         budget.finish_poll()
     yield from with_lock(budget.on_success)
-    if found.succeeded and not found.urls and question.history.without_links < _ASKED_AGAIN:
-        question.history.without_links += 1
-        log.debug("task %s: %s without links; asked again", found.id, found.status)
+    if found.succeeded and not found.urls and history.without_links < _ASKED_AGAIN:
+        history.without_links += 1
+        yield from emit(kinds.LinksMissing, operation="wait", task_id=found.id, status=found.status)
         return PollResult(None, None, f"task {found.id} is {found.status}, without links", found)
     return PollResult(found)
+
+
+def _fetch(question: PollTarget, timeout: float) -> Flow[Snapshot]:
+    flow = fetch_status(question.request, question.task_id, timeout)
+    if not question.observed:
+        return flow
+    number = question.history.polls
+    return poll_events.with_events(flow, question.task_id, operation="wait", number=number)
 
 
 def _lags(question: PollTarget, error: errors.APIError) -> Flow[bool]:
@@ -238,46 +255,37 @@ def _lags(question: PollTarget, error: errors.APIError) -> Flow[bool]:
     return any(time is not None and abs(unix - time) < _LAG for time in times)
 
 
-def _pause(budget: PollRateLimiter, error: errors.APIError) -> Flow[float | None]:
-    """Log an error that a wait survives → the seconds that it asks for, as far as it gets them."""
+def _pause(question: PollTarget, error: errors.APIError) -> Flow[float | None]:
+    """Emit an error that a wait survives → the seconds that it asks for, as far as it gets them."""
     asked = error.retry_after
-    if asked is None:
-        log.warning("%s; the wait goes on", error)
-    else:
-        log.warning("%s; the wait goes on after %g s", error, bounded_pause(asked))
+    pause = None if asked is None else bounded_pause(asked)
+    yield from _tolerate(question, error, pause)
     if error.status == _TOO_MANY:
-        yield from slow_down(budget, asked)
+        yield from slow_down(question.limiter, asked, "wait", question.task_id)
     else:
-        yield from warn_of_long_pause(budget, asked)
-    return None if asked is None else bounded_pause(asked)
+        yield from warn_of_long_pause(question.limiter, asked, "wait", question.task_id)
+    return pause
+
+
+def _tolerate(question: PollTarget, error: errors.WanflowError, pause: float | None) -> Flow[None]:
+    return emit(
+        kinds.RetryScheduled,
+        operation="wait",
+        task_id=question.task_id,
+        attempt=question.history.polls + 1,
+        delay=pause,
+        reason=summary(error),
+    )
 
 
 def notify_update(question: PollTarget, on_update: OnUpdate, found: Snapshot) -> Flow[None]:
-    """Pass a snapshot to the user's callback, and log what it changed."""
+    """Emit what a snapshot changed, and pass it to the user's callback."""
     if not found.has_known_status and found.status not in question.unknown_statuses:
         question.unknown_statuses.add(found.status)
-        log.warning("task %s: %s", found.id, _undocumented(found))
-    state = (found.status, found.progress)
-    if found.failure is not None:
-        failure = found.failure
-        facts = found.id, failure.code, failure.message
-        log.warning("task %s failed with %s: %s", *facts, extra=RETURNED)
-    elif found.succeeded:
-        links = len(found.urls)
-        log.info("task %s completed with %d links", found.id, links, extra=RETURNED)
-    elif state != question.history.state:
-        progress = "" if found.progress is None else f", {found.progress} %"
-        log.debug("task %s: %s%s", found.id, found.status or "no status", progress)
-    question.history.state = state
+        yield from poll_events.unknown_status(found)
+    yield from poll_events.state_changed(found, question.history)
     if on_update is not None:
         yield InvokeCallback(on_update, found)
-
-
-def _undocumented(found: Snapshot) -> str:
-    if not found.done:
-        return f"unknown status {found.status!r}; the wait goes on"
-    end = "failed" if found.failure else "completed"
-    return f"status {found.status!r} is undocumented, and taken for {end}"
 
 
 def require_success(snapshot: Snapshot) -> Snapshot:
@@ -292,11 +300,11 @@ def require_success(snapshot: Snapshot) -> Snapshot:
 
 
 def wait_timed_out(
-    task_id: str, timeout: float, seen: Snapshot | None, fault: str | None
-) -> errors.WaitTimeout:
-    """Log that a wait's time is up, and make the error for it."""
-    log.warning("task %s had not ended after %g s", task_id, timeout, extra=RETURNED)
-    return timeout_error(task_id, timeout, seen, fault)
+    question: PollTarget, timeout: float, seen: Snapshot | None, fault: str | None
+) -> Flow[errors.WaitTimeout]:
+    """Emit that a wait's time is up, and make the error for it."""
+    yield from poll_events.wait_timed_out(question.task_id, question.history, timeout)
+    return timeout_error(question.task_id, timeout, seen, fault)
 
 
 def timeout_error(

@@ -25,6 +25,7 @@ from wanflow._core.effects import (
 )
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.rate_limiter import Turn
+from wanflow._flows import poll_events
 from wanflow._flows.error_context import task_context, tasks_context
 from wanflow._flows.poll import notify_update, poll_once, wait_timed_out
 
@@ -107,6 +108,11 @@ class PollQueue:
         self.limiter.cancel(self.turn)
         self.turn = None
 
+    def interrupt(self, error: str) -> Flow[None]:
+        """Emit that something, such as an exception of this name, ended all waits."""
+        for one in [one for duplicates in self.waiting.values() for one in duplicates]:
+            yield from poll_events.wait_interrupted(one.target.task_id, one.target.history, error)
+
     def remove(self, one: PollEntry) -> None:
         """Remove a task that ended."""
         one.due = None
@@ -138,12 +144,20 @@ def poll_many(
     queue = PollQueue(targets[0].limiter, poll_factor)
     for index, target in enumerate(targets):
         queue.add(index, target, start, timeout, (yield from random_float()))
+        yield from poll_events.wait_started(
+            target.task_id, target.history, timeout, start.monotonic
+        )
     with tasks_context(queue.waiting):
         last = start.monotonic + timeout
         try:
             yield from _until_all_ended(
                 queue, last, timeout, max_concurrent_polls, on_update, on_outcome
             )
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            yield from queue.interrupt(type(error).__name__)
+            raise
         finally:
             queue.release_turn()
 
@@ -171,7 +185,7 @@ def _until_all_ended(
             outcomes += yield from handle_event(queue, event, now, on_update)
             continue
         if over:
-            outcomes += _time_out_all(queue, timeout)
+            outcomes += yield from _time_out_all(queue, timeout)
         for one, outcome in outcomes:
             yield from on_outcome(one.index, outcome)
         outcomes = []
@@ -243,6 +257,7 @@ def _handle_poll_end(
 ) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
     if isinstance(error, errors.WanflowError):
         queue.remove(one)
+        yield from poll_events.wait_broken_off(one.target.task_id, one.target.history, error)
         return [(one, error)]
     if error is not None:
         raise error
@@ -265,11 +280,10 @@ def _handle_poll_end(
     return []
 
 
-def _time_out_all(queue: PollQueue, timeout: float) -> list[tuple[PollEntry, PollOutcome]]:
-    left = [one for duplicates in queue.waiting.values() for one in duplicates]
-    for one in left:
+def _time_out_all(queue: PollQueue, timeout: float) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
+    outcomes: list[tuple[PollEntry, PollOutcome]] = []
+    for one in [one for duplicates in queue.waiting.values() for one in duplicates]:
         queue.remove(one)
-    return [
-        (one, wait_timed_out(one.target.task_id, timeout, one.last_snapshot, one.last_error))
-        for one in left
-    ]
+        error = yield from wait_timed_out(one.target, timeout, one.last_snapshot, one.last_error)
+        outcomes.append((one, error))
+    return outcomes

@@ -44,7 +44,9 @@ class PreparedRequest:
     `warnings` lists what of it has no effect, `deprecated` what the documents will remove;
     `validated` whether files are to be checked, too; `resubmit_uncertain` whether it may be sent
     again where it may have been accepted. `max_credits` limits its cost, and `max_charges` is how
-    often it may be charged within that; None for no limit. `state` is what is known of it.
+    often it may be charged within that; None for no limit. `output` is what the model makes, such
+    as `video`; `reported_prompt` the prompt if its event is to have it; `state` what is known of
+    it.
     """
 
     model: str
@@ -58,6 +60,8 @@ class PreparedRequest:
     resubmit_uncertain: bool = False
     max_credits: float | None = None
     max_charges: int | None = None
+    output: str | None = None
+    reported_prompt: str | None = field(default=None, repr=False)
     state: SubmissionState = field(
         default=Factory(lambda order: SubmissionState(order.idempotency_key), takes_self=True),
         eq=False,

@@ -12,9 +12,9 @@ from wanflow._core import retry_policy, submission_response
 from wanflow._core.effects import random_float, read_clock, sleep
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.attempt import Attempt
+from wanflow._flows.submit_events import SubmitEvents
 from wanflow._flows.throttle import slow_down
 from wanflow._flows.uncertain import attempts_exhausted
-from wanflow._log import RETURNED, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,31 +115,35 @@ def submit(
     """
     state, max_charges = prepared.state, prepared.max_charges
     attempts = _Attempts(prepared.resubmit_uncertain, max_charges or math.inf)
+    events, attempt = SubmitEvents(prepared), None
     try:
         start = (yield from read_clock()).monotonic
+        yield from events.started(start)
         limits = _RetryLimits(start, retry_timeout, stopped)
         while True:
             attempt = Attempt(prepared, record)
             state.tracker = attempt.tracker
+            events.attempt_started((yield from read_clock()).monotonic)
             outcome: Outcome = yield attempt
+            yield from events.attempt_ended(attempt)
             if isinstance(outcome, Snapshot):
-                new = attempt.known is None
-                return (yield from _accepted(prepared.model, outcome)) if new else outcome
+                if attempt.known is not None:
+                    return outcome
+                return evolve(outcome, submitted=(yield from read_clock()).wall)
             attempts.record(outcome)
             state.uncertain, state.tracker = attempts.uncertain is not None, None
-            if not (yield from _wait_for_retry(attempts, outcome, limits, limiter)):
-                _raise_failure(prepared, attempts.error(prepared))
+            if not (yield from _wait_for_retry(attempts, outcome, limits, limiter, events)):
+                _raise_failure(attempts.error(prepared))
     except BaseException as error:
         state.annotate(error)
         if record is not None:
             record.release(state.task_id)
+        yield from events.broken_off(error, attempt)
         raise
 
 
-def _accepted(model: str, snapshot: Snapshot) -> Flow[Snapshot]:
-    """Log that a task was accepted, and return it with the time."""
-    log.info("submitted %s as task %s", model, snapshot.id)
-    return evolve(snapshot, submitted=(yield from read_clock()).wall)
+def _raise_failure(error: errors.WanflowError) -> NoReturn:
+    raise error
 
 
 def _wait_for_retry(
@@ -147,6 +151,7 @@ def _wait_for_retry(
     error: errors.WanflowError,
     limits: _RetryLimits,
     limiter: PollRateLimiter,
+    events: SubmitEvents,
 ) -> Flow[bool]:
     """Wait for the next attempt after an error → False if there is none."""
     if not attempts.retryable:
@@ -154,23 +159,12 @@ def _wait_for_retry(
     delay = yield from _pause(error, attempts.count - 1)
     elapsed = (yield from read_clock()).monotonic - limits.start
     if isinstance(error, errors.RateLimited):
-        yield from slow_down(limiter, error.retry_after)
+        yield from slow_down(limiter, error.retry_after, "submit", None)
     window = retry_policy.retry_window(limits.seconds, reached=attempts.reached)
     if not retry_policy.fits_window(delay, elapsed=elapsed, window=window):
         return False
-    log.warning("%s (%s); sent again in %.1f s", _outcome_word(error), error, delay)
+    yield from events.retry_scheduled(error, delay)
     return (yield from limits.sleep(delay))
-
-
-def _raise_failure(prepared: PreparedRequest, error: errors.WanflowError) -> NoReturn:
-    """Log that a submission ended without a task, and raise the error for it."""
-    details = prepared.model, _outcome_word(error), prepared.idempotency_key, error
-    log.warning("submission of %s %s, with idempotency key %s: %s", *details, extra=RETURNED)
-    raise error
-
-
-def _outcome_word(error: errors.WanflowError) -> str:
-    return "uncertain" if isinstance(error, errors.SubmitUncertain) else "not accepted"
 
 
 def _pause(error: errors.WanflowError, attempt: int) -> Flow[float]:

@@ -6,29 +6,39 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wanflow._core.effects import read_clock, sleep, with_lock
+from wanflow._core.event_kinds import emit, kinds
 from wanflow._core.rate_limiter import LONGEST_PAUSE, Turn
-from wanflow._log import log
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow._core.rate_limiter import PollRateLimiter
 
 
-def slow_down(limiter: PollRateLimiter, retry_after: float | None) -> Flow[None]:
-    """Lower the poll rate after a 429."""
+def slow_down(
+    limiter: PollRateLimiter, retry_after: float | None, operation: str, task_id: str | None
+) -> Flow[None]:
+    """Lower the poll rate after a 429 to an operation."""
     now = (yield from read_clock()).monotonic
     yield from with_lock(partial(limiter.on_rate_limited, now, retry_after))
-    yield from warn_of_long_pause(limiter, retry_after)
+    yield from emit(
+        kinds.RateLimitReached, operation=operation, task_id=task_id, retry_after=retry_after
+    )
+    yield from warn_of_long_pause(limiter, retry_after, operation, task_id)
 
 
-def warn_of_long_pause(limiter: PollRateLimiter, retry_after: float | None) -> Flow[None]:
-    """Log once that the API asks for a longer pause than it gets."""
-    if (yield from with_lock(partial(limiter.should_warn, retry_after))):
-        log.warning(
-            "the API asks for a pause of %g s (Retry-After); polling goes on after %g s, which is "
-            "the longest pause that is kept",
-            retry_after,
-            LONGEST_PAUSE,
+def warn_of_long_pause(
+    limiter: PollRateLimiter, retry_after: float | None, operation: str, task_id: str | None
+) -> Flow[None]:
+    """Emit once that the API asks for a longer pause than it gets."""
+    if retry_after is not None and (
+        yield from with_lock(partial(limiter.should_warn, retry_after))
+    ):
+        yield from emit(
+            kinds.PauseShortened,
+            operation=operation,
+            task_id=task_id,
+            requested=retry_after,
+            granted=LONGEST_PAUSE,
         )
 
 

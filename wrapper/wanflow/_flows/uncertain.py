@@ -26,6 +26,7 @@ def no_response(
         idempotency_key=order.idempotency_key,
         status=None if part is None else part.status,
         body=None if part is None else _beginning(part.content) or None,
+        request_id=None if part is None else part.headers.get("x-request-id"),
     )
     error.__cause__ = fault
     return error
@@ -53,6 +54,7 @@ def unproven_response(
         code=cause.code,
         body=_kept(reply, cause),
         task_id=task_id,
+        request_id=cause.request_id,
     )
     error.__cause__ = cause
     return error
@@ -93,6 +95,7 @@ def attempts_exhausted(
         status=uncertain.status,
         code=uncertain.code,
         body=uncertain.body,
+        request_id=uncertain.request_id,
     )
     error.__cause__ = last
     return error

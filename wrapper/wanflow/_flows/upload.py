@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from attrs import evolve
 
-from wanflow._core.effects import InvokeCallback, run_blocking
+from wanflow._core.effects import InvokeCallback, read_clock, run_blocking
+from wanflow._core.event_kinds import emit, kinds
 from wanflow._core.local_files import with_links
 from wanflow._core.url_rules import url_problem
 from wanflow._core.validation import raise_violations
@@ -43,13 +44,42 @@ def upload(
     links: dict[Path, str] = {}
     for file in order.local_files:
         if file.path not in links:
-            links[file.path] = _link(file, (yield InvokeCallback(uploader, file.path)))
+            links[file.path] = yield from _upload(order, file, uploader)
     body = with_links(order.body, order.local_files, lambda path: links[path])
     model = catalog.models[order.model]
     request = request_builder.build_submit(
         model, body, order.idempotency_key, order.request.base_url
     )
     return evolve(order, body=body, request=request, local_files=())
+
+
+def _upload(order: PreparedRequest, file: LocalFile, uploader: Callable[[Path], Any]) -> Flow[str]:
+    """Upload a file, and emit the events of it."""
+    about = _EventFields(
+        parameter=file.parameter, path=str(file.path), idempotency_key=order.idempotency_key
+    )
+    start = (yield from read_clock()).monotonic
+    yield from emit(kinds.UploadStarted, operation="upload", **about)
+    try:
+        link = _link(file, (yield InvokeCallback(uploader, file.path)))
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        duration = (yield from read_clock()).monotonic - start
+        name = type(error).__name__
+        yield from emit(
+            kinds.UploadFailed, operation="upload", duration=duration, error=name, **about
+        )
+        raise
+    duration = (yield from read_clock()).monotonic - start
+    yield from emit(kinds.Uploaded, operation="upload", duration=duration, **about)
+    return link
+
+
+class _EventFields(TypedDict):
+    parameter: str
+    path: str
+    idempotency_key: str
 
 
 def _checked(order: PreparedRequest, storage: Storage) -> Flow[PreparedRequest]:

@@ -8,10 +8,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wanflow._core.effects import RandomFloat, ReadClock, TimePoint, WithLock
+from wanflow._core.effects import EmitEvent, RandomFloat, ReadClock, TimePoint, WithLock
 from wanflow._event_loop import new_event
 from wanflow._fork_safety import renew_in_children
 from wanflow._runtime.batch_executor import BatchExecutor
+from wanflow._runtime.event_dispatcher import EventDispatcher
 from wanflow._runtime.notifications import Notifier
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Sleep
     from wanflow._event_loop import WakeupEvent
+    from wanflow._runtime.event_dispatcher import OnEvent
     from wanflow._runtime.flow_run import FlowRun
 
 T = TypeVar("T")
@@ -71,6 +73,7 @@ class SharedState:
             WithLock: self._with_lock,
         }
         self.notifier = Notifier()
+        self._events = EventDispatcher()
         self.renew()
         renew_in_children(self)
 
@@ -90,19 +93,28 @@ class SharedState:
             return sleep.waker.on_wake(call)
         return self.notifier.waiter(sleep.topic, lambda _: call())
 
-    def perform_immediately(self, run: FlowRun[Any]) -> bool:
+    def perform_immediately(self, run: FlowRun[Any], on_event: OnEvent) -> bool:
         """Perform effects that don't block → whether one that may block is next.
 
         False when the flow yields a value or has ended.
         """
-        while (act := self._immediate_effects.get(type(run.effect))) is not None:
+        while True:
+            effect = run.effect
             try:
-                outcome = act(run.effect)
+                if (act := self._immediate_effects.get(type(effect))) is not None:
+                    outcome = act(effect)
+                elif isinstance(effect, EmitEvent):
+                    outcome = self.emit(effect, on_event)
+                else:
+                    return run.pending
             except BaseException as error:
                 run.throw(error)
             else:
                 run.send(outcome)
-        return run.pending
+
+    def emit(self, event: EmitEvent, on_event: OnEvent) -> Any:
+        """Pass an event to the log, and to a function of the user's."""
+        self._events.dispatch(event, lambda: self.clock.now().wall, on_event)
 
     def _with_lock(self, effect: WithLock) -> Any:
         with self._lock:

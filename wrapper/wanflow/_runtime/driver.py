@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from attrs import evolve
 
 from wanflow._core.effects import (
+    EmitEvent,
     Finish,
     InvokeCallback,
     Request,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_RESPONSE_AWAITED = EmitEvent("ResponseAwaited", {"operation": "submit"})
+
 
 class SyncDriver:
     """Runs flows in the calling thread; `parent` is the group of a spawned flow."""
@@ -69,7 +72,7 @@ class SyncDriver:
         try:
             self.step_until_yield(run)
         except BaseException as error:
-            run.abandon(error)
+            run.abandon(error, self._perform_immediately)
             raise
         return cast("T", run.result)
 
@@ -94,7 +97,7 @@ class SyncDriver:
 
     def _step(self, run: FlowRun[Any], group: ThreadGroup | None = None) -> None:
         """Run until the flow yields a value or ends; without a group, until it needs one."""
-        while self._shared.perform_immediately(run):
+        while self._perform_immediately(run):
             if group is None and isinstance(run.effect, GroupEffect):
                 return
             try:
@@ -103,6 +106,9 @@ class SyncDriver:
                 run.throw(error)
             else:
                 run.send(outcome)
+
+    def _perform_immediately(self, run: FlowRun[Any]) -> bool:
+        return self._shared.perform_immediately(run, self._config.on_event)
 
     def _new_group(self) -> ThreadGroup:
         def run_flow(flow: Flow[Any]) -> Any:
@@ -136,7 +142,11 @@ class SyncDriver:
         """Run a flow to its end, even if its group was cancelled."""
         whole = SyncDriver(self._config, self._transport, self._shared)
         self._check()
-        value = run_shielded(partial(whole.run, effect.run()), effect.on_interrupt)
+        value = run_shielded(
+            partial(whole.run, effect.run()),
+            effect.on_interrupt,
+            lambda: self._shared.emit(_RESPONSE_AWAITED, self._config.on_event),
+        )
         self._check()
         return value
 
@@ -200,7 +210,7 @@ class AsyncDriver:
         try:
             await self.step_until_yield(run)
         except BaseException as error:
-            run.abandon(error)
+            run.abandon(error, self._perform_immediately)
             raise
         return cast("T", run.result)
 
@@ -226,7 +236,7 @@ class AsyncDriver:
 
     async def _step(self, run: FlowRun[Any], group: AsyncTaskGroup | None = None) -> None:
         """Run until the flow yields a value or ends; without a group, until it needs one."""
-        while self._shared.perform_immediately(run):
+        while self._perform_immediately(run):
             if group is None and isinstance(run.effect, GroupEffect):
                 return
             try:
@@ -235,6 +245,9 @@ class AsyncDriver:
                 run.throw(error)
             else:
                 run.send(outcome)
+
+    def _perform_immediately(self, run: FlowRun[Any]) -> bool:
+        return self._shared.perform_immediately(run, self._config.on_event)
 
     def _perform(  # noqa: PLR0911
         self, effect: Effect | None, group: AsyncTaskGroup | None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from wanflow._core.effects import Yield
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wanflow._core.effects import Effect, Flow
 
 T = TypeVar("T")
@@ -44,11 +46,14 @@ class FlowRun(Generic[T]):
         except StopIteration as end:
             self._end(end)
 
-    def abandon(self, error: BaseException) -> None:
-        """Let the flow know, wherever it is, what broke it off; it can't ask for anything more."""
+    def abandon(
+        self, error: BaseException, perform_immediately: Callable[[FlowRun[Any]], object]
+    ) -> None:
+        """Let the flow know, wherever it is, what broke it off; nothing that may block follows."""
         trace = error.__traceback__
         with suppress(BaseException):
-            self._flow.throw(error)
+            self.throw(error)
+            perform_immediately(self)
         error.__traceback__ = trace
         self._flow.close()
 

@@ -14,7 +14,6 @@ import anyio
 
 from wanflow._core.effects import Outcome
 from wanflow._event_loop import asyncio_loop
-from wanflow._log import log
 
 if TYPE_CHECKING:
     import asyncio
@@ -29,8 +28,13 @@ _CHECK_INTERVAL = 0.1
 _tasks: set[asyncio.Task[Any]] = set()
 
 
-def run_shielded(run_flow: Callable[[], T], on_interrupt: OnInterrupt) -> T:
-    """Run in a separate thread: only the main thread is interrupted."""
+def run_shielded(
+    run_flow: Callable[[], T], on_interrupt: OnInterrupt, on_wait: Callable[[], object]
+) -> T:
+    """Run in a separate thread: only the main thread is interrupted.
+
+    `on_wait` is called when an interrupt makes the thread wait for the end of the flow.
+    """
     if threading.current_thread() is not threading.main_thread():
         return run_flow()
     done, ends = threading.Event(), list[Outcome]()
@@ -41,10 +45,7 @@ def run_shielded(run_flow: Callable[[], T], on_interrupt: OnInterrupt) -> T:
         _wait(done)
     except BaseException as error:
         if not on_interrupt(error):
-            log.warning(
-                "interrupted; waiting for the response to what was sent, to record it. "
-                "Interrupt again to exit without it"
-            )
+            on_wait()
             _wait(done)
         raise
     return cast("T", _value(ends.pop()))

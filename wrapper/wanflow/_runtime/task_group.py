@@ -6,6 +6,7 @@ import queue
 import threading
 from collections import deque
 from contextlib import contextmanager, nullcontext
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from weakref import WeakSet
 
@@ -140,7 +141,8 @@ class ThreadGroup:
 
     def start(self, start: Spawn) -> None:
         """Spawn a flow."""
-        thread = threading.Thread(target=self._run, args=(start,), name="wanflow", daemon=True)
+        run, what = copy_context().run, (self._run, start)
+        thread = threading.Thread(target=run, args=what, name="wanflow", daemon=True)
         self._threads.add(thread)
         thread.start()
 

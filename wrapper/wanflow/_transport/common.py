@@ -225,8 +225,9 @@ class ResponseBuilder:
         try:
             return self._with(decode_body(self._content, self._coding, _MAX_BODY))
         except ValueError as error:
-            reason = f"the response can't be decoded: {error}"
-        raise TransportError(reason, maybe_sent=True)
+            summary = "the response can't be decoded"
+            reason = f"{summary}: {error}"
+        raise TransportError(reason, maybe_sent=True, summary=summary)
 
     def partial(self) -> Response:
         """Return the received part of a response that broke off."""

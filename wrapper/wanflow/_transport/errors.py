@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from wanflow._transport.send_observer import SendObserver
 
 
+# Errors whose text comes from the operating system or the HTTP library.
+_LOCAL = (OSError, httpx.NetworkError, httpx.TimeoutException)
+
+
 class ErrorMapper:
     """Maps the exceptions of one request.
 
@@ -56,7 +60,9 @@ class ErrorMapper:
             return False
         self.pool_is_stuck = isinstance(error, httpx.PoolTimeout)
         sent = self._sending is None or self._sending.maybe_sent
-        self.error = TransportError(_describe(error, self._key), maybe_sent=sent)
+        self.error = TransportError(
+            _describe(error, self._key), maybe_sent=sent, summary=_summary(error)
+        )
         return True
 
 
@@ -84,6 +90,14 @@ def _describe(error: Exception, key: ApiKey) -> str:
         return error.reason
     text = f"{_host(error)}{type(error).__name__}: {str(error) or 'no reason given'}"
     return one_line(key.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
+
+
+def _summary(error: Exception) -> str:
+    """Describe an error in words of this machine: those of a server may repeat the request."""
+    if isinstance(error, TransportError):
+        return error.summary
+    text = f": {error}" if isinstance(error, _LOCAL) and str(error) else ""
+    return one_line(f"{_host(error)}{type(error).__name__}{text}")
 
 
 def _host(error: Exception) -> str:

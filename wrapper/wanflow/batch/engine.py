@@ -17,7 +17,7 @@ from wanflow._core.effects import (
     run_blocking,
     wait_next,
 )
-from wanflow._core.snapshot import Snapshot
+from wanflow._core.snapshot import Snapshot, credits_of
 from wanflow._core.submission_response import is_rejection, is_retryable
 from wanflow.batch.cost_limit import CostLimit, Decision
 from wanflow.batch.models import BatchProgress, JobResult, JobRun, JobStatus
@@ -26,7 +26,6 @@ from wanflow.batch.queue import JobQueue
 from wanflow.batch.reconcile import load_states, retry_delay
 from wanflow.batch.results import Results, status_for
 from wanflow.ledger import JobState
-from wanflow.ledger.fields import credits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,6 +78,8 @@ class Engine:
         except BaseException as error:
             yield from self._abort(error)
             raise
+        else:
+            yield from self.poller.interrupt("StopSignal")
         finally:
             polled = self.poller.stop()
         if self.steps.options.stop.is_set:
@@ -95,9 +96,10 @@ class Engine:
         try:
             yield Finish()
         except BaseException as second:
-            self.steps.note_uncertain(second, in_flight[SUBMIT])
+            yield from self.steps.note_uncertain(second, in_flight[SUBMIT])
             raise
-        self.steps.note_uncertain(error, in_flight[SUBMIT])
+        yield from self.steps.note_uncertain(error, in_flight[SUBMIT])
+        yield from self.poller.interrupt(type(error).__name__)
         for item in [
             *in_flight[RESUME],
             *in_flight[FINISH],

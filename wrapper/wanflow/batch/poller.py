@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow._core.effects import random_float, read_clock
-from wanflow._flows import poll_many
+from wanflow._flows import poll_events, poll_many
 from wanflow._flows.poll import wait_timed_out
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ class BatchPoller:
         self._count += 1
         self.items[self._count] = item
         now, random = (yield from read_clock()), (yield from random_float())
-        self._queue.add(self._count, target, now, self.steps.options.timeout, random)
+        timeout = self.steps.options.timeout
+        self._queue.add(self._count, target, now, timeout, random)
+        yield from poll_events.wait_started(target.task_id, target.history, timeout, now.monotonic)
 
     def start_due_polls(self, *, busy: bool) -> Flow[None]:
         """Start the polls that are due, only a few of them if the batch is busy."""
@@ -92,8 +94,13 @@ class BatchPoller:
                 self.steps.record_poll(entry.last_snapshot)
                 self.on_poll(self.items[entry.index], entry.last_snapshot)
             if now >= entry.deadline:
-                return self._time_out(entry)
+                return (yield from self._time_out(entry))
         return None
+
+    def interrupt(self, error: str) -> Flow[None]:
+        """Emit that something, such as an exception of this name, ended all waits."""
+        if self._queue is not None:
+            yield from self._queue.interrupt(error)
 
     def stop(self) -> list[JobRun]:
         """Stop polling; return the jobs that were polled. Their tasks are still running."""
@@ -109,9 +116,11 @@ class BatchPoller:
         key = getattr(event, "key", None)
         return key if isinstance(key, poll_many.PollEntry) else None
 
-    def _time_out(self, entry: PollEntry) -> tuple[JobRun, PollOutcome]:
+    def _time_out(self, entry: PollEntry) -> Flow[tuple[JobRun, PollOutcome]]:
         assert self._queue is not None
         self._queue.remove(entry)
         timeout = self.steps.options.timeout
-        error = wait_timed_out(entry.target.task_id, timeout, entry.last_snapshot, entry.last_error)
+        error = yield from wait_timed_out(
+            entry.target, timeout, entry.last_snapshot, entry.last_error
+        )
         return self.items.pop(entry.index), error

@@ -8,29 +8,21 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from wanflow._core.effects import run_blocking
+from wanflow._core.event_kinds import emit, kinds
 from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.recording import acquire_task, record_and_download, record_end, record_for
-from wanflow._log import log
 from wanflow.errors import JobLocked, LedgerError, SubmitUncertain
+from wanflow.events import uncertain_note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from wanflow._core.effects import BatchFunction, Flow
     from wanflow._flows.operations import Operations
     from wanflow._flows.poll_many import PollOutcome
     from wanflow.batch.models import BatchOptions, JobRun
     from wanflow.ledger import File, Ledger
-
-
-def uncertain_note(submissions: Sequence[tuple[int, str]]) -> str:
-    """Return a note that lists uncertain submissions by line and idempotency key."""
-    names = ", ".join(f"line {line} (idempotency key {key})" for line, key in submissions)
-    return (
-        f"{len(submissions)} submissions in flight may have been accepted and charged: {names}. "
-        "They are resent only with resubmit_uncertain"
-    )
 
 
 @frozen
@@ -123,15 +115,20 @@ class Steps:
                 return None if job is not None and job.uncertain else task_id
         return task_id
 
-    def note_uncertain(self, error: BaseException, items: Iterable[JobRun]) -> None:
+    def note_uncertain(self, error: BaseException, items: Iterable[JobRun]) -> Flow[None]:
         """Add a note to an error that lists those of the submissions that are uncertain."""
+        uncertain: list[JobRun] = []
         with suppress(LedgerError):
             found = [(item, self.ledger.find(item.key)) for item in items]
             uncertain = [item for item, job in found if job is not None and job.uncertain]
-            if uncertain:
-                text = uncertain_note([(one.job.line, one.key) for one in uncertain])
-                error.add_note(text)
-                log.warning("%s", text)
+        if uncertain:
+            error.add_note(uncertain_note([(one.job.line, one.key) for one in uncertain]))
+            yield from emit(
+                kinds.SubmissionsUncertain,
+                operation="submit",
+                lines=tuple(one.job.line for one in uncertain),
+                idempotency_keys=tuple(one.key for one in uncertain),
+            )
 
     def download(self, item: JobRun) -> Flow[tuple[File, ...]]:
         """Save the files, and return their records."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from wanflow._core.snapshot import credits_of
 from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
@@ -12,23 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.snapshot import Snapshot
-
-_MAX_CREDITS = 1e12
-
-
-def credits_of(usage: Mapping[str, Any]) -> float | None:
-    """Return the credits used, else those reserved; None if neither was reported."""
-    cost = usage.get("cost")
-    within = cast("Mapping[str, Any]", cost).get("credits") if isinstance(cost, dict) else None
-    reported = (usage.get("credits_used"), within, usage.get("credits_reserved"))
-    return next((amount for amount in map(_amount, reported) if amount is not None), None)
-
-
-def _amount(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value < _MAX_CREDITS else None
-
 
 _MAX_REASON_LENGTH = 500
 
