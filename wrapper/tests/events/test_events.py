@@ -88,7 +88,9 @@ class Awaited:
     async def __call__(self, event: events.Event) -> None: ...
 
 
-@pytest.mark.parametrize("on_event", [awaited, Awaited(), "print"], ids=repr)
+@pytest.mark.parametrize(
+    "on_event", [awaited, Awaited(), "print"], ids=["function", "object", "text"]
+)
 def test_on_event_is_a_plain_function(on_event: Any, runner: Any) -> None:
     """Anything else is an error when the client is made, in `with_options`, too."""
     with pytest.raises(ConfigurationError, match="on_event must be a plain function"):
