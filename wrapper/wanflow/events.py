@@ -70,10 +70,14 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _LONGEST = 128
 
 
-def _as_name(value: object) -> str | None:
+def _as_name(value: object) -> str:
     """Keep a text of the API only if it has the form of a name."""
-    text = None if value is None or isinstance(value, bool) else str(value)
-    return text if text is None or _NAME.fullmatch(text) else "…"
+    text = str(value)
+    return text if _NAME.fullmatch(text) or not text else "…"
+
+
+def _as_name_or_none(value: object) -> str | None:
+    return None if value is None else _as_name(value)
 
 
 def _as_id(value: str | None) -> str | None:
@@ -120,7 +124,7 @@ class SubmitStarted(Event):
     a true attribute `wants_prompts`; it is never in the log, nor in `to_dict()`.
     """
 
-    model: str = field(converter=_as_name)
+    model: str
     idempotency_key: str
     output: str | None = None
     server: str | None = None
@@ -142,7 +146,7 @@ class Submitted(Event):
     idempotency_key: str
     attempt: int
     duration: float
-    status: str | None = field(default=None, converter=_as_name)
+    status: str | None = field(default=None, converter=_as_name_or_none)
     progress: int | None = None
     credits: float | None = None
     request_id: str | None = field(default=None, converter=_as_id)
@@ -171,7 +175,7 @@ class SubmissionRejected(Event):
     attempt: int
     duration: float
     http_status: int
-    code: str | None = field(default=None, converter=_as_name)
+    code: str | None = field(default=None, converter=_as_name_or_none)
     retry_after: float | None = None
     request_id: str | None = field(default=None, converter=_as_id)
 
@@ -333,7 +337,7 @@ class PollFailed(Event):
     duration: float
     http_status: int
     error: str
-    code: str | None = field(default=None, converter=_as_name)
+    code: str | None = field(default=None, converter=_as_name_or_none)
     retry_after: float | None = None
     request_id: str | None = field(default=None, converter=_as_id)
 
@@ -387,7 +391,7 @@ class Completed(Event):
     polls: int
     duration: float
     links: int
-    model: str | None = field(default=None, converter=_as_name)
+    model: str | None = field(default=None, converter=_as_name_or_none)
     credits: float | None = None
     request_id: str | None = field(default=None, converter=_as_id)
 
@@ -401,8 +405,8 @@ class Failed(Event):
 
     polls: int
     duration: float
-    code: str | None = field(converter=_as_name)
-    model: str | None = field(default=None, converter=_as_name)
+    code: str | None = field(converter=_as_name_or_none)
+    model: str | None = field(default=None, converter=_as_name_or_none)
     credits: float | None = None
     request_id: str | None = field(default=None, converter=_as_id)
 
