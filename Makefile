@@ -16,7 +16,7 @@ set-up: ## make .venv from requirements.lock (every other target does so by itse
 	@.ci/setup
 
 demo: set-up ## generate with every model against the bundled mock; files land in out/
-	@$(PY) -m wanflow.demo
+	@$(PY) -m wanflow demo
 
 test: check ## check, then the tests: what CI runs
 	@$(PY) -m pytest -n 3 --dist worksteal -m "not slow"

@@ -36,16 +36,21 @@ _SUBCOMMANDS = {
     ),
 }
 
-for _name in _NEEDED:
-    if find_spec(_name) is None:
-        raise ModuleNotFoundError(f"No module named {_name!r}", name=_name)
-
 
 class _Contract(click.Group):
     """A group that runs the suite if its first argument is not a subcommand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Insert the default subcommand."""
+        """Insert the default subcommand.
+
+        Raises:
+            click.UsageError: a package of the extra isn't installed, and the help isn't asked for.
+        """
+        missing = [name for name in _NEEDED if find_spec(name) is None]
+        if missing and not {"-h", "--help"} & set(args):
+            raise click.UsageError(
+                f"this command needs {missing[0]}; run: pip install 'wanflow[contract]'"
+            )
         named = bool(args) and args[0] in _SUBCOMMANDS
         return super().parse_args(ctx, list(args) if named else [_RUN, *args])
 
@@ -59,6 +64,7 @@ class _Contract(click.Group):
             return None
         module, _, attribute = _SUBCOMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        command.epilog = command.epilog or "wanflow contract --help lists the exit codes."
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -15,11 +15,12 @@ from wanflow_contract.report.formats import write_reports
 from wanflow_contract.report.publish import lines_of, write_step_summary
 from wanflow_contract.watch.har import HarUnusable, judge_har, read_har
 from wanflow_contract.watch.observer import Observer
-from wanflow_contract.watch.proxy import Proxy
 from wanflow_contract.watch.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from wanflow_contract.watch.proxy import Proxy
 
 _report_option = click.option(
     "--report",
@@ -60,6 +61,8 @@ def proxy(
         server = Upstream.of(upstream.strip())
     except ValueError as error:
         raise click.UsageError(f"--upstream: {error}") from error
+    from wanflow_contract.watch.proxy import Proxy
+
     running = Proxy(server, Observer(server.url, strict))
     try:
         asyncio.run(_serve(running, host, port))

@@ -6,9 +6,13 @@ import json
 from typing import Any
 
 from attrs import frozen
+from jsonschema_rs import validator_for
+
+from wanflow.cli.json_output import json_schema
 
 VIDEO = "wan2.5-text-to-video"
 IMAGE = "wan2.5-text-to-image"
+SCHEMA = validator_for(json.loads(json_schema()))
 FROM_IMAGE = "wan2.6-image-to-video"
 
 
@@ -22,5 +26,8 @@ class CommandResult:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The lines of stdout as JSON."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        """The lines of stdout as JSON, each of which fits the schema."""
+        found = [json.loads(line) for line in self.out.splitlines()]
+        for event in found:
+            SCHEMA.validate(event)
+        return found

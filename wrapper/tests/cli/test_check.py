@@ -38,7 +38,8 @@ def test_a_valid_request_passes(wanflow: Callable[..., CommandResult]) -> None:
     done = wanflow(*words, given=NO_SERVER)
     assert (done.code, done.out) == (0, f"{VIDEO}: valid\n")
     (event,) = wanflow(*words, "--json", given=NO_SERVER).events
-    assert event == {"event": "checked", "model": VIDEO, "warnings": []}
+    version = {"schema": "wanflow/1", "event": "checked"}
+    assert event == {**version, "model": VIDEO, "warnings": []}
 
 
 def test_every_violation_is_listed(wanflow: Callable[..., CommandResult]) -> None:

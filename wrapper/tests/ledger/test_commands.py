@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -57,17 +59,29 @@ def task_id(path: Path, mock: MockServer, api_key: str, model: str) -> str:
 def test_listing_shows_every_job_and_what_to_do(
     ledger_command: LedgerCommand, task_id: str
 ) -> None:
-    """The newest comes first, and an uncertain job is shown with its idempotency key."""
-    lines = ledger_command("list").stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [
-        ["3", "refused"],
-        ["2", "uncertain"],
-        ["1", "accepted"],
+    """The newest comes first, and the ways out of an uncertain job are commands."""
+    listed = ledger_command("list")
+    heading, *lines = listed.stdout.splitlines()
+    assert heading.split() == [
+        *("JOB", "DATE", "STATE", "CREDITS", "MODEL", "TASK", "NAME", "DETAILS", "PROMPT"),
+    ]
+    today = datetime.now().astimezone().strftime("%Y-%m-%d")
+    assert [[line.split()[n] for n in (0, 1, 3)] for line in lines] == [
+        ["3", today, "refused"],
+        ["2", today, "uncertain"],
+        ["1", today, "accepted"],
     ]
     assert "ask about idempotency key" in lines[1]
     assert task_id in lines[2]
+    assert lines[2].endswith("  =a fox")
+    first, *ways = listed.stderr.splitlines()
+    assert first.startswith("job 2 is uncertain, and may have been charged")
     only = ledger_command("list", "--state", "accepted", "--json").stdout.splitlines()
     assert [json.loads(line)["task_id"] for line in only] == [task_id]
+    for way in ways:
+        words = shlex.split(way)
+        ledger_command(*words[2 : words.index("--ledger")])
+    assert ledger_command("list", "--state", "uncertain").stderr == "no jobs\n"
 
 
 def test_the_users_name_is_listed_and_finds_the_job(
@@ -89,7 +103,7 @@ def test_the_users_name_is_listed_and_finds_the_job(
     assert (shown["name"], shown["task_id"]) == ("poster 7", named.task_id)
     ledger_command("forget", "poster 7")
     assert "poster 7" not in ledger_command("list").stdout
-    assert len(ledger_command("list").stdout.splitlines()) == 1
+    assert len(ledger_command("list").stdout.splitlines()) == 2
 
 
 def test_a_job_is_found_by_number_task_id_or_key(
@@ -122,7 +136,7 @@ def test_only_finished_jobs_are_forgotten_without_force(
     assert "1 forgotten" in ledger_command("forget", "--finished").output
     assert "0 forgotten" in ledger_command("forget", "--finished", "--days", "1").output
     ledger_command("forget", "2", "--force")
-    assert len(ledger_command("list").stdout.splitlines()) == 1
+    assert len(ledger_command("list").stdout.splitlines()) == 2
 
 
 def test_every_job_is_exported(ledger_command: LedgerCommand, task_id: str, tmp_path: Path) -> None:

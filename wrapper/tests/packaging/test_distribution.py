@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zipfile import ZipFile
 
+import click
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from wanflow.catalog.catalog import packaged_catalog
+from wanflow.cli import main
+from wanflow.cli.run import ModelGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,6 +120,20 @@ class Mock(NamedTuple):
     environment: dict[str, str]
 
 
+def commands(
+    group: click.Group = main, before: tuple[str, ...] = (), *, models: int = 1
+) -> Iterator[tuple[str, ...]]:
+    """Yield the words of each command; of those for a model, the first."""
+    yield before
+    is_models = isinstance(group, ModelGroup)
+    for name in group.list_commands(click.Context(group))[: models if is_models else None]:
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*before, name))
+        else:
+            yield (*before, name)
+
+
 @pytest.fixture(scope="module")
 def bare(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """The result of `pip install wanflow`."""
@@ -186,6 +203,8 @@ class TestBareInstall:
         ("command", "extra", "code"),
         [
             (["mock"], "mock", 3),
+            (["demo"], "mock", 3),
+            (["listen", "--public-url", "https://a.example/"], "webhooks", 3),
             (["spec", "build"], "spec", 8),
             (["contract"], "contract", 2),
             (["contract", "explain", "json"], "contract", 2),
@@ -193,11 +212,20 @@ class TestBareInstall:
     )
     def test_absent_extra(self, bare: Installed, command: list[str], extra: str, code: int) -> None:
         """A command whose extra is missing says in one line how to install it."""
-        done = bare.run("wanflow", *command)
+        given = {"WANFLOW_API_KEY": "k", "WANFLOW_BASE_URL": ""}
+        done = bare.run("wanflow", *command, **(given if extra == "webhooks" else {}))
         assert done.returncode == code
-        assert len(done.stderr.splitlines()) == 1
+        (line,) = done.stderr.splitlines()
         assert "Traceback" not in done.stderr
-        assert re.search(rf"pip install '?\"?wanflow\[{extra}\]", done.stderr), done.stderr
+        assert re.search(rf"pip install '?\"?wanflow\[{extra}\]", line), done.stderr
+
+    @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+    def test_help_needs_no_extra(self, bare: Installed, words: tuple[str, ...]) -> None:
+        """Every command explains itself, and says what its exit codes are or where they are."""
+        done = bare.run("wanflow", *words, "--help")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "Usage: wanflow" in done.stdout
+        assert "exit codes" in done.stdout.lower()
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +246,13 @@ def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moc
 
 class TestInstalledCommands:
     """The wheel is enough to submit, wait and download, without the repository."""
+
+    def test_demo(self, mock: Mock, tmp_path: Path) -> None:
+        """`wanflow demo` runs every model against a mock of its own, and saves real files."""
+        done = mock.home.run("wanflow", "demo", "-o", str(tmp_path))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(list(tmp_path.iterdir())) >= len(packaged_catalog().models)
+        assert all(name in done.stdout for name in packaged_catalog().models)
 
     @pytest.mark.parametrize(("kind", "magic"), [("image", b"\x89PNG"), ("video", b"ftyp")])
     def test_run(self, mock: Mock, tmp_path: Path, kind: str, magic: bytes) -> None:

@@ -104,6 +104,7 @@ class TestJobs:
         """JSON events: the address, a URL for each job, each end; exit code 0."""
         process = command.listen("one", "two", "--json", *command.local)
         assert next_event(process) == {
+            "schema": "wanflow/1",
             "event": "listening",
             "host": "127.0.0.1",
             "port": int(command.port),

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
+_FRAME_TIME = 0.1
+"""Seconds; a frame at 0 is not shown before the film is played."""
 # The page loads only the files beside it and runs no scripts, whatever a prompt contains.
 _POLICY = (
     "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"
@@ -50,7 +52,7 @@ def render_sheet(report: Report) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n"
-        f"<h1>{name}</h1>\n<p>{escape(report.summary)}</p>\n"
+        f"<h1>{name}</h1>\n<p>{escape(report.summary)} in all</p>\n"
         f"<main>\n{figures}\n</main>\n</html>\n"
     )
 
@@ -59,14 +61,19 @@ def _figure(report: Report, result: JobResult) -> str:
     media = "".join(_media(report.output_dir, file.path) for file in result.files)
     prompt = str(result.job.body.get("prompt", ""))
     title = result.job.key or f"line {result.job.line}"
-    cost = "" if result.credits is None else f"{result.credits:g} credits"
-    facts = " · ".join(filter(None, (result.job.model, cost, result.task_id)))
+    facts = " · ".join(filter(None, (result.job.model, _cost(result), result.task_id)))
     reason = "" if not result.reason else f'<p class="{result.status}">{escape(result.reason)}</p>'
     return (
         f"<figure>{media}<figcaption><b>{escape(title)}</b> "
         f'<span class="{result.status}">{result.status.label}</span><p>{escape(prompt)}</p>{reason}'
         f"<small>{escape(facts)}</small></figcaption></figure>"
     )
+
+
+def _cost(result: JobResult) -> str:
+    if result.credits is None:
+        return "" if result.task_id is None else "cost unknown"
+    return f"{result.credits:g} credits"
 
 
 def _media(output_dir: Path, path: Path) -> str:
@@ -76,7 +83,11 @@ def _media(output_dir: Path, path: Path) -> str:
     name = escape(path.name)
     caption = f'<p class="file"><a href="{link}">{name}</a></p>'
     if suffix in _VIDEO_SUFFIXES:
-        return f'<video controls preload="none" src="{link}"></video>{caption}'
+        # The browser reads the beginning of the file, and shows the frame of that time.
+        return (
+            f'<video controls playsinline preload="metadata" src="{link}#t={_FRAME_TIME:g}">'
+            f"</video>{caption}"
+        )
     if suffix in _IMAGE_SUFFIXES:
         return f'<a href="{link}"><img loading="lazy" alt="{name}" src="{link}"></a>'
     return caption

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shlex
@@ -24,6 +23,7 @@ from wanflow.cli.batch_interrupt import print_exit_message
 from wanflow.cli.batch_progress import LineProgress, LiveProgress
 from wanflow.cli.connection import Connection
 from wanflow.cli.exit_codes import handle_stop_signals
+from wanflow.cli.json_output import emit
 from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import (
@@ -59,7 +59,7 @@ def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> in
     """
     if as_json:
         facts = {name: fact for name, fact in report.to_dict().items() if name != "jobs"}
-        click.echo(json.dumps({"event": "report", **facts}))
+        emit("report", **facts)
     rows = list(report.rows())
     for line, status, name, reason in rows[:_MAX_ROWS]:
         to_stderr(f"line {line:>5}  {status:9}  {one_line(f'{name}  {reason}')}")
@@ -111,7 +111,7 @@ def _parse_template(text: str) -> tuple[str, str]:
 
 def _options() -> list[click.Parameter]:
     return [
-        click.Argument(["file"], metavar="FILE"),
+        click.Argument(["file"], metavar="FILE", type=click.Path(allow_dash=True)),
         output_dir_option(required=True),
         click.Option(
             ["--format"],
@@ -231,7 +231,7 @@ class _BatchRun:
             )
 
     def _print_json(self, result: JobResult) -> None:
-        click.echo(json.dumps({"event": "job", **to_dict(result)}))
+        emit("job", **to_dict(result))
 
     def _print_paths(self, result: JobResult) -> None:
         output_dir = Path(self.options["output_dir"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from wanflow.cli.estimates import (
     existing_ledger,
     print_estimate,
 )
+from wanflow.cli.json_output import emit
 from wanflow.cli.ledger_options import LedgerOptions, record_options
 from wanflow.cli.options import base_url_option, json_option, request_option
 from wanflow.cli.progress import show_warning
@@ -45,8 +45,7 @@ def validate(request: RunRequest) -> None:
         show_warning(warning)
     price = _estimate(request)
     if request.options["as_json"]:
-        facts = {"model": model, "warnings": warnings, **estimate_as_dict(price)}
-        click.echo(json.dumps({"event": "checked", **facts}))
+        emit("checked", model=model, warnings=warnings, **estimate_as_dict(price))
         return
     click.echo(f"{one_line(model)}: valid")
     print_estimate(price)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from attrs import define, field
 from wanflow import errors
 from wanflow._core.validation import UPLOADER_HINT
 from wanflow.cli.exit_codes import UNEXPECTED, exit_code_for
+from wanflow.cli.json_output import emit
 from wanflow.cli.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -82,15 +82,14 @@ def report_error(error: BaseException, context: CommandContext) -> int:
         message = f"{message}\n  {resume}"
     click.echo(f"wanflow: {message}", err=True)
     if context.as_json:
-        click.echo(json.dumps(_event(error, resume)))
+        emit("error", **_facts(error, resume))
     return exit_code_for(error).code
 
 
-def _event(error: BaseException, resume: str | None) -> dict[str, Any]:
+def _facts(error: BaseException, resume: str | None) -> dict[str, Any]:
     exit_code = exit_code_for(error)
     facts = {name: getattr(error, name, None) for name in _ERROR_ATTRIBUTES}
     return {
-        "event": "error",
         "kind": exit_code.kind,
         "exit_code": exit_code.code,
         "message": _message(error),

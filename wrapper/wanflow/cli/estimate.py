@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
-import click
-
 from wanflow.cli.estimates import estimate_as_dict, estimate_request, print_estimate
+from wanflow.cli.json_output import emit
 from wanflow.cli.ledger_options import ledger_option, open_ledger
 from wanflow.cli.options import base_url_option, json_option, request_option
 from wanflow.cli.run import ModelGroup, RunRequest
@@ -23,7 +20,7 @@ def show_estimate(request: RunRequest) -> None:
     with open_ledger(options["ledger"]) as ledger:
         found = estimate_request(request.body, options["base_url"], ledger)
     if options["as_json"]:
-        click.echo(json.dumps({"event": "estimated", **estimate_as_dict(found)}))
+        emit("estimated", **estimate_as_dict(found))
     else:
         print_estimate(found)
 

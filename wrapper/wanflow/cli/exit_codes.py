@@ -184,6 +184,9 @@ def _rows() -> list[tuple[str, str]]:
     return [("0", "success"), *((str(one.code), one.meaning) for one in codes)]
 
 
+SEE_EXIT_CODES = "wanflow --help lists the exit codes and what they mean."
+"""What the help of a command says of its exit codes."""
+
 EPILOG = (
     ("Exit codes", _rows()),
     (

@@ -7,13 +7,16 @@ import os
 import shlex
 import sys
 import time
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
-from wanflow.cli.ledger_options import ledger_option, open_ledger
+from wanflow.cli.json_output import emit
+from wanflow.cli.ledger_options import JobReference, ledger_option, open_ledger
+from wanflow.cli.ledger_table import table, ways_out
 from wanflow.cli.options import (
     connection_options,
     json_option,
@@ -21,9 +24,9 @@ from wanflow.cli.options import (
     resubmit_option,
     timeout_option,
 )
-from wanflow.cli.text import one_line
+from wanflow.cli.text import one_line, printable
 from wanflow.errors import InvalidRequest, NotFound
-from wanflow.ledger.export import EXPORTERS, isoformat, summary, table_rows, to_dict
+from wanflow.ledger.export import EXPORTERS, isoformat, summary, to_dict
 from wanflow.ledger.job import Job, JobState
 
 if TYPE_CHECKING:
@@ -61,22 +64,26 @@ def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json:
     with open_ledger(ledger) as book:
         jobs = book.jobs(states or None, newest_first=True, limit=limit)
     if as_json:
-        EXPORTERS["jsonl"](jobs, sys.stdout)
+        for job in jobs:
+            emit("recorded", **to_dict(job))
         return
-    table = [[one_line(cell) for cell in row] for row in table_rows(jobs)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
-        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        click.echo("  ".join(cells).rstrip())
+    for line in table(jobs, get_terminal_size().columns if sys.stdout.isatty() else None):
+        click.echo(line)
+    if not jobs:
+        click.echo("no jobs", err=True)
+    for line in ways_out(jobs, ledger):
+        click.echo(one_line(line) if not line.startswith(" ") else printable(line), err=True)
 
 
-@_command(click.Argument(["reference"], metavar="JOB"), json_option(), name="show")
+@_command(
+    click.Argument(["reference"], metavar="JOB", type=JobReference()), json_option(), name="show"
+)
 def show(ledger: Path | None, reference: str, as_json: bool) -> None:
     """Show a JOB, given by its number, idempotency key, task id or your name for it."""
     with open_ledger(ledger) as book:
         found = _find(book, reference)
     if as_json:
-        click.echo(json.dumps(to_dict(found)))
+        emit("recorded", **to_dict(found))
         return
     shown = {name: fact for name, fact in to_dict(found).items() if fact not in (None, [])}
     for name, fact in shown.items():
@@ -120,7 +127,7 @@ def resume(
 
 
 @_command(
-    click.Argument(["references"], metavar="[JOB]...", nargs=-1),
+    click.Argument(["references"], metavar="[JOB]...", nargs=-1, type=JobReference()),
     click.Option(["--finished"], is_flag=True, help="All finished jobs."),
     click.Option(
         ["--days"], type=click.FloatRange(0), help="Only jobs at least this many days old."
@@ -181,7 +188,7 @@ def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) ->
             "expires": isoformat(left.links_expire_at),
             "other_servers": left.other_servers,
         }
-        click.echo(json.dumps({"event": "remaining", **facts}))
+        emit("remaining", **facts)
         return
     for line in left.describe_other_servers():
         click.echo(one_line(line), err=True)
@@ -201,12 +208,7 @@ def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) ->
 def _report_result(ending: ResumeResult, *, as_json: bool) -> None:
     job, error = ending.job, ending.error
     if as_json:
-        event = {
-            "event": "resumed",
-            **to_dict(job),
-            "error": None if error is None else str(error),
-        }
-        click.echo(json.dumps(event))
+        emit("resumed", **to_dict(job), error=None if error is None else str(error))
         return
     for file in job.files:
         click.echo(os.fsencode(file.path))

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import frozen
+from click.shell_completion import CompletionItem
 
 from wanflow._config import LEDGER_VARIABLE
+from wanflow.cli.text import one_line
+from wanflow.cli.values import ParsedValue
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from wanflow.ledger import Ledger
+    from wanflow.ledger.job import Job
+
+_MAX_COMPLETED = 200
 
 
 @frozen
@@ -80,6 +86,36 @@ def open_ledger(path: Path | None, *, create: bool = False, keep_prompts: bool =
     if not create and not named.exists():
         raise LedgerError(f"there is no ledger at {named}: nothing was recorded", path=str(named))
     return Ledger(named, keep_prompts=keep_prompts)
+
+
+class JobReference(ParsedValue):
+    """A job by its number, task id or name, or a task by its id; completed from the ledger."""
+
+    def __init__(self, *, tasks_only: bool = False) -> None:
+        super().__init__()
+        self._tasks_only = tasks_only
+
+    def shell_complete(
+        self,
+        ctx: click.Context,
+        param: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Return the references that complete a text, the latest first; none without a ledger."""
+        try:
+            with open_ledger(ctx.params.get("ledger")) as ledger:
+                jobs = ledger.jobs(newest_first=True, limit=_MAX_COMPLETED)
+        except (LedgerError, OSError):
+            return []
+        return [
+            CompletionItem(reference, help=f"{job.state} {job.model or ''}".strip())
+            for job in jobs
+            for reference in self._references(job)
+            if reference and reference.startswith(incomplete) and reference == one_line(reference)
+        ]
+
+    def _references(self, job: Job) -> tuple[str | None, ...]:
+        return (job.task_id,) if self._tasks_only else (str(job.id), job.task_id, job.name)
 
 
 def ledger_option() -> click.Option:

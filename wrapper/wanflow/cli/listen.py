@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from contextlib import suppress
@@ -14,14 +13,14 @@ import click
 from attrs import frozen
 
 from wanflow.cli.connection import Connection, read_secret
+from wanflow.cli.json_output import emit
 from wanflow.cli.options import connection_options
 from wanflow.cli.streams import reader_is_gone
 from wanflow.cli.text import one_line
-from wanflow.webhooks.receiver import Receiver
-from wanflow.webhooks.server import CallbackServer
 
 if TYPE_CHECKING:
     from wanflow.webhooks.events import TaskDone
+    from wanflow.webhooks.server import CallbackServer
 
 SECRETS_VARIABLE = "WANFLOW_CALLBACK_SECRETS"
 _TASK_FAILED = 7
@@ -77,7 +76,17 @@ def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
 
 def _listen(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> bool:
-    """Listen until each job's task is done; return whether one of them failed."""
+    """Listen until each job's task is done; return whether one of them failed.
+
+    Raises:
+        ClickException: the extra `webhooks` isn't installed.
+    """
+    try:
+        from wanflow.webhooks.server import CallbackServer
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(str(missing)) from missing
+    from wanflow.webhooks.receiver import Receiver
+
     events: Queue[TaskDone] = Queue()
     with Connection.from_options(options).client() as client:
         receiver = Receiver(
@@ -120,13 +129,13 @@ class _Output:
     def listening(self, server: CallbackServer) -> None:
         address = f"{server.host}:{server.port}"
         if self.as_json:
-            _emit("listening", host=server.host, port=server.port)
+            emit("listening", host=server.host, port=server.port)
         else:
             click.echo(f"listening on {address}; stop with Ctrl+C", err=True)
 
     def url(self, job: str, url: str) -> None:
         if self.as_json:
-            _emit("url", job=job, callback_url=url)
+            emit("url", job=job, callback_url=url)
         else:
             click.echo(f"{one_line(job)} {url}", err=True)
 
@@ -141,16 +150,12 @@ class _Output:
         if self.as_json:
             error = {"code": failure.code, "message": failure.message} if failure else None
             facts = {"task_id": snapshot.id, "status": snapshot.status, "urls": list(snapshot.urls)}
-            _emit("ended", job=event.job, **facts, **({"error": error} if error else {}))
+            emit("ended", job=event.job, **facts, **({"error": error} if error else {}))
             return
         reason = f": {failure.code}: {failure.message}" if failure else ""
         click.echo(one_line(f"{event.job} {snapshot.id} {snapshot.status}{reason}"))
         for url in snapshot.urls:
             click.echo(one_line(url))
-
-
-def _emit(event: str, **facts: Any) -> None:
-    click.echo(json.dumps({"event": event, **facts}))
 
 
 def _secrets(path: Path | None) -> list[str]:

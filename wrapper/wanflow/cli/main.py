@@ -13,7 +13,8 @@ from click.shell_completion import CompletionItem
 import wanflow
 from wanflow._log import showing_warnings
 from wanflow.cli.error_report import CommandContext, report_error
-from wanflow.cli.exit_codes import EPILOG, raise_on_sigterm
+from wanflow.cli.exit_codes import EPILOG, SEE_EXIT_CODES, raise_on_sigterm
+from wanflow.cli.json_output import json_schema
 from wanflow.cli.progress import show_warning
 from wanflow.cli.streams import tolerant_streams
 
@@ -48,6 +49,8 @@ class CommandSpec:
             raise self.error(
                 f"this command needs {missing.name}; run: pip install 'wanflow[{self.extra}]'"
             ) from missing
+        for one in (command, *getattr(command, "commands", {}).values()):
+            one.epilog = one.epilog or SEE_EXIT_CODES
         return command
 
 
@@ -63,7 +66,7 @@ COMMANDS = {
         "wanflow.cli.estimate:estimate", "Show what a request will cost, without sending it."
     ),
     "listen": CommandSpec(
-        "wanflow.cli.listen:listen", "Receive callbacks and verify them with the API.", "webhooks"
+        "wanflow.cli.listen:listen", "Receive callbacks and verify them with the API."
     ),
     "batch": CommandSpec(
         "wanflow.cli.batch:batch", "Run many jobs from a file, each charged once."
@@ -72,6 +75,9 @@ COMMANDS = {
         "wanflow.cli.ledger:group", "List recorded jobs and resume unfinished ones."
     ),
     "mock": CommandSpec("wanflow.cli.mock:mock", "Run a mock server.", "mock"),
+    "demo": CommandSpec(
+        "wanflow.demo.command:demo", "Generate with every model against the mock.", "mock"
+    ),
     "contract": CommandSpec(
         "wanflow_contract.command.main:contract",
         "Test a server of the API against its documents.",
@@ -165,10 +171,24 @@ class LazyGroup(click.Group):
         sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
+def _print_json_schema(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(json_schema(), nl=False)
+        context.exit()
+
+
 @click.group(
     cls=LazyGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--json-schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_json_schema,
+    help="Print the JSON Schema of what --json prints, and exit.",
 )
 @click.version_option(wanflow.__version__, prog_name="wanflow", message="%(prog)s %(version)s")
 @click.pass_context

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from wanflow.catalog.deprecation import deprecated_values, deprecation_of
 from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
-from wanflow.catalog.keywords import PIXEL_SIZE
+from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE, PIXEL_SIZE
 from wanflow.cli.text import first_sentence, one_line, strike_through
 from wanflow.cli.values import BRANCHES, ParsedValue, allowed_values, parse_value, to_text, types_of
 
@@ -79,7 +79,9 @@ def _option(key: str, flag: str, parameter: Parameter) -> click.Option:
     optional: dict[str, Any] = {"is_flag": False, "flag_value": "true"} if boolean else {}
     return (_DeprecatedOption if parameter.deprecated else click.Option)(
         [flag, key],
-        type=ParsedValue(parameter.parse, lambda: parameter.choices),
+        type=ParsedValue(
+            parameter.parse, lambda: parameter.choices, "file" if parameter.takes_file else None
+        ),
         multiple=parameter.is_array,
         metavar=parameter.metavar,
         help=parameter.help,
@@ -162,6 +164,11 @@ class Parameter:
         plain = {"string": "TEXT", "object": "JSON", "array": "JSON"}
         word = "|".join(dict.fromkeys(plain.get(name, name.upper()) for name in names)) or "VALUE"
         return word + _range(self.items)
+
+    @property
+    def takes_file(self) -> bool:
+        """Whether its value may be the path of a local file."""
+        return not {IMAGE_FILE, AUDIO_FILE}.isdisjoint(self.schema)
 
     @property
     def deprecated(self) -> bool:

@@ -14,6 +14,7 @@ import click
 from wanflow._core.model_lookup import find_model
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.deprecation import deprecation_of
+from wanflow.cli.json_output import emit
 from wanflow.cli.model_options import parameters_of
 from wanflow.cli.options import json_option
 from wanflow.cli.run import display_name
@@ -46,7 +47,7 @@ def models(model: str | None, as_json: bool) -> None:
     chosen = list(catalog.models.values()) if model is None else [find_model(catalog, model)]
     if as_json:
         for one in chosen:
-            click.echo(json.dumps(_model_as_dict(one)))
+            emit("model", **_model_as_dict(one))
     elif model is None:
         _print_table(chosen)
     else:

@@ -42,7 +42,10 @@ def json_option() -> click.Option:
 def request_option() -> click.Option:
     """Make `--request`."""
     return click.Option(
-        ["--request"], metavar="FILE", help="JSON file with the whole request (- for stdin)."
+        ["--request"],
+        metavar="FILE",
+        type=click.Path(allow_dash=True),
+        help="JSON file with the whole request (- for stdin).",
     )
 
 
@@ -86,7 +89,7 @@ def output_dir_option(*, required: bool = False) -> click.Option:
     default = "" if required else "; by default, their URLs are printed"
     return click.Option(
         ["-o", "--output-dir"],
-        type=ParsedValue(_parse_output_dir),
+        type=ParsedValue(_parse_output_dir, paths="dir"),
         metavar="DIR",
         required=required,
         help=f"Directory for the files{default}.",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from wanflow.cli.json_output import emit
 from wanflow.cli.progress import LineDisplay, log_to_display, make_display, status_text
 from wanflow.cli.text import one_line
 
@@ -78,22 +78,21 @@ class JsonOutput:
             "submitted" if self._is_new_task else "completed" if snapshot.succeeded else "update"
         )
         self._is_new_task = False
-        _emit(event, _snapshot_as_dict(snapshot))
+        emit(event, **_snapshot_as_dict(snapshot))
 
     def submitted(self, task: Task) -> None:
         """Emit `submitted`."""
-        _emit(
-            "submitted", _snapshot_as_dict(task.snapshot) if task.snapshot else {"task_id": task.id}
-        )
+        known = _snapshot_as_dict(task.snapshot) if task.snapshot else {"task_id": task.id}
+        emit("submitted", **known)
 
     def status(self, snapshot: Snapshot) -> None:
         """Emit `status`."""
-        _emit("status", _snapshot_as_dict(snapshot))
+        emit("status", **_snapshot_as_dict(snapshot))
 
     def done(self, result: Result, paths: list[Path]) -> None:
         """Emit `saved` for each file."""
         for path in paths:
-            _emit("saved", {"task_id": result.task_id, "path": str(path)})
+            emit("saved", task_id=result.task_id, path=str(path))
 
 
 Output: TypeAlias = TextOutput | JsonOutput
@@ -103,10 +102,6 @@ Output: TypeAlias = TextOutput | JsonOutput
 def make_output(*, as_json: bool, submits: bool = False) -> Output:
     """Return the output in the chosen format; `submits` if the command creates a task."""
     return JsonOutput(submits=submits) if as_json else TextOutput()
-
-
-def _emit(event: str, facts: dict[str, Any]) -> None:
-    click.echo(json.dumps({"event": event, **facts}))
 
 
 def _snapshot_as_dict(snapshot: Snapshot) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from wanflow.catalog.document import is_object
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.estimates import estimate_as_dict, existing_ledger, print_estimate
+from wanflow.cli.exit_codes import SEE_EXIT_CODES
+from wanflow.cli.json_output import emit
 from wanflow.cli.ledger_options import LedgerOptions, record_options
 from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.options import (
@@ -59,14 +60,15 @@ def preview(
     for warning in request.warnings:
         show_warning(warning)
     if as_json:
-        facts: dict[str, Any] = {
-            "method": request.method,
-            "url": request.url,
-            "headers": dict(request.headers),
-        }
-        facts |= {"body": dict(request.body), "warnings": list(request.warnings)}
-        facts |= estimate_as_dict(request.estimate)
-        click.echo(json.dumps({"event": "dry_run", **facts}))
+        emit(
+            "dry_run",
+            method=request.method,
+            url=request.url,
+            headers=dict(request.headers),
+            body=dict(request.body),
+            warnings=list(request.warnings),
+            **estimate_as_dict(request.estimate),
+        )
         return
     headers = [f"{name}: {value}" for name, value in request.headers.items()]
     lines = [f"{request.method} {request.url}", *headers, "", request.content.decode()]
@@ -190,6 +192,7 @@ class ModelCommand(click.Command):
             params=[*self._model_options.options, *shared_options],
             help="\n\n".join([one_line(model.summary), *_deprecation_note(model)]),
             short_help=first_sentence(model.summary),
+            epilog=SEE_EXIT_CODES,
         )
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -285,5 +285,9 @@ def regenerate(context: click.Context) -> None:
     _echo(make(_project(context)).to_text())
 
 
+for _command in spec.commands.values():
+    _command.epilog = "wanflow spec --help lists the exit codes and what they mean."
+
+
 if __name__ == "__main__":
     spec(prog_name="wanflow spec")

@@ -9,7 +9,7 @@ import click
 
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
-from wanflow.cli.ledger_options import LedgerOptions, record_options
+from wanflow.cli.ledger_options import JobReference, LedgerOptions, record_options
 from wanflow.cli.options import connection_options, output_dir_option, timeout_option
 from wanflow.cli.output import make_output
 from wanflow.errors import NotFound, RateLimited, ServerError, UnexpectedResponse, WaitTimeout
@@ -29,7 +29,7 @@ def _output_options(*, needed: bool = False) -> list[click.Parameter]:
 
 
 def _task_id() -> click.Argument:
-    return click.Argument(["task_id"], metavar="ID")
+    return click.Argument(["task_id"], metavar="ID", type=JobReference(tasks_only=True))
 
 
 @click.command(params=[_task_id(), *record_options(), *connection_options()])

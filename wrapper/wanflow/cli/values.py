@@ -118,7 +118,8 @@ else:
 class ParsedValue(_ParamType):
     """A parameter type made of two functions: `parse`, and `choices` for shell completion.
 
-    `parse` raises ValueError with a message if a text is invalid.
+    `parse` raises ValueError with a message if a text is invalid. `paths` is "file" or "dir" where
+    the shell completes paths, too.
     """
 
     name = "value"
@@ -127,7 +128,9 @@ class ParsedValue(_ParamType):
         self,
         parse: Callable[[str], Any] = str,
         choices: Callable[[], Iterable[str]] = tuple[str],
+        paths: str | None = None,
     ) -> None:
+        self._paths = paths
         self._parse = parse
         self._choices = choices
 
@@ -145,5 +148,7 @@ class ParsedValue(_ParamType):
         incomplete: str,
     ) -> list[CompletionItem]:
         """Return the choices that complete a text."""
+        if self._paths is not None:
+            return [CompletionItem(incomplete, type=self._paths)]
         choices = (one_line(choice) for choice in self._choices())
         return [CompletionItem(choice) for choice in choices if choice.startswith(incomplete)]

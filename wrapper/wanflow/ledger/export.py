@@ -11,7 +11,7 @@ from wanflow._text import printable
 from wanflow.ledger.job import Job, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
 _TIMES = ("recorded_at", "accepted", "ended")
 
@@ -53,25 +53,6 @@ def isoformat(unix: float | None) -> str | None:
     except (ValueError, OverflowError, OSError):
         return None
     return None if found is None else found.isoformat(timespec="seconds")
-
-
-def table_rows(jobs: Iterable[Job]) -> Iterator[tuple[str, ...]]:
-    """Return jobs as rows of a table.
-
-    The columns are number, state, model, cost, task or key, the user's name, and summary.
-    """
-    for job in jobs:
-        where = job.task_id or job.key or ""
-        cost = "" if job.credits is None else f"{job.credits:g} credits"
-        yield (
-            str(job.id),
-            str(job.state),
-            job.model or "",
-            cost,
-            where,
-            job.name or "",
-            summary(job),
-        )
 
 
 def summary(job: Job) -> str:

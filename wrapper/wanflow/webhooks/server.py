@@ -14,7 +14,7 @@ try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ModuleNotFoundError as missing:
     raise ModuleNotFoundError(
-        f"CallbackServer needs {missing.name}; run: pip install 'wanflow[webhooks]'",
+        f"a server for callbacks needs {missing.name}; run: pip install 'wanflow[webhooks]'",
         name=missing.name,
     ) from None
 

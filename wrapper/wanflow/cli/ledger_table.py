@@ -1,0 +1,97 @@
+"""The table of `wanflow ledger list`, and what to do about its uncertain jobs."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from wanflow.cli.text import display_width, one_line, padded, shortened
+from wanflow.ledger.export import summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from wanflow.ledger.job import Job
+
+# The prompt is last: a text that is written from right to left moves what follows it.
+_COLUMNS = ("job", "date", "state", "credits", "model", "task", "name", "details", "prompt")
+_DROPPED = ("details", "task", "name", "model")
+"""What a narrow terminal leaves out, in this order; `show` has all of it."""
+_MIN_PROMPT = 24
+_GAP = "  "
+
+
+def table(jobs: Sequence[Job], width: int | None = None) -> Iterator[str]:
+    """Yield the lines of the table, with a heading; none where there are no jobs.
+
+    With a `width`, columns are left out and the prompts are cut, so that each line fits.
+    """
+    rows = [{name: name.upper() for name in _COLUMNS}, *map(_row, jobs)]
+    widths = {name: max(display_width(row[name]) for row in rows) for name in _COLUMNS}
+    columns = _fitting(widths, width)
+    *fixed, last = columns
+    room = None if width is None else width - sum(widths[name] + len(_GAP) for name in fixed)
+    for row in rows if jobs else ():
+        cells = [padded(row[name], widths[name]) for name in fixed]
+        cells.append(row[last] if room is None else shortened(row[last], room))
+        yield _GAP.join(cells).rstrip()
+
+
+def _fitting(widths: dict[str, int], width: int | None) -> list[str]:
+    columns: list[str] = list(_COLUMNS)
+    for name in _DROPPED:
+        fixed = sum(widths[one] + len(_GAP) for one in columns[:-1])
+        if width is None or fixed + min(widths["prompt"], _MIN_PROMPT) <= width:
+            break
+        columns.remove(name)
+    return columns
+
+
+def _row(job: Job) -> dict[str, str]:
+    cells = {
+        "job": str(job.id),
+        "date": _local_time(job.recorded_at),
+        "state": str(job.state),
+        "credits": "" if job.credits is None else f"{job.credits:g}",
+        "model": job.model or "",
+        "task": job.task_id or job.key or "",
+        "name": job.name or "",
+        "details": summary(job),
+        "prompt": _prompt(job),
+    }
+    return {name: one_line(cell) for name, cell in cells.items()}
+
+
+def _prompt(job: Job) -> str:
+    if job.redacted:
+        return "(not stored)"
+    return str((job.body or {}).get("prompt") or "")
+
+
+def _local_time(unix: float) -> str:
+    try:
+        return datetime.fromtimestamp(unix).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def ways_out(jobs: Sequence[Job], ledger: Path | None) -> Iterator[str]:
+    """Yield what to do about uncertain jobs, and the commands for it."""
+    uncertain = [job for job in jobs if job.uncertain and job.owner is None]
+    if not uncertain:
+        return
+    first = str(uncertain[0].id)
+    which = f"job {first} is" if len(uncertain) == 1 else f"{len(uncertain)} jobs are"
+    yield (
+        f"{which} uncertain, and may have been charged: check the account's usage, or ask the "
+        "provider about the idempotency key. Then"
+    )
+    for words, meaning in (
+        (["show", first], "shows the key and the request"),
+        (["resume", "--resubmit-uncertain"], "sends each again, with its key"),
+        (["forget", first, "--force"], "forgets a job that was not accepted"),
+    ):
+        named = [] if ledger is None else ["--ledger", str(ledger)]
+        yield f"  {shlex.join(['wanflow', 'ledger', *words, *named])}   {meaning}"
