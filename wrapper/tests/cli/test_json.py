@@ -67,6 +67,7 @@ def test_each_command_prints_events_of_the_schema(
         ("download", "LAST", "-o", "out"),
         ("submit", *REQUEST),
         ("ledger", "resume", "-o", "out"),
+        ("estimate", *REQUEST),
         ("ledger", "list"),
         ("ledger", "show", "1"),
         ("ledger", "show", "no-such-job"),
