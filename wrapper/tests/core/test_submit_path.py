@@ -23,7 +23,7 @@ from __future__ import annotations
 import sys
 import threading
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from inspect import CO_GENERATOR
 from pathlib import Path
 from types import FunctionType, GeneratorType, MethodType
@@ -138,7 +138,12 @@ def _stack(frame: FrameType | None) -> Iterable[FrameType]:
 
 
 def _path(frame: FrameType) -> str | None:
-    path = Path(frame.f_code.co_filename)
+    return _relative(frame.f_code.co_filename)
+
+
+@cache  # each call and each return asks for it
+def _relative(file: str) -> str | None:
+    path = Path(file)
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else None
 
 

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TEXT = {"type": "string"}
-# Runs a command for each line, in a process forked off for it, since to start one takes longer than
-# to import. That kills itself, or is interrupted, at the N-th time that a file is opened for
-# writing, renamed or removed in the checkout.
+# Runs a command for each line, in a process forked off for it, since to start one and to import the
+# pipeline takes longer than the command. The child kills itself, or is interrupted, at the N-th time
+# that a file is opened for writing, renamed or removed in the checkout.
 PROGRAM = """
-import json, os, signal, sys
+import json, os, signal, sys, openapi_spec_validator
 from wanflow.cli.spec import spec
+from wanflow.spec import examine
+from wanflow.spec.intake import importer
 root = sys.argv[1]
 seen = 0
 def stop_at(number, how):
