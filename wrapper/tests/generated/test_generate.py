@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import astuple
 from click.testing import CliRunner
 from tests.spec.family import document, request, source
 from tests.spec.test_merge import RULES
@@ -19,7 +20,15 @@ from wanflow.spec.build import build_from
 from wanflow.cli.spec import spec
 from wanflow.spec.drift import find_drift, regenerate_client
 from wanflow.spec.errors import OutOfDate, InvalidDocument, ToolError
-from wanflow.spec.generate.generate import PINNED, check_tools, generate, settings_of
+from wanflow.spec.generate.generate import (
+    PACKAGE,
+    PINNED,
+    GeneratorSettings,
+    check_tools,
+    generate,
+    generate_once,
+    settings_of,
+)
 from wanflow.spec.overlay.overlay import read_overlays
 from wanflow.spec.regenerate import regenerate
 from wanflow.spec.read.yaml import read_yaml, write_yaml
@@ -133,7 +142,34 @@ def test_regenerating_twice_changes_nothing(checkout: Checkout):
     assert find_drift(checkout) == []
 
 
-SENTENCE = "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
+def test_the_same_input_is_generated_once_in_a_process(tmp_path: Path, monkeypatch):
+    """An import generates to check; `watch` then writes the same files. Any change makes others."""
+    made: list[Any] = []
+
+    def fake(document: Any, text: str, settings: GeneratorSettings, folder: Path) -> Path:
+        made.append((document, text, *(path.read_text() for path in astuple(settings))))
+        (folder / PACKAGE / "models").mkdir(parents=True)
+        (folder / PACKAGE / "models/of.py").write_text(repr(made[-1]))
+        return folder / PACKAGE
+
+    monkeypatch.setattr("wanflow.spec.generate.generate.generate", fake)
+    settings = GeneratorSettings(tmp_path / "config.yaml", tmp_path / "ruff.toml")
+    inputs = [({}, "a", "b", "c"), ({"x": 1}, "a", "b", "c")]
+    inputs += [({}, "x", "b", "c"), ({}, "a", "x", "c"), ({}, "a", "b", "x")]
+    for number, (document, text, *read) in enumerate(one for one in inputs for _ in range(3)):
+        for path, content in zip(astuple(settings), read, strict=True):
+            path.write_text(content)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        package = generate_once(document, text, settings, folder)
+        assert package == folder / PACKAGE
+        assert contents(package) == {"models/of.py": repr((document, text, *read)).encode()}
+    assert made == inputs
+
+
+SENTENCE = (
+    "Only supports values `5` and `10`, representing `5 seconds` and `10 seconds` respectively"
+)
 
 
 def test_a_regeneration_imports_no_generator(checkout: Checkout):
@@ -214,7 +250,10 @@ BROKEN: dict[str, Any] = {
         add_restricting_overlay(c),
         (c.generated / "ruff.toml").write_text("line-length = 'wide'\n"),
     ),
-    "settings that are gone": lambda c: (add_restricting_overlay(c), (c.generated / "ruff.toml").unlink()),
+    "settings that are gone": lambda c: (
+        add_restricting_overlay(c),
+        (c.generated / "ruff.toml").unlink(),
+    ),
     "a changelog that can't be written": lambda c: (
         add_restricting_overlay(c),
         c.changelog.unlink(),
@@ -239,7 +278,10 @@ def test_a_failure_changes_nothing(checkout: Checkout, breaks):
 @pytest.mark.parametrize(("name", "version"), [("ruff", "0.1.0"), ("no-such-generator", "1.0")])
 def test_another_version_of_a_tool_is_an_error(name: str, version: str):
     """The versions are pinned; the error says how to install them."""
-    with pytest.raises(ToolError, match=rf"{name} (is not installed|has version) ?.*; pip install 'wanflow\[spec\]'"):
+    with pytest.raises(
+        ToolError,
+        match=rf"{name} (is not installed|has version) ?.*; pip install 'wanflow\[spec\]'",
+    ):
         check_tools({name: version})
 
 

@@ -14,7 +14,7 @@ from wanflow.spec.diff.change import Diff
 from wanflow.spec.diff.change_kinds import Severity
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.errors import SpecError
-from wanflow.spec.generate.generate import generate, settings_of
+from wanflow.spec.generate.generate import generate_once, settings_of
 from wanflow.spec.project import AtomicReplace, temp_sibling
 from wanflow.spec.read.git_revision import read_working_document
 from wanflow.spec.read.yaml import json_equal
@@ -189,7 +189,7 @@ def regenerate(project: Checkout) -> RegenerateResult:
     built = build(project)
     summary = summarize(_before(project), built.document)
     with temp_sibling(project.client) as folder:
-        made = generate(built.document, built.text, settings_of(project), folder)
+        made = generate_once(built.document, built.text, settings_of(project), folder)
         changed = AtomicReplace(_texts(project, built, summary), {project.client: made}).commit()
     files = [project.relative(path) for path in changed]
     level = summary.difference.severity

@@ -104,6 +104,37 @@ def generate(document: JsonObject, text: str, settings: GeneratorSettings, direc
     return package
 
 
+def generate_once(
+    document: JsonObject, text: str, settings: GeneratorSettings, directory: Path
+) -> Path:
+    """Like `generate`, but copy the latest package of this process if its input was the same.
+
+    So `wanflow spec watch` doesn't generate what an import has just generated to check it.
+    """
+    check_tools()
+    read = [path.read_text("utf-8") for path in (settings.generator, settings.formatter)]
+    key = hashlib.sha256(json.dumps([document, text, *read]).encode()).digest()
+    if key not in _latest:
+        package = generate(document, text, settings, directory)
+        _latest.clear()
+        _latest[key] = _files(package)
+        return package
+    for name, content in _latest[key].items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return directory / PACKAGE
+
+
+_latest: dict[bytes, dict[Path, bytes]] = {}
+
+
+def _files(package: Path) -> dict[Path, bytes]:
+    """Return the files of a package by their paths in the directory that it is in."""
+    paths = filter(Path.is_file, package.rglob("*"))
+    return {path.relative_to(package.parent): path.read_bytes() for path in paths}
+
+
 def _require_importable(package: Path) -> None:
     """Import every generated module."""
     walk = (

@@ -14,7 +14,7 @@ from wanflow.spec.checks.prose import FILE, AcceptedProse, UnencodedRule, count_
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.diff.dropped_rules import DroppedRule, dropped_rules
 from wanflow.spec.errors import SpecError, one_line, raise_findings
-from wanflow.spec.generate.generate import generate, settings_of
+from wanflow.spec.generate.generate import generate_once, settings_of
 from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
 from wanflow.spec.intake.fetch import Fetcher, is_url
 from wanflow.spec.intake.identity import (
@@ -165,7 +165,7 @@ def _check_generation(project: Checkout, built: BuildResult) -> None:
     """
     if project.generated.is_dir():
         with TemporaryDirectory(prefix="wanflow-") as folder:
-            generate(built.document, built.text, settings_of(project), Path(folder))
+            generate_once(built.document, built.text, settings_of(project), Path(folder))
 
 
 def _placed(one: Imported, source: SourceSpec | None, default: str | None) -> Imported:
