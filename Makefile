@@ -1,5 +1,7 @@
 # `make` alone lists the targets. Each target sets up .venv first. Running one twice changes nothing.
 PY := .venv/bin/python
+# More processes than cores: tests also wait, for disks, other processes and the clock.
+WORKERS := -n 5 --dist worksteal
 # Values given by the user are never expanded by make; recipes get them by the environment only.
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
@@ -7,7 +9,7 @@ export $(GIVEN)
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test slow check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
+.PHONY: help set-up demo test test-times slow check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +21,13 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 	@$(PY) -m wanflow demo
 
 test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest -n 3 --dist worksteal -m "not slow"
+	@$(PY) -m pytest $(WORKERS) -m "not slow"
+
+test-times: set-up ## the tests, and which of them take the most CPU time
+	@$(PY) .ci/with-args $(PY) -m pytest $(WORKERS) -m "not slow" -q -p benchmarks.cpu_by_test
 
 slow: set-up ## the tests that `make test` leaves out (those of the suite itself: make contract)
-	@$(PY) -m pytest -n 3 --dist worksteal -m slow wrapper/tests contract_tests/self_tests
+	@$(PY) -m pytest $(WORKERS) -m slow wrapper/tests contract_tests/self_tests
 
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface

@@ -92,9 +92,12 @@ def test_each_command_is_valid_shell_syntax(path) -> None:
         subprocess.run(["bash", "-n", "-c", step.get("run", "")], check=True)
 
 
-def test_the_mutants_run_weekly() -> None:
+@pytest.mark.parametrize("name", ["mutants", "slow"])
+def test_what_make_test_leaves_out_runs_weekly(name: str) -> None:
     """And can be called by other workflows, as the contract suite can."""
-    weekly = load(ROOT / ".github/workflows/mutants.yml")["on"]
+    path = ROOT / f".github/workflows/{name}.yml"
+    assert f"make {name}" in [step.get("run") for step in steps(path)]
+    weekly = load(path)["on"]
     (only,) = weekly["schedule"]
     minute, hour, day, month, weekday = only["cron"].split()
     assert (day, month) == ("*", "*")
