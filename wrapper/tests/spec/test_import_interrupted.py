@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TEXT = {"type": "string"}
 # Runs a command for each line, in a process forked off for it, since to start one and to import the
-# pipeline takes longer than the command. The child kills itself, or is interrupted, at the N-th time
+# pipeline takes longer than the command. The child kills itself, or is interrupted, at the nth time
 # that a file is opened for writing, renamed or removed in the checkout.
 PROGRAM = """
 import json, os, signal, sys, openapi_spec_validator
