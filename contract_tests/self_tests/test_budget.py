@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+import yaml
 
 from self_tests.reference_server.server import Server
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
-from wanflow_contract.plan.prices import documented, documented_prices
+from wanflow_contract.plan.prices import (
+    documented,
+    documented_of_model,
+    documented_prices,
+    prices_by_model,
+)
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.support.exchange import Exchange
 
@@ -182,6 +188,18 @@ def test_no_output_contains_the_key(tmp_path) -> None:
     assert not any(KEY in text for text in (done.stdout, done.stderr, *written))
 
 
+def test_each_model_has_the_price_of_its_own_document() -> None:
+    """The merged spec keeps which source names which price."""
+    shown = {}
+    for path in (ROOT / "specs/sources").glob("*.yaml"):
+        schemas = yaml.safe_load(path.read_text()).get("components", {}).get("schemas", {})
+        for one in schemas.values():
+            if "credits_reserved" in one.get("properties", {}):
+                shown[path.stem] = one["properties"]["credits_reserved"]["example"]
+    assert prices_by_model() == shown
+    assert prices_by_model().keys() == MODELS.keys()
+
+
 def _qualities(model: Model) -> list[str]:
     return model.parameters.get("quality", {}).get("enum", [])
 
@@ -269,14 +287,22 @@ class TestSpendBudget:
         budget = SpendBudget(50.0)
         for _ in range(5):
             self.bought(budget, self.body(), {})
-        assert budget.shared_budget.spent == 5 * documented(json.loads(self.body()))
+        assert budget.shared_budget.spent == 5 * documented_of_model(json.loads(self.body()))
+
+    @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+    def test_without_a_price_no_request_is_booked_at_ten_times_its_price(self, model) -> None:
+        """An image of 0.3 credits counts as the document of its model says, not as a video."""
+        budget, body = SpendBudget(1000.0), cheapest(model)
+        real = Server.usage(Server.__new__(Server), model.kind, body)["credits_reserved"]
+        self.bought(budget, json.dumps(body).encode(), {})
+        assert real < budget.shared_budget.spent < 5 * real
 
     @pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "7", None, True, [7]])
     def test_what_is_no_price_counts_as_none(self, price) -> None:
         """A negative price or one that is no number counts as the documents say."""
         budget = SpendBudget(50.0)
         self.bought(budget, self.body(), {"credits_reserved": price})
-        assert budget.shared_budget.spent == documented(json.loads(self.body()))
+        assert budget.shared_budget.spent == documented_of_model(json.loads(self.body()))
 
     @pytest.mark.parametrize("price", [1e300, 10**400], ids=["1e300", "googol"])
     def test_a_price_above_what_is_left_does_not_empty_the_budget(self, price) -> None:

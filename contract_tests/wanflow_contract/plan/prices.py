@@ -12,6 +12,7 @@ from attrs import frozen
 
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import load_packaged
+from wanflow.catalog.keywords import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +54,9 @@ class Prices:
     seen: SharedBudget
 
     def estimate(self, body: Mapping[str, Any]) -> float:
-        """Return what a request probably costs: as an equal one, or else as the documents say."""
+        """Return what a request probably costs: as an equal one, or as its document says."""
         known = self._of_equal_request(body)
-        return documented(body) if known is None else known
+        return documented_of_model(body) if known is None else known
 
     def most(self, body: Mapping[str, Any], margin: float = MARGIN) -> float:
         """Return the most that a request may cost.
@@ -97,14 +98,37 @@ def documented(body: Mapping[str, Any]) -> float:
     return documented_prices()[1] * amount_of(body).times(_EXAMPLE)
 
 
+def documented_of_model(body: Mapping[str, Any]) -> float:
+    """Return what a request costs by the document of its model, in the same proportion.
+
+    If that names no price, the highest one of all documents counts.
+    """
+    price = prices_by_model().get(str(body.get("model")), documented_prices()[1])
+    return price * amount_of(body).times(_EXAMPLE)
+
+
 @cache
 def documented_prices() -> tuple[float, float]:
     """Return the lowest and the highest documented price of a task in credits."""
-    schemas = load_packaged().get("components", {}).get("schemas", {}).values()
-    rules = [one.get("properties", {}).get("credits_reserved", {}) for one in schemas]
-    shown = [value for rule in rules for value in (rule.get("example"), *rule.get("examples", ()))]
+    shown = [
+        value
+        for rule in _price_rules()
+        for value in (rule.get("example"), *rule.get("examples", ()))
+    ]
     known = [float(one) for one in shown if isinstance(one, int | float) and one > 0]
     return (min(known), max(known)) if known else (_UNDOCUMENTED, _UNDOCUMENTED)
+
+
+@cache
+def prices_by_model() -> dict[str, float]:
+    """Return the price that the document of a model names, in credits, by its name."""
+    shown = [one for rule in _price_rules() for one in rule.get(EXAMPLES, {}).items()]
+    return {name: float(price) for name, price in shown if price > 0}
+
+
+def _price_rules() -> list[JsonObject]:
+    schemas = load_packaged().get("components", {}).get("schemas", {}).values()
+    return [one.get("properties", {}).get("credits_reserved", {}) for one in schemas]
 
 
 def reported_price(receipt: Any) -> float | None:

@@ -114,6 +114,29 @@ def test_schemas_that_differ_in_annotations_are_one():
     ]
 
 
+@pytest.mark.parametrize(
+    ("shown", "kept"),
+    [
+        ((1.2, 5), {"examples": [1.2, 5], "x-wanflow-examples": {"a": 1.2, "b": 5}}),
+        ((5, 5), {"example": 5}),
+        ((1.2, None), {"example": 1.2}),
+        (("1.2", "5"), {"examples": ["1.2", "5"]}),
+        ((True, 5), {"examples": [True, 5]}),
+    ],
+    ids=["numbers", "equal", "one", "texts", "a truth value"],
+)
+def test_numbers_that_differ_keep_the_names_of_their_sources(shown, kept):
+    """Which source has which number as its example stays known, as the price of its model."""
+    one, two = (
+        {"type": "object", "properties": {"cost": {} if value is None else {"example": value}}}
+        for value in shown
+    )
+    made = proved(
+        a=document(request("nova-1"), response=one), b=document(request("nova-2"), response=two)
+    )
+    assert schemas(made)["VideoGenerationResponse"]["properties"]["cost"] == kept
+
+
 def test_a_short_and_a_full_response_are_merged():
     """Properties of either are included; required is what both require."""
     thin = {"type": "object", "required": ["id"], "properties": {"id": TEXT}}

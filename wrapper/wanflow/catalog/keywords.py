@@ -1,4 +1,4 @@
-"""The `x-wanflow-…` keywords, added by overlays: constraints that JSON Schema can't express.
+"""The `x-wanflow-…` keywords: constraints that JSON Schema can't express, and annotations.
 
 Each is a custom keyword class of jsonschema-rs: created once with the keyword's value, called for
 every instance. Its message continues a sentence that begins with the parameter's name.
@@ -25,6 +25,8 @@ AUDIO_FILE = "x-wanflow-audio-file"
 """An annotation: the required properties of the audio file; checked only when it is read."""
 EFFECTIVE_WHEN = "x-wanflow-effective-when"
 """An annotation: values of other parameters without which this one is accepted but ignored."""
+EXAMPLES = "x-wanflow-examples"
+"""An annotation: the number that each source spec has as its example, where they differ."""
 CITES = "x-wanflow-rests-on"
 """An annotation: the sentences of the source spec that the keywords beside it cite.
 

@@ -13,6 +13,7 @@ from wanflow.catalog.keywords import (
     AUDIO_FILE,
     CITES,
     EFFECTIVE_WHEN,
+    EXAMPLES,
     IMAGE_FILE,
     PIXEL_SIZE,
     PUBLIC_URL,
@@ -88,6 +89,7 @@ EXTENSIONS: dict[str, Any] = {
         }
     ),
     EFFECTIVE_WHEN: {"type": "object", "minProperties": 1},
+    EXAMPLES: {"type": "object", "additionalProperties": {"type": "number"}},
     CITES: {"type": "array", "minItems": 1, "items": _closed(dict.fromkeys(_CITED, _TEXT))},
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow.catalog.document import escape_key, is_object
+from wanflow.catalog.keywords import EXAMPLES
 from wanflow.spec.merge.decisions import DecisionKind, DecisionLog
 from wanflow.spec.schema.equality import (
     ANNOTATIONS,
@@ -242,6 +243,7 @@ class SchemaUnion:
             notes["example"] = distinct[0]
         elif distinct:
             notes["examples"] = distinct
+            notes |= _numbers_by_source(source_schemas)
         return notes
 
     def choose_text(self, texts: list[tuple[str, str]], at: str) -> str:
@@ -255,6 +257,14 @@ class SchemaUnion:
                     DecisionKind.CHOSEN, at, f"{_shorten(chosen)} over {_shorten(other)}", who
                 )
         return chosen
+
+
+def _numbers_by_source(source_schemas: list[SourceSchema]) -> JsonObject:
+    """Return which number each source spec has as its example, if all examples are numbers."""
+    found = {one.source: examples_of(one.schema) for one in source_schemas}
+    shown = {source: some[0] for source, some in found.items() if some}
+    numbers = all(type(one) in {int, float} for one in shown.values())
+    return {EXAMPLES: shown} if numbers and len(shown) > 1 else {}
 
 
 def _is_object(schema: JsonObject) -> bool:

@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from wanflow.catalog.document import JsonObject, is_array, is_object
+from wanflow.catalog.keywords import EXAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TEXT_KEYWORDS = ("title", "description", "summary")
-EXAMPLE_KEYWORDS = ("example", "examples")
+EXAMPLE_KEYWORDS = ("example", "examples", EXAMPLES)
 ANNOTATIONS = frozenset({*TEXT_KEYWORDS, *EXAMPLE_KEYWORDS, "externalDocs"})
 
 
