@@ -39,6 +39,7 @@ from self_tests.mutation.fault_layer import MutatedServer
 from self_tests.mutation.mutant import MUTANTS, Mutant
 from self_tests.mutation.runner import KEYS, ROOT, TrialRunner
 from wanflow.catalog.catalog import packaged_catalog
+from wanflow_contract.support import target_options
 from wanflow_contract.support.http_client import tls_context
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 assert all((manual_responses, manual_states, manual_callbacks, manual_refusals, manual_requests))
 
 KNOWN_FAULTS = 30
+_TASK_TIMEOUT = 4.0
 _UNUSABLE = (TypeError, ValueError, LookupError, AttributeError)
 
 
@@ -198,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("httpcore", "h11", "wanflow.mock.http.server", "wanflow.client"):
         import_module(name)
     tls_context()
+    target_options.MOCK_TIMEOUT = _TASK_TIMEOUT
     generated.make()
     red = sum(_trials(chosen, number) for number in range(chosen.stacks))
     wanted = chosen.trials // chosen.stacks * chosen.stacks

@@ -105,10 +105,21 @@ def test_evaluations_are_counted_by_check_and_operation(check) -> None:
         check.require(True, "")
     assert dict(recorder.evaluations) == {("of-a-test", "getTaskDetail"): 1, ("of-a-test", ""): 1}
     assert recorder.evaluated_by == {"one": {"of-a-test"}}
-    merged = Recorder()
-    merged.merge(json.loads(json.dumps(recorder.to_json())))
-    merged.merge(json.loads(json.dumps(recorder.to_json())))
-    assert merged.evaluations["of-a-test", "getTaskDetail"] == 2
+
+
+def test_what_one_process_takes_another_merges(check) -> None:
+    """Test by test, the findings and evaluations arrive once, and add up to the same."""
+    recorder, merged = Recorder(is_known=lambda _finding: True), Recorder()
+    with observing(recorder):
+        for test in ("one", "two", "three"):
+            recorder.begin(test)
+            check.require(test == "three", "it is 5", EXCHANGE)
+            merged.merge(json.loads(json.dumps(recorder.take())))
+    assert merged.findings == recorder.findings
+    assert [(one.count, one.tests) for one in merged.findings.values()] == [(2, ["one", "two"])]
+    assert merged.evaluations == recorder.evaluations
+    assert merged.evaluated_by == recorder.evaluated_by
+    assert not recorder.take()["findings"]
 
 
 def test_a_result_can_be_written_and_read_without_its_keys(tmp_path, check) -> None:

@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from self_tests.reference_server.faults import AnyAccountSees, NotValidated
 from self_tests.reference_server.server import Server
 from self_tests.test_contract_command import KEYS, at, contract
+from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.check import REGISTRY, CheckFailed
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.findings.finding import make_finding
+from wanflow_contract.plan.budget import SpendBudget
+from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.triage.replay import VARIABLES, NotReplayed, Replay
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wanflow_contract.findings.finding import Finding
+
+MODELS = packaged_contract().catalog.models.values()
+MODEL = next(one for one in MODELS if one.kind == "image")
 
 
 def run_with(folder: Path, server: Server, chosen: str) -> str:
@@ -58,6 +70,65 @@ def test_a_replay_says_whether_the_failure_occurs_again(tmp_path, fault, chosen)
     explained = contract(tmp_path, "explain", name, *report)
     assert explained.returncode == 0
     assert f"{name}, found" in explained.stdout
+
+
+def finding_of(server: Server, *bodies: dict[str, Any]) -> Finding:
+    """Return a finding whose requests are submissions."""
+    headers = (("authorization", f"Bearer {KEYS[0]}"), ("content-type", "application/json"))
+    exchanges = tuple(
+        Exchange(
+            "POST",
+            at(server) + MODEL.path,
+            MODEL.path,
+            headers,
+            json.dumps(body).encode(),
+            200,
+            (),
+            b"{}",
+            secrets=KEYS,
+        )
+        for body in bodies
+    )
+    return make_finding("test", CheckFailed(REGISTRY["results"], "it is 5", exchanges, ""))
+
+
+def replay_of(server: Server, budget: SpendBudget) -> Replay:
+    """Return the replay of a finding with two equal submissions."""
+    finding = finding_of(server, cheapest(MODEL), cheapest(MODEL))
+    return Replay(finding, at(server), dict(zip(VARIABLES, KEYS, strict=True)), budget)
+
+
+def test_a_replay_spends_no_more_than_its_limit() -> None:
+    """A price above the documented one counts as it is reported, before the next request."""
+
+    class Expensive(Server):
+        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            return {**super().usage(kind, body), "credits_reserved": 15.0}
+
+    with Expensive(*KEYS) as server:
+        limited = replay_of(server, SpendBudget(20.0))
+        assert limited.may_cost() <= 20
+        with pytest.raises(NotReplayed, match="not sent: this submission may cost 15 credits"):
+            limited.run()
+        assert len(server.tasks) == 1
+        assert limited.budget.spent_here == 15
+        free = replay_of(server, SpendBudget())
+        free.run()
+        assert len(server.tasks) == 3
+
+
+def test_a_replay_without_a_response_says_so() -> None:
+    """The failure of a server that closes the connection occurs again."""
+
+    class Silent(Server):
+        def account(self, header: str | None) -> str:
+            raise ConnectionAbortedError  # the connection is closed
+
+    with Silent(*KEYS) as server:
+        replay = replay_of(server, SpendBudget())
+        last = replay.run()
+    assert last.status == 0
+    assert "responds" in {one.check for one in replay.recorder.findings.values()}
 
 
 def test_every_check_can_be_explained() -> None:

@@ -17,13 +17,6 @@ from self_tests.reference_server.faults import KeysNotChecked, TooStrict
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import packaged_oracle
 from wanflow_contract.plan.rules import keywords_of, sides
-from wanflow_contract.report.not_judged import (
-    MOST_FUNCTIONS,
-    check_map,
-    function_of,
-    map_of,
-)
-from wanflow_contract.report.result import read_result
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -156,21 +149,6 @@ def test_a_documented_response_that_is_never_received_fails_a_run(tmp_path) -> N
     assert re.search(r"^never received: .*getTaskDetail 429", said, re.MULTILINE)
     said = suite(None, tmp_path, *few, "-k", "own_account")
     assert "FAILED" not in said
-
-
-@pytest.mark.slow
-def test_the_map_of_checks_is_what_a_run_evaluates(tmp_path) -> None:
-    """Each check that a test evaluates is in the map with this test, and no other is."""
-    suite(None, tmp_path, "-k", "range_request or costs_more or cost_nothing")
-    tests = read_result(tmp_path / "report.json").tests
-    assert {one.outcome for one in tests} == {"passed"}
-    known, now = check_map(), map_of(tests)
-    functions = {function_of(one.name) for one in tests}
-    assert len(functions) >= 3
-    for check, subject in [(name, kind) for name in now for kind in now[name]]:
-        whole = known[check][subject]
-        assert set(now[check][subject]) <= {*whole} or len(whole) == MOST_FUNCTIONS
-        assert {*whole} & functions <= set(now[check][subject])
 
 
 class TestCommand:

@@ -6,7 +6,6 @@ import json
 import re
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,13 +16,7 @@ from wanflow_contract.findings.causes import MANY, causes_of
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.digest import digest
 from wanflow_contract.report.html import render
-from wanflow_contract.report.not_judged import (
-    check_map,
-    function_of,
-    map_of,
-    not_judged,
-    subject_of,
-)
+from wanflow_contract.report.not_judged import not_judged
 from wanflow_contract.report.result import RanTest, RunResult, SuiteError
 
 SUITE = Path(wanflow_contract.__file__).parent
@@ -170,43 +163,6 @@ def test_a_check_that_some_test_evaluated_is_judged() -> None:
     assert not [one for one in found if {"link", "whole-file"} & {*one.checks}]
     passed = run_of(RanTest(VIDEO_FILE, "passed", "", []))
     assert not_judged(passed) == []
-
-
-def test_the_map_of_checks_names_tests_and_checks_that_exist() -> None:
-    """The map is made from a clean run; each of its names must still exist."""
-    sources = [one.read_text("utf-8") for one in SUITE.glob("test_*.py")]
-    functions = {name for one in sources for name in re.findall(r"^def (test_\w+)", one, re.M)}
-    functions |= {
-        name for one in sources for name in re.findall(r"^(\w*TestCase|Test\w+)", one, re.M)
-    }
-    checks = {
-        name for one in SUITE.rglob("*.py") for name in DEFINED.findall(one.read_text("utf-8"))
-    }
-    assert check_map().keys() <= checks, "renew the map: see self_tests/check_map.py"
-    named = {one for some in check_map().values() for inner in some.values() for one in inner}
-    assert named <= functions, "renew the map: see self_tests/check_map.py"
-    for check in ("link", "whole-file", "part", "video", "size", "progress", "rejects", "accepts"):
-        assert check in check_map()
-
-
-@pytest.mark.parametrize(
-    ("name", "function", "subject"),
-    [
-        (f"test_a[{MODEL.name}-sync]", "test_a", "video"),
-        (f"test_b[{IMAGE}-x]", "test_b", "image"),
-        ("test_c", "test_c", ""),
-        (f"test_d[{MODEL.name}-{IMAGE}]", "test_d", ""),
-    ],
-)
-def test_a_test_is_for_the_kind_of_its_model(name, function, subject) -> None:
-    """The parameters of a test name the kind of model that it is for."""
-    assert (function_of(name), subject_of(name)) == (function, subject)
-
-
-def test_the_map_is_made_of_the_passed_tests_of_a_run() -> None:
-    """Each check has the functions that evaluated it, by the kind of model."""
-    tests = [RanTest(VIDEO_FILE, "passed", "", ["link"]), RanTest("test_x", "failed", "", ["size"])]
-    assert map_of(tests) == {"link": {"video": [function_of(VIDEO_FILE)]}}
 
 
 def test_the_order_is_verdict_causes_not_judged_coverage_errors_cost() -> None:

@@ -9,17 +9,20 @@ import sys
 import threading
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from self_tests.reference_server.server import Handler, Server
+from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.documented_responses import packaged_contract
 
 if TYPE_CHECKING:
     from socketserver import BaseServer
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "the-key-of-a-broken-server"
+MODEL = min(packaged_contract().catalog.models.values(), key=lambda one: one.name)
 TESTS = (
     "unknown_id_is_400 or body_that_is_not_an_object or in_pieces or broken_head or moves_forward"
     " or serves_a_file or produces_files or reused_key"
@@ -122,6 +125,51 @@ def test_a_broken_server_is_a_finding_and_no_error_of_the_suite(tmp_path, handle
     assert code == 1
     assert report["findings"]
     assert report["errors"] == []
+
+
+def test_what_a_client_does_not_raise_is_a_finding(tmp_path) -> None:
+    """A server that has a task for every id fails the tests of the client's exceptions."""
+
+    class Knowing(Server):
+        def poll(self, key: str, task_id: str) -> dict[str, Any]:
+            known = self.submit(self.base + MODEL.path, key, cheapest(MODEL))
+            return {**known, "id": task_id, "progress": 0}
+
+    with Knowing(KEY) as server:
+        code, report = suite(
+            *(server.origin + server.base, tmp_path),
+            *("-k", "rejection_by_the_server_is_raised and sync"),
+        )
+    assert code == 1
+    assert {one["check"] for one in report["findings"]} == {"client"}
+    assert report["errors"] == []
+
+
+LARGE = """
+from hypothesis import given, strategies as st
+from wanflow_contract.checks.definitions.responses import SCHEMA
+
+@given(st.just("x" * 3_000_000))
+def test_it(text):
+    SCHEMA.require(False, "the body is a list")
+"""
+
+
+def test_a_failure_with_a_large_example_names_its_check(tmp_path) -> None:
+    """Where warnings are errors, Hypothesis' warning of a long text doesn't hide the failure."""
+    (tmp_path / "test_large.py").write_text(LARGE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    options = ["-q", "-p", "wanflow_contract.plugin", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "test_large.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "[schema]" in done.stdout
+    assert "overly large repr" not in done.stdout[-2000:]
 
 
 def test_a_fault_of_the_suite_is_no_finding(tmp_path) -> None:

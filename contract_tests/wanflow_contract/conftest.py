@@ -110,9 +110,12 @@ def _controls(request: pytest.FixtureRequest) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Skip a test that would exceed the budget, and report a failure that Hypothesis lost.
 
-    What a client raises, or does otherwise than expected, is a finding about the server.
+    What a client raises, doesn't raise, or does otherwise, is a finding about the server.
     """
     LAST_FAILURE.clear()
+    uses_client = "client_kind" in getattr(item, "fixturenames", ())
+    if uses_client:
+        CLIENT.evaluated()
     target = item.config.pluginmanager.get_plugin("contract-reporting").target
     not_sent = target.budget.not_sent if target else 0
     try:
@@ -125,7 +128,7 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         if target and target.budget.not_sent > not_sent and not find_failures(error):
             pytest.skip("not sent: the spend limit is reached")
         raise
-    except (AssertionError, WanflowError) as error:
-        if find_failures(error) or "client_kind" not in getattr(item, "fixturenames", ()):
+    except (AssertionError, WanflowError, pytest.fail.Exception) as error:
+        if find_failures(error) or not uses_client:
             raise
         CLIENT.fail(f"{type(error).__name__}: {error}")

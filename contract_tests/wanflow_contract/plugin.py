@@ -13,6 +13,7 @@ from wanflow_contract.plan.planner import Planner
 from wanflow_contract.plan.selection import select_tests
 from wanflow_contract.report.formats import DEFAULT, FILES, JUNIT, parse_formats
 from wanflow_contract.support.baseline_options import add_options as add_baseline_options
+from wanflow_contract.support.distributed import Distributed
 from wanflow_contract.support.reporting import Reporting
 
 settings.register_profile(
@@ -123,6 +124,8 @@ def pytest_configure(config: pytest.Config) -> None:
     plugin = Reporting(config, Path(folder) if folder else None)
     config.pluginmanager.register(plugin, "contract-reporting")
     config.pluginmanager.register(Planner(config, plugin), "contract-planner")
+    passing = Distributed(config, plugin.recorder, plugin.counters, lambda: plugin.target)
+    config.pluginmanager.register(passing, "contract-distributed")
     seed = config.getoption("--seed")
     if seed is not None:
         config.option.hypothesis_seed = str(seed)

@@ -56,6 +56,7 @@ def test_a_suggested_model_exists(target, path, unknown) -> None:
     body = json.dumps({"model": unknown, "prompt": "a cat"}).encode()
     exchange = target.exchange("POST", path, headers, body)
     name = error_of(exchange).get("fallback_suggestion")
+    SUGGESTED.evaluated(exchange)
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in target.models:
         return
     # Requested by its name alone, an existing model is rejected for its missing parameters.

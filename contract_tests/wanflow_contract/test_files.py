@@ -112,6 +112,7 @@ def completed_task(target, body):
     tried = []
     for _ in range(_MAX_TRIES if target.budget.ample else 1):
         tried.append(target.wait(target.submit(body)))
+        GENERATED.evaluated(tried[-1].last)
         if tried[-1].status == COMPLETED:
             return tried[-1]
     if target.budget.ample:

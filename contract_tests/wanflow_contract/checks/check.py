@@ -73,6 +73,10 @@ class Check:
         LAST_FAILURE.append(failure)
         raise failure
 
+    def evaluated(self, *exchanges: Exchange) -> None:
+        """Count an evaluation for some exchanges."""
+        _OBSERVERS[-1].evaluated(self, exchanges)
+
     def require(
         self,
         kept: object,
@@ -87,7 +91,7 @@ class Check:
         Raises:
             CheckFailed: the condition is false.
         """
-        _OBSERVERS[-1].evaluated(self, exchanges)
+        self.evaluated(*exchanges)
         if kept:
             return
         failure = CheckFailed(self, detail, exchanges, cites or self.cites, pointer, shape)

@@ -209,23 +209,16 @@ class RunState:
 
     def _check_clock(self, created: Any, exchange: Exchange) -> None:
         """Compare with this machine's clock, or with a mock's, which may have been advanced."""
+        number = isinstance(created, int | float)
         now = time.time()
-        if isinstance(created, int | float):
-            if abs(created - now) < _HOUR:
-                return
-            now = self.clock() if self.has_mock_controls else now
-            CREATED.require(
-                abs(created - now) < _HOUR,
-                f"created {created}, now {now:.0f}",
-                exchange,
-                pointer=response_field("created"),
-            )
+        if number and abs(created - now) >= _HOUR and self.has_mock_controls:
+            now = self.clock()
         CREATED.require(
-            isinstance(created, int | float),
-            f"created {created!r}",
+            number and abs(created - now) < _HOUR,
+            f"created {created!r}, now {now:.0f}",
             exchange,
             pointer=response_field("created"),
-            shape="not a number",
+            shape="" if number else "not a number",
         )
 
     def _check_rules(self, history: TaskHistory, exchange: Exchange) -> None:

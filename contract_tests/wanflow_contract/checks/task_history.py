@@ -314,8 +314,8 @@ def _check_facts(body: dict[str, Any], exchange: Exchange) -> None:
             exchange,
             pointer=response_field("task_info", "can_cancel"),
         )
-    if isinstance(took, int | float):
-        TOOK.require(took >= 0, f"duration is {took}", exchange, pointer=response_field("duration"))
+    right = not isinstance(took, int | float) or took >= 0
+    TOOK.require(right, f"duration is {took}", exchange, pointer=response_field("duration"))
     if body.get("status") == FAILED:
         NOTHING_USED.require(
             not used,
@@ -326,15 +326,15 @@ def _check_facts(body: dict[str, Any], exchange: Exchange) -> None:
 
 
 def _check_result_data(data: Any, results: list[Any], exchange: Exchange) -> None:
-    if isinstance(data, list) and all(isinstance(one, dict) and "url" in one for one in data):
-        links = [one["url"] for one in data]
-        SAME_LINKS.require(
-            links == results,
-            f"{links}, and {results}",
-            exchange,
-            pointer=response_field("result_data"),
-            shape="other URLs",
-        )
+    given = isinstance(data, list) and all(isinstance(one, dict) and "url" in one for one in data)
+    links = [one["url"] for one in data] if given else results
+    SAME_LINKS.require(
+        links == results,
+        f"{links}, and {results}",
+        exchange,
+        pointer=response_field("result_data"),
+        shape="other URLs",
+    )
 
 
 def _check_failure(error: Any, exchange: Exchange) -> None:

@@ -8,6 +8,7 @@ import click
 
 from wanflow_contract.command.environment import api_keys
 from wanflow_contract.findings.finding import printable
+from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
 from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.target_options import TargetUnavailable, mock_controls
 from wanflow_contract.triage.explain import UnknownName, explain_name
@@ -60,7 +61,9 @@ def replay(
     keys = api_keys()
     try:
         result = load_report(report)
-        wanted = Replay(find_finding(result, finding), base_url or result.counters.base_url, keys)
+        budget = SpendBudget(UNLIMITED if yes else spend_limit or 0.0)
+        server = base_url or result.counters.base_url
+        wanted = Replay(find_finding(result, finding), server, keys, budget)
         _check_cost(wanted.may_cost(), spend_limit, yes=yes)
         mock_controls(wanted.base_url)
         last = wanted.run()
@@ -72,6 +75,8 @@ def replay(
     occurs, sentence = wanted.verdict(last)
     click.echo(last.redacted(printable(f"{wanted.finding.id}: {sentence}")))
     click.echo(printable(last.format()))
+    if budget.submissions:
+        click.echo(f"{budget.submissions} tasks, {budget.spent_here:g} credits spent")
     ctx.exit(ExitCode.FINDINGS if occurs else ExitCode.PASSED)
 
 

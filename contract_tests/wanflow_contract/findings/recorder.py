@@ -36,6 +36,8 @@ class Recorder:
     evaluations: Counter[tuple[str, str]] = field(factory=Counter)
     evaluated_by: dict[str, set[str]] = field(factory=dict)
     tolerated: list[CheckFailed] = field(factory=list)
+    _taken: Counter[str] = field(factory=Counter)
+    _taken_evaluations: Counter[tuple[str, str]] = field(factory=Counter)
 
     def begin(self, test: str) -> None:
         """Start a test."""
@@ -75,16 +77,24 @@ class Recorder:
         known = self.findings.get(finding.id)
         self.findings[finding.id] = known.merged(finding) if known else finding
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what was recorded as JSON data, for another process."""
+    def take(self) -> dict[str, Any]:
+        """Return what was recorded since the last call as JSON data, for another process."""
+        found = [
+            evolve(one, count=one.count - self._taken[one.id])
+            for one in self.findings.values()
+            if one.count > self._taken[one.id]
+        ]
+        evaluations = self.evaluations - self._taken_evaluations
+        self._taken.update({one.id: one.count for one in found})
+        self._taken_evaluations.update(evaluations)
         return {
-            "findings": [one.to_json() for one in self.findings.values()],
-            "evaluations": [[*key, number] for key, number in self.evaluations.items()],
-            "evaluated_by": {test: sorted(names) for test, names in self.evaluated_by.items()},
+            "findings": [one.to_json() for one in found],
+            "evaluations": [[*key, number] for key, number in evaluations.items()],
+            "evaluated_by": {self.test: sorted(self.evaluated_by.get(self.test, ()))},
         }
 
     def merge(self, other: Mapping[str, Any]) -> None:
-        """Add what another process recorded."""
+        """Add what another process has taken."""
         for one in other["findings"]:
             self.add(Finding.from_json(one))
         for check, operation, number in other["evaluations"]:

@@ -15,7 +15,7 @@ from wanflow_contract.plan.prices import Prices, documented_prices, reported_pri
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wanflow_contract.support.exchange import Exchange
 
@@ -115,6 +115,24 @@ class SpendBudget:
         if not rejected or self.shared_budget.accepts_invalid:
             self._refuse(self._why(cost))
         return Reservation(body)
+
+    def pay(
+        self, expectation: Expectation | None, content: bytes | None, send: Callable[[], Exchange]
+    ) -> Exchange:
+        """Send a request within the budget, and record what it cost.
+
+        Raises:
+            BudgetExceeded: it might be accepted, and may cost more than what is left.
+            CheckFailed: there is no response.
+        """
+        reservation = self.reserve(expectation, content)
+        try:
+            exchange = send()
+        except Exception:  # no response: it may have been accepted
+            self.record_unknown(reservation)
+            raise
+        self.record(exchange, expectation, reservation)
+        return exchange
 
     def record(
         self, exchange: Exchange, expectation: Expectation | None, reservation: Reservation

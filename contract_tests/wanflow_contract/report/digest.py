@@ -71,7 +71,7 @@ def digest(result: RunResult) -> Digest:
     return Digest(
         result=result,
         passed=bool(result.tests) and not result.new and not result.errors and not _failed(result),
-        verdict=_verdict(result, causes),
+        verdict=_verdict(result, causes) + _interrupted(result),
         causes=causes,
         notes=causes_of(result.notes),
         known=causes_of(result.known),
@@ -98,6 +98,11 @@ def _verdict(result: RunResult, causes: list[Cause]) -> str:
     far = "" if result.counters.has_mock_controls else ", as far as it was tested"
     known = f", {_number(len(result.known), 'known deviation')} aside" if result.known else ""
     return f"{server} passes the contract tests{far}{known}"
+
+
+def _interrupted(result: RunResult) -> str:
+    missing = _number(result.missing, "test")
+    return f"; interrupted, the results of {missing} are missing" if result.missing else ""
 
 
 def _number(count: int, word: str) -> str:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from wanflow_contract.checks.check import NOT_JUDGED
-from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.plan.check_map import check_map, function_of, subject_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from wanflow_contract.findings.finding import Finding
     from wanflow_contract.report.result import RanTest, RunResult
-
-MAP = Path(__file__).with_name("tests_of_checks.json")
-"""Made by `python -m self_tests.check_map` from a run without findings."""
-MOST_FUNCTIONS = 8
-
-CheckMap = dict[str, dict[str, list[str]]]
 
 
 @frozen
@@ -82,51 +71,3 @@ def _stopped_by(result: RunResult) -> dict[tuple[str, str], Finding]:
 
 def _is_stopped(test: RanTest) -> bool:
     return test.outcome == "failed" or test.reason.startswith(NOT_JUDGED)
-
-
-def function_of(name: str) -> str:
-    """Return the function of a test."""
-    return name.partition("[")[0]
-
-
-def subject_of(name: str) -> str:
-    """Return the kind of the model that a test is for, empty if it is for none or several."""
-    parameters = name.partition("[")[2]
-    kinds = {kind for word, kind in _subjects() if word in parameters}
-    return kinds.pop() if len(kinds) == 1 else ""
-
-
-@cache
-def _subjects() -> list[tuple[str, str]]:
-    """Return each model and each operation of one kind of model, with the kind."""
-    models = packaged_contract().catalog.models.values()
-    by_operation = defaultdict[str, set[str]](set)
-    for one in models:
-        by_operation[one.operation_id].add(one.kind)
-    single = [(name, *kinds) for name, kinds in by_operation.items() if len(kinds) == 1]
-    return [*((one.name, one.kind) for one in models), *((name, kind) for name, kind in single)]
-
-
-@cache
-def check_map() -> CheckMap:
-    """Return which functions of tests evaluate each check, by the kind of model."""
-    found: CheckMap = json.loads(MAP.read_text("utf-8"))
-    return found
-
-
-def map_of(tests: Iterable[RanTest]) -> CheckMap:
-    """Return which functions evaluated each check in a run without findings."""
-    found = defaultdict[str, dict[str, set[str]]](dict)
-    for check, subject, function in _evaluated(tests):
-        found[check].setdefault(subject, set()).add(function)
-    return {
-        check: {subject: sorted(some)[:MOST_FUNCTIONS] for subject, some in sorted(one.items())}
-        for check, one in sorted(found.items())
-    }
-
-
-def _evaluated(tests: Iterable[RanTest]) -> Iterator[tuple[str, str, str]]:
-    for test in tests:
-        if test.outcome == "passed":
-            for check in test.checks:
-                yield check, subject_of(test.name), function_of(test.name)

@@ -60,7 +60,8 @@ class RunResult:
     """A run: the server, the findings, the coverage and the cost.
 
     `evaluations` has how often each check was evaluated for each operation, `plan` what was said of
-    the cost before the run, and which rules were tested.
+    the cost before the run, and which rules were tested. `missing` is the number of tests without
+    a result, because the run was interrupted.
     """
 
     counters: Counters
@@ -70,6 +71,7 @@ class RunResult:
     evaluations: list[tuple[str, str, int]] = field(factory=list)
     plan: dict[str, Any] = field(factory=dict)
     baseline: dict[str, Any] = field(factory=dict)
+    missing: int = 0
     exit_code: int = 0
     time: str = field(factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
     suite: str = wanflow.__version__

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import CheckFailed, independent, stop_judging
+from wanflow_contract.checks.check import independent, stop_judging
 from wanflow_contract.checks.definitions.tasks import ENDS
 from wanflow_contract.checks.documented_responses import (
     Contract,
@@ -58,6 +58,7 @@ class ApiUnderTest:
     run_state: RunState = field(init=False, repr=False)
     boundaries: Counter[str] = field(factory=Counter, repr=False)
     keywords: Counter[str] = field(factory=Counter, repr=False)
+    _late: set[str] = field(factory=set, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the run state."""
@@ -233,15 +234,21 @@ class ApiUnderTest:
     def wait(self, history: TaskHistory) -> TaskHistory:
         """Poll a task until it has ended.
 
+        A model of which a task didn't end in time is waited for a shorter time from then on.
+
         Raises:
             CheckFailed: it doesn't end in time, or a check of a response fails.
         """
-        until, pause = time.monotonic() + self.timeout, self.poll_interval
+        name, pause = history.model.name, self.poll_interval
+        seconds = self.timeout / (_SHORTENED if name in self._late else 1)
+        until = time.monotonic() + seconds
         while not self._polled(history).ended:
             late = time.monotonic() >= until
+            if late:
+                self._late.add(name)
             ENDS.require(
                 not late,
-                f"still {history.status} after {self.timeout:.0f} s and {history.polls} polls",
+                f"still {history.status} after {seconds:.0f} s and {history.polls} polls",
                 history.first,
                 history.last,
             )
@@ -301,16 +308,12 @@ class ApiUnderTest:
         payable = expectation or (None if method in _SAFE_METHODS else _UNDOCUMENTED)
         if payable is not None and not self._shows_key(headers):
             payable = _UNDOCUMENTED
-        reservation = self.budget.reserve(payable, content)
-        try:
-            exchange = self.client.send(method, path, headers, content)
-        except CheckFailed:  # no response: it may have been accepted
-            self.budget.record_unknown(reservation)
-            raise
+        exchange = self.budget.pay(
+            payable, content, lambda: self.client.send(method, path, headers, content)
+        )
         contract = self.contract.operation_at(path)
         if contract is not None:
             self.client.statuses[contract.id, exchange.status] += 1
-        self.budget.record(exchange, payable, reservation)
         self._count_keywords(expectation, exchange)
         return exchange
 
@@ -359,3 +362,5 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _UNDOCUMENTED = Expectation(Expected.REJECT, "the documents have no such request")
 # After so many polls, a task that progresses by time gets its clock advanced.
 _POLLS_BEFORE_ADVANCE = 3
+# How many times shorter a model is waited for after a task of it didn't end.
+_SHORTENED = 20

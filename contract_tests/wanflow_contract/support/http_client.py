@@ -118,6 +118,7 @@ class RateLimitedClient:
         seconds = time.monotonic() - begun
         exchange = self._exchange(request, path, response.status_code, received, body, seconds)
         self.journal.append(exchange)
+        RESPONDS.evaluated(exchange)
         return exchange
 
     def _read(self, response: httpx.Response, most: int) -> bytes:

@@ -117,6 +117,7 @@ class RawConnection:
         self.closed = bool(response.will_close)
         headers = tuple(response.getheaders())
         exchange = self._exchange(sent, response.status, headers, content, begun)
+        RESPONDS.evaluated(exchange)
         if exchange.status == _TOO_MANY:
             self.target.client.pace.slow_down(exchange, WAITS[0])
             raise RateLimited("the server's rate limit refused a request that is sent as bytes")

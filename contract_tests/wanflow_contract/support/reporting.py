@@ -42,7 +42,7 @@ _ALL = frozenset({"", "fast", "not slow", "fast or slow"})
 class Reporting:
     """A pytest plugin that collects the findings and the coverage of a run.
 
-    It runs in each process of a distributed run; the first process combines the results.
+    It runs in each process of a distributed run; the first process writes the reports.
     """
 
     def __init__(self, config: pytest.Config, folder: Path | None) -> None:
@@ -58,7 +58,8 @@ class Reporting:
         self.errors: list[SuiteError] = []
         self.tests: list[RanTest] = []
         self.target: ApiUnderTest | None = None
-        self.incomplete = False
+        self.incomplete = self.interrupted = False
+        self.missing = 0
         self.not_tested = False
         self.messages: list[str] = []
         self.plan: dict[str, Any] = {}
@@ -132,15 +133,18 @@ class Reporting:
         if hasattr(report, "suite_error"):
             self.errors.append(SuiteError(name, report.suite_error))
 
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Record Ctrl-C; `pytest.exit` calls this, too."""
+        self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Pass on what this process collected; in the first process, write the reports."""
+        """In the first process, write the reports."""
         self._observing.close()
-        output = getattr(session.config, "workeroutput", None)
-        if output is not None:
-            output["contract"] = self.counters.to_json()
-            output["contract_findings"] = self.recorder.to_json()
+        if hasattr(session.config, "workeroutput"):
             return
+        if self.interrupted:
+            self.missing = session.testscollected - len({one.name for one in self.tests})
         if self._is_whole() and self.counters.has_mock_controls and self.counters.never_seen():
             self.incomplete = True
             session.exitstatus = session.exitstatus or ExitCode.FINDINGS
@@ -193,6 +197,7 @@ class Reporting:
             evaluations=[(*key, number) for key, number in self.recorder.evaluations.items()],
             plan=self.plan,
             baseline=self.baseline,
+            missing=self.missing,
             exit_code=exit_code,
         )
         return without_keys(result, self._keys())
@@ -215,14 +220,6 @@ class Reporting:
             one.outcome == "failed" or one.reason.startswith(NOT_JUDGED) for one in self.tests
         )
         return not chosen and folders and bool(self.counters.requests) and not failed
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Add what another process collected."""
-        output = getattr(node, "workeroutput", {})
-        if "contract" in output:
-            self.counters.merge(output["contract"])
-            self.recorder.merge(output["contract_findings"])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the report, and GitHub annotations and a summary in GitHub Actions."""

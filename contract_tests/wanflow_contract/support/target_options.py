@@ -26,8 +26,8 @@ NO_KEY = (
 )
 _HEALTH = "/_mock/health"
 _RATE = 5.0
-LOCAL_TIMEOUT = 120.0
-"""Seconds that a task may take on a server of this machine."""
+LOCAL_TIMEOUT, MOCK_TIMEOUT = 120.0, 20.0
+"""Seconds that a task may take on a server of this machine, and on a mock."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -82,7 +82,7 @@ class TargetOptions:
             has_mock_controls=not self.dry_run,
             accepts_any_key=True,
             idempotent=not self.dry_run,
-            timeout=20.0,
+            timeout=MOCK_TIMEOUT,
         )
 
     def _elsewhere(self, base_url: str) -> ApiUnderTest:
@@ -115,7 +115,7 @@ class TargetOptions:
             idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
             calls_loopback=has_mock_controls and _calls_loopback(base_url, self.api_key),
             poll_interval=0.02,
-            timeout=20.0 if has_mock_controls else LOCAL_TIMEOUT if local else 900.0,
+            timeout=MOCK_TIMEOUT if has_mock_controls else LOCAL_TIMEOUT if local else 900.0,
         )
 
 

@@ -15,6 +15,7 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.plan.prices import MARGIN, documented
 from wanflow_contract.support.exchange import key_variants
 from wanflow_contract.support.http_client import RateLimitedClient
@@ -22,6 +23,7 @@ from wanflow_contract.support.http_client import RateLimitedClient
 if TYPE_CHECKING:
     from wanflow_contract.checks.expectation import Expectation
     from wanflow_contract.findings.finding import Finding, ShownExchange
+    from wanflow_contract.plan.budget import SpendBudget
     from wanflow_contract.support.exchange import Exchange
 
 VARIABLES = ("API_KEY", "API_KEY2")
@@ -34,11 +36,15 @@ class NotReplayed(Exception):
 
 @define(eq=False)
 class Replay:
-    """The requests of a finding, sent to one server; `keys` are API keys by their variables."""
+    """The requests of a finding, sent to one server within a budget.
+
+    `keys` are API keys by their variables.
+    """
 
     finding: Finding
     base_url: str
     keys: dict[str, str] = field(repr=False)
+    budget: SpendBudget
     recorder: Recorder = field(init=False)
     _ids: dict[str, str] = field(factory=dict)
 
@@ -54,7 +60,8 @@ class Replay:
         """Send the requests in order, and return the last exchange.
 
         Raises:
-            NotReplayed: a key is absent, or a request went to another host.
+            NotReplayed: a key is absent, a request went to another host, or the next request may
+                cost more than is left.
         """
         keys = tuple(self.keys.get(name, "") for name in VARIABLES)
         own = {name: key for name, key in zip(("one", "two"), keys, strict=True) if key}
@@ -67,6 +74,8 @@ class Replay:
         try:
             with observing(self.recorder):
                 sent = [self._send(client, state, one) for one in requests]
+        except BudgetExceeded as error:
+            raise NotReplayed(f"a request was not sent: {error}") from error
         finally:
             client.close()
         return sent[-1]
@@ -101,9 +110,16 @@ class Replay:
             for name, value in one.request_headers
             if name.lower() not in _NOT_SENT
         }
-        exchange = client.send(one.method, self._filled(path), headers, content or None)
+        expectation = _expectation(one.method, path, _json(content))
+        try:
+            exchange = self.budget.pay(
+                expectation,
+                content,
+                lambda: client.send(one.method, self._filled(path), headers, content or None),
+            )
+        except NotJudged as error:  # there is no response
+            return error.failure.exchanges[-1]
         self._remember(one, exchange)
-        expectation = _expectation(one.method, path, exchange.request_body())
         with suppress(NotJudged):
             state.check(packaged_contract().operation_at(path), expectation, exchange)
         return exchange
@@ -157,7 +173,7 @@ def _form(body: Any) -> Any:
     return type(body).__name__
 
 
-def _json(text: str) -> Any:
+def _json(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

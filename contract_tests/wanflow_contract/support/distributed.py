@@ -1,0 +1,96 @@
+"""What the processes of a distributed run pass on to the first one: with each test, not at the end.
+
+So a run that is interrupted has the results of all tests that have ended.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wanflow_contract.report.counters import Counters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from wanflow_contract.findings.recorder import Recorder
+    from wanflow_contract.support.api_under_test import ApiUnderTest
+
+_INTERVAL = 1.0
+
+
+class Distributed:
+    """A pytest plugin that passes on what a process recorded and counted.
+
+    `counters` are those of the run; in a process that isn't the first, `target` returns the server
+    that it counts for.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        recorder: Recorder,
+        counters: Counters,
+        target: Callable[[], ApiUnderTest | None],
+    ) -> None:
+        self._recorder, self._counters, self._target = recorder, counters, target
+        self._is_worker = hasattr(config, "workerinput")
+        self._counted = 0.0
+        self._by_process: dict[str, dict[str, Any]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Pass on what was recorded during a test."""
+        report: Any = yield
+        if self._is_worker and call.when == "teardown":
+            report.contract = json.dumps(self._taken(self._snapshot()))
+        result: pytest.TestReport = report
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add what another process recorded during a test."""
+        passed: Any = report
+        if hasattr(passed, "node") and hasattr(passed, "contract"):
+            self._add(passed.node, passed.contract)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Add what another process recorded after its last test."""
+        output = getattr(node, "workeroutput", {})
+        if "contract" in output:
+            self._add(node, output["contract"])
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """In the first process, add up the counters; in others, pass on the rest."""
+        for one in self._by_process.values():
+            self._counters.merge(one)
+        yield
+        output = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output["contract"] = json.dumps(self._taken(self._counters))
+
+    def _taken(self, counters: Counters | None) -> dict[str, Any]:
+        counted = None if counters is None else counters.to_json()
+        return {"recorded": self._recorder.take(), "counted": counted}
+
+    def _snapshot(self) -> Counters | None:
+        """Return what was counted so far, None shortly after the last time."""
+        target, now = self._target(), time.monotonic()
+        if target is None or now - self._counted < _INTERVAL:
+            return None
+        self._counted, counters = now, Counters()
+        counters.collect(target)
+        counters.request_list.clear()  # it is long
+        return counters
+
+    def _add(self, node: Any, text: str) -> None:
+        passed = json.loads(text)
+        self._recorder.merge(passed["recorded"])
+        if passed["counted"] is not None:
+            self._by_process[str(node.gateway.id)] = passed["counted"]
