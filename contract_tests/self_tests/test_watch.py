@@ -402,3 +402,13 @@ def test_the_memory_of_a_long_watch_is_bounded(monkeypatch, most_tasks, most_byt
     assert (result.findings, result.errors) == ([], [])
     (said,) = result.skipped()
     assert said.startswith(f"{400 - len(tasks)} tasks were forgotten")
+
+
+@pytest.mark.parametrize("content", [b'{"usage": NaN}', b"<html>", b'["a"]'])
+def test_what_cannot_be_read_is_one_failure(content) -> None:
+    """A body that isn't a JSON object says nothing about the task that it should be about."""
+    of_the_body = {"json", "schema"}
+    for one in (submission(), poll("processing", 5)):
+        broken = evolve(one, content=content)
+        assert set(found(submission(), broken)) <= of_the_body
+        assert found(submission(), broken)

@@ -92,7 +92,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--only",
         action="append",
         default=[],
-        metavar="LAW",
+        metavar="CHECK",
         help="run only the tests that evaluate this check, and report only its findings",
     )
     add("--emit-tests", help="directory to write each finding into as a standalone pytest file")

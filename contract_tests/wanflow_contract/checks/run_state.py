@@ -167,7 +167,8 @@ class RunState:
                 check_rejection(operation_id, expectation, exchange)
         asked = exchange.request_body()
         model = self.models.get(str(asked.get("model"))) if isinstance(asked, dict) else None
-        if exchange.status // 100 == 2 and model is not None:
+        readable = isinstance(exchange.decoded(), dict)  # otherwise it has failed already
+        if exchange.status // 100 == 2 and model is not None and readable:
             history = start(model, asked, account, body, exchange)
             with independent():
                 self._check_rules(history, exchange)
@@ -312,7 +313,7 @@ class RunState:
             return
         check = check_for(exchange, FOUND) if written == queried else EQUIVALENT_ID
         check.require(exchange.status == 200, f"{exchange.status}", history.first, exchange)
-        if exchange.status != 200:
+        if exchange.status != 200 or not isinstance(exchange.decoded(), dict):
             return
         history.observe(body, exchange)
         if not history.ended:

@@ -66,7 +66,7 @@ class _Run(click.Command):
 @click.option("--accepted-why", metavar="TEXT", help="Why they are accepted.")
 @click.option("--accepted-until", metavar="DATE", help="Until when, such as 2027-01-31.")
 @click.option("--seed", metavar="NUMBER", help="The same seed gives the same requests.")
-@click.option("--only", metavar="LAW", multiple=True, help="Only this check; may be repeated.")
+@click.option("--only", metavar="CHECK", multiple=True, help="Only this check; may be repeated.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
 @click.option("--report", metavar="FOLDER", help="Write report.html, report.json, junit.xml here.")
 @click.option("--emit-tests", metavar="FOLDER", help="Write each finding as a pytest file here.")
