@@ -9,7 +9,7 @@ export $(GIVEN)
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-times slow check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
+.PHONY: help set-up demo test test-times slow httpx check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ test-times: set-up ## the tests, and which of them take the most CPU time
 
 slow: set-up ## the tests that `make test` leaves out (those of the suite itself: make contract)
 	@$(PY) -m pytest $(WORKERS) -m slow wrapper/tests contract_tests/self_tests
+
+httpx: export WANFLOW_HTTP_LIBRARY := httpx
+httpx: set-up ## the tests of HTTP over httpx; `make test` runs them over its successor, httpx2
+	@$(PY) -m pytest $(WORKERS) -m "not slow" $(addprefix wrapper/tests/,client core transport)
 
 check: set-up ## formatting, lint, types, import directions, drift, public names
 	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface

@@ -39,7 +39,7 @@ DEFAULT_POLL_RATE = 50.0
 MAX_POLL_RATE = 500.0
 """The rate to which that may grow while polls are late and no 429 response comes."""
 DEFAULT_MAX_CONNECTIONS = 20
-"""Maximum number of requests to the API in flight; with more, httpx only slows down."""
+"""Maximum number of requests to the API in flight; with more, httpx2 and httpx only slow down."""
 
 _MAX_DOWNLOAD_CONNECTIONS = 8
 
@@ -79,14 +79,14 @@ class ApiKey:
 
 @frozen
 class TransportOptions:
-    """Options of connections, in httpx's terms, or the user's own transport."""
+    """Options of connections, in the terms of httpx2 and httpx, or the user's own transport."""
 
     max_connections: int = DEFAULT_MAX_CONNECTIONS
     transport: Any = None
     proxy: str | None = field(default=None, repr=False)
     verify: ssl.SSLContext | bool = True
     mounts: Mounts = field(factory=dict[str, "str | None"], repr=False)
-    """Proxies from the environment, by httpx's URL patterns."""
+    """Proxies from the environment, by the URL patterns of httpx2 and httpx."""
     no_proxy_networks: Networks = ()
     """Further networks that are reached without a proxy from the environment."""
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    import httpx
-
     from wanflow._core.callbacks import CallbackSource
     from wanflow._core.prices import Estimate
     from wanflow._core.recorder import Recorder
@@ -51,6 +49,7 @@ if TYPE_CHECKING:
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.upload import Uploader
+    from wanflow._http_library import AsyncHttpTransport
     from wanflow._runtime.event_dispatcher import OnEvent
     from wanflow._runtime.iterators import AsyncFlowIterator
     from wanflow.batch.models import JobInput, OnBatchProgress, OnJobResult, StopSignal
@@ -212,9 +211,9 @@ class AsyncClient(BaseClient[AsyncDriver]):
             429 lowers it. By default the rate starts at 50, and grows up to 500 while polls are
             late.
         max_connections: the highest number of concurrent requests to the API.
-        proxy: the URL of a proxy; by default the one of the environment, as with httpx.
+        proxy: the URL of a proxy; by default the one of the environment, as with httpx2.
         verify: an SSL context; False accepts any certificate.
-        transport: an httpx transport, used instead of the network.
+        transport: a transport of httpx2 or httpx, used instead of the network.
         ledger: a `wanflow.Ledger` that records every submission, poll and download.
         uploader: called with the path of each local file in a request; returns its URL.
         on_event: called with the record of each event, such as a submission, a poll or a saved
@@ -236,12 +235,12 @@ class AsyncClient(BaseClient[AsyncDriver]):
         max_connections: int = DEFAULT_MAX_CONNECTIONS,
         proxy: str | None = None,
         verify: ssl.SSLContext | bool = True,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: AsyncHttpTransport | None = None,
         ledger: Recorder | None = None,
         uploader: Uploader = None,
         on_event: OnEvent = None,
     ) -> None:
-        # It imports httpx, which is slow.
+        # It imports httpx2 or httpx, which is slow.
         from wanflow._transport.environment import apply_environment  # noqa: PLC0415
 
         try:

@@ -39,14 +39,14 @@ class TestStart:
         """It loads neither the HTTP client nor the validator, nor the mock or the pipeline."""
         loaded = self.loaded("--help")
         assert "wanflow.cli.main" in loaded
-        heavy = {"httpx", "anyio", "jsonschema_rs", "rich", "uvicorn", "wanflow.mock"}
+        heavy = {"httpx", "httpx2", "anyio", "jsonschema_rs", "rich", "uvicorn", "wanflow.mock"}
         assert heavy & loaded == set()
 
     def test_a_models_help_loads_no_client(self) -> None:
         """A model's help needs only the spec."""
         loaded = self.loaded("run", VIDEO, "--help")
         assert "wanflow.catalog.catalog" in loaded
-        assert {"httpx", "anyio", "wanflow_client"} & loaded == set()
+        assert {"httpx", "httpx2", "anyio", "wanflow_client"} & loaded == set()
 
 
 class TestExitCodes:

@@ -62,7 +62,10 @@ class TestDeclared:
     @pytest.mark.parametrize(
         ("folder", "extras"),
         [
-            ("wrapper/wanflow", ["", "aiohttp", "cli", "mock", "media", "spec", "webhooks"]),
+            (
+                "wrapper/wanflow",
+                ["", "aiohttp", "cli", "httpx2", "mock", "media", "spec", "webhooks"],
+            ),
             ("generated/wanflow_client", [""]),
             ("contract_tests/wanflow_contract", ["", "mock", "media", "contract"]),
             (
@@ -102,7 +105,8 @@ class TestDeclared:
 
     def test_every_extra_is_part_of_dev(self, declared: dict[str, list[Requirement]]) -> None:
         """The environment of `make` has the dependencies of every extra."""
-        extras, remaining = set(), ["dev"]
+        extras: set[str] = set()
+        remaining = ["dev"]
         while remaining:
             extras.add(extra := remaining.pop())
             remaining += [e for r in declared[extra] if r.name == "wanflow" for e in r.extras]

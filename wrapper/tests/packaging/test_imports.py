@@ -10,6 +10,7 @@ import pytest
 # Slow to import, and not needed before a client is created.
 SLOW = {
     *("aiohttp", "asyncio", "click", "concurrent.futures", "httpcore", "httpx", "jsonschema_rs"),
+    *("httpcore2", "httpx2", "truststore"),
     *("csv", "difflib", "email", "hashlib", "http.client", "multiprocessing", "shutil", "socket"),
     *("sqlite3", "ssl", "subprocess", "tempfile", "urllib.request", "xml", "zlib"),
 }

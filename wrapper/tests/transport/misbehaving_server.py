@@ -51,6 +51,11 @@ class MisbehavingServer:
         with self._lock:
             return sum(one[0] == method for one in self.requests)
 
+    def add(self, method: str, *acts: Act) -> None:
+        """Add acts after those of a method; the last one is then repeated."""
+        with self._lock:
+            self._acts[method].extend(acts)
+
     def headers(self, index: int) -> dict[str, str]:
         """Return the headers of a request, with names in lower case."""
         lines = self.requests[index][2].split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]

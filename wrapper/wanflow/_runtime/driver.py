@@ -293,5 +293,5 @@ async def _awaited(answer: object) -> object:
 
 
 def _transport_module() -> ModuleType:
-    # It imports httpx, which takes longer than the scope of this library.
+    # It imports httpx2 or httpx, which takes longer than the scope of this library.
     return import_module("wanflow._transport.client")

@@ -1,1 +1,1 @@
-"""HTTP: a client over a connection pool over a backend (httpx or aiohttp)."""
+"""HTTP: a client over a connection pool over a backend (httpx2, httpx or aiohttp)."""

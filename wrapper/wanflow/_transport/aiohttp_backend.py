@@ -1,4 +1,4 @@
-"""The aiohttp backend, which takes a fraction of httpx's CPU time with many requests in flight.
+"""The aiohttp backend, which takes a fraction of the others' CPU time with many requests in flight.
 
 It is imported only under asyncio, where aiohttp is installed.
 """
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import anyio
-import httpx
 from yarl import URL
 
+from wanflow._http_library import http_library
 from wanflow._transport import common
 from wanflow._transport.aiohttp_connector import WatchedConnector
 from wanflow._transport.environment import tls_context
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from wanflow._config import ClientConfig, TransportOptions
     from wanflow._core.effects import Request, Response, StreamDownload
 
-# A URL that httpx writes as it is.
+# A URL that httpx2 and httpx write as it is.
 _NORMAL = re.compile(
     r"https?://[a-z0-9.-]+(?::(?!(?:80|443)(?![0-9]))[1-9][0-9]*)?(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*"
     r"(?:\?[A-Za-z0-9._~=&-]+)?"
 )
-# httpx rejects URLs of more than some tens of thousands of characters.
+# They reject URLs of more than some tens of thousands of characters.
 _LONG = 8000
-# httpx's limit for all headers.
+# Their limit for all headers.
 _LARGEST_HEADER = 64 * 1024
 # Versions that count headers stop at 128 by default.
 _COUNTED = "max_headers" in inspect.signature(aiohttp.ClientSession).parameters
@@ -43,7 +43,8 @@ class AiohttpBackend:
     """Sends requests over one aiohttp session, which belongs to the event loop that created it."""
 
     def __init__(self, options: TransportOptions) -> None:
-        context = httpx.create_ssl_context(verify=tls_context(options.verify), trust_env=False)
+        verify = tls_context(options.verify)
+        context = http_library().create_ssl_context(verify=verify, trust_env=False)
         context.set_alpn_protocols(["http/1.1"])
         connector = WatchedConnector(
             # The pool above limits the requests in flight.
@@ -128,6 +129,6 @@ def _base(url: str) -> str:
 
 
 def _normalized_url(url: str) -> str:
-    """Write a URL as httpx would, so that aiohttp doesn't change it: links may be signed."""
-    # httpx.URL takes longer than the rest of a small download, and most URLs are normal already.
-    return url if len(url) < _LONG and _NORMAL.fullmatch(url) else str(httpx.URL(url))
+    """Write a URL as httpx2 would, so that aiohttp doesn't change it: links may be signed."""
+    # httpx2.URL takes longer than the rest of a small download, and most URLs are normal already.
+    return url if len(url) < _LONG and _NORMAL.fullmatch(url) else str(http_library().URL(url))

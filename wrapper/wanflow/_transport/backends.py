@@ -1,7 +1,7 @@
 """The HTTP backends of a client, and the choice of one.
 
-httpx always works. Under asyncio, aiohttp is used if it is installed and neither a custom
-transport nor a proxy is configured.
+httpx2, or httpx, always works. Under asyncio, aiohttp is used if it is installed and neither a
+custom transport nor a proxy is configured.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
-import httpx
 
 from wanflow._event_loop import asyncio_loop, run_shielded
+from wanflow._http_library import http_library
 from wanflow._transport import common
 from wanflow._transport.deadline import deadline
 from wanflow._transport.network_backend import watch_writes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wanflow._config import ClientConfig, TransportOptions
     from wanflow._core.effects import Request, Response, StreamDownload
+    from wanflow._http_library import HttpResponse
     from wanflow._transport.aiohttp_backend import AiohttpBackend
 
     # Sends requests in one event loop, and raises the exceptions of its HTTP library.
@@ -31,13 +32,14 @@ if TYPE_CHECKING:
 
 
 class SyncHttpxBackend:
-    """Sends the requests of a sync client over httpx."""
+    """Sends the requests of a sync client over httpx2 or httpx."""
 
     def __init__(self, options: TransportOptions) -> None:
-        self._http = httpx.Client(
-            **common.httpx_client_kwargs(options, httpx.HTTPTransport, common.keep_headers)
+        self._library = library = http_library(options.transport)
+        self._http = library.Client(
+            **common.client_kwargs(options, library, library.HTTPTransport, common.keep_headers)
         )
-        self._watched = watch_writes(self._http)
+        self._watched = watch_writes(self._http, library)
 
     def observe(self, request: Request) -> SendObserver | None:
         """Return an observer that records whether the request is sent, where that matters."""
@@ -48,7 +50,8 @@ class SyncHttpxBackend:
     ) -> Response:
         """Send a request and read the whole response, within some seconds."""
         trace = None if sending is None else sending.trace
-        options = common.request_options(request, config, seconds, trace)
+        timeout = common.timeouts(self._library, seconds, config)
+        options = common.request_options(request, config, timeout, trace)
         # Resolving the path against the base URL would drop the base URL's own path.
         url = config.base_url + request.path
         with (
@@ -64,7 +67,7 @@ class SyncHttpxBackend:
 
     def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink, within the download's own time."""
-        arguments = common.download_kwargs(fetch, config)
+        arguments = common.download_kwargs(self._library, fetch, config)
         with deadline(fetch.timeout), self._http.stream(**arguments) as response:
             if fetch.sink.start(
                 common.response_head(response.status_code, common.raw_headers(response))
@@ -80,15 +83,16 @@ class SyncHttpxBackend:
 
 
 class AsyncHttpxBackend:
-    """Sends requests over httpx."""
+    """Sends requests over httpx2 or httpx."""
 
     def __init__(self, options: TransportOptions) -> None:
-        self._http = httpx.AsyncClient(
-            **common.httpx_client_kwargs(
-                options, httpx.AsyncHTTPTransport, common.keep_headers_async
+        self._library = library = http_library(options.transport)
+        self._http = library.AsyncClient(
+            **common.client_kwargs(
+                options, library, library.AsyncHTTPTransport, common.keep_headers_async
             )
         )
-        self._watched = watch_writes(self._http)
+        self._watched = watch_writes(self._http, library)
 
     def observe(self, request: Request) -> SendObserver | None:
         """Return an observer that records whether the request is sent, where that matters."""
@@ -99,7 +103,8 @@ class AsyncHttpxBackend:
     ) -> Response:
         """Send a request and read the whole response, within some seconds."""
         trace = None if sending is None else sending.trace_async
-        options = common.request_options(request, config, seconds, trace)
+        timeout = common.timeouts(self._library, seconds, config)
+        options = common.request_options(request, config, timeout, trace)
         url = config.base_url + request.path
         with anyio.fail_after(seconds):
             async with self._response(
@@ -115,14 +120,15 @@ class AsyncHttpxBackend:
     async def stream_to(self, fetch: StreamDownload, config: ClientConfig) -> None:
         """Stream a link into its sink."""
         with anyio.fail_after(fetch.timeout):
-            async with self._response(**common.download_kwargs(fetch, config)) as response:
+            arguments = common.download_kwargs(self._library, fetch, config)
+            async with self._response(**arguments) as response:
                 head = common.response_head(response.status_code, common.raw_headers(response))
                 await common.copy_to_sink(head, common.chunks_async(response), fetch)
 
     @asynccontextmanager
     async def _response(
         self, method: str, url: str, **options: Any
-    ) -> AsyncGenerator[httpx.Response]:
+    ) -> AsyncGenerator[HttpResponse]:
         """Send a request, and close its response at the end even if that is cancelled.
 
         httpcore closes it in a shield of anyio, which a cancellation by asyncio passes: the

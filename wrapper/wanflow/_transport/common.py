@@ -8,8 +8,6 @@ from functools import partial
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING, Any, cast
 
-import httpx
-
 from wanflow._core.content_coding import decode_body, decode_prefix
 from wanflow._core.effects import Response, TransportError
 from wanflow._event_loop import run_in_thread
@@ -17,13 +15,15 @@ from wanflow._transport.environment import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+    from types import ModuleType
 
     from wanflow._config import ApiKey, ClientConfig, TransportOptions
     from wanflow._core.effects import Request, StreamDownload
+    from wanflow._http_library import HttpResponse, HttpTimeout
 
 # A response of this API has some kilobytes.
 _MAX_BODY = 16 * 1024 * 1024
-# Tasks are polled every few seconds, and httpx's 5 s would open a new connection for each poll.
+# Tasks are polled every few seconds: with the library's 5 s each poll would open a connection.
 KEEPALIVE = 90.0
 """Seconds after which an idle connection is closed."""
 HEADERS = {"user-agent": "wanflow"}
@@ -31,7 +31,7 @@ HEADERS = {"user-agent": "wanflow"}
 _HEADERS = "wanflow_headers"
 _CODING = "content-encoding"
 _ENCODED = frozenset({_CODING.encode(), b"content-length"})
-# httpx's pool never gets more requests than it has connections: if it has none free, it is stuck.
+# The library's pool never gets more requests than it has connections: with none free, it is stuck.
 _POOL_TIMEOUT = 5.0
 
 
@@ -42,25 +42,30 @@ class _NoCookies(CookieJar):
         """Ignore the cookies of a response."""
 
 
-def timeouts(seconds: float, config: ClientConfig) -> httpx.Timeout:
-    """Return httpx's timeouts for a request that may take some seconds in all.
+def timeouts(library: ModuleType, seconds: float, config: ClientConfig) -> HttpTimeout:
+    """Return the library's timeouts for a request that may take some seconds in all.
 
     Connecting may take a third of the client's timeout, so that an unreachable host is reported as
     such, and not as a request that took too long.
     """
-    third = config.timeout / 3
-    return httpx.Timeout(seconds, connect=min(seconds, third), pool=min(_POOL_TIMEOUT, seconds / 3))
+    connect, pool = min(seconds, config.timeout / 3), min(_POOL_TIMEOUT, seconds / 3)
+    found: HttpTimeout = library.Timeout(seconds, connect=connect, pool=pool)
+    return found
 
 
-def httpx_client_kwargs(
-    options: TransportOptions, kind: type[Any], take_head: Callable[..., Any]
+def client_kwargs(
+    options: TransportOptions,
+    library: ModuleType,
+    kind: type[Any],
+    take_head: Callable[..., Any],
 ) -> dict[str, Any]:
-    """Return the arguments for an httpx client: no key in its headers, no redirects, no cookies.
+    """Return the arguments for a client of the library: no key in its headers, no redirects, no
+    cookies.
 
-    httpx doesn't read the environment. `kind` makes the transports for proxies, and `take_head` is
-    called with each response before httpx reads its headers.
+    It doesn't read the environment. `kind` makes the transports for proxies, and `take_head` is
+    called with each response before the library reads its headers.
     """
-    limits = httpx.Limits(
+    limits = library.Limits(
         max_connections=options.max_connections,
         max_keepalive_connections=options.max_connections,
         keepalive_expiry=KEEPALIVE,
@@ -79,41 +84,41 @@ def httpx_client_kwargs(
     }
 
 
-def keep_headers(response: httpx.Response) -> None:
-    """Store a response's headers, and hide a redirect from httpx, which fails on an invalid one.
+def keep_headers(response: HttpResponse) -> None:
+    """Store a response's headers, and hide a redirect from the library, which fails on a bad one.
 
     Flows decide whether a redirect is followed.
     """
     headers = response.headers.raw
     if response.is_stream_consumed and _CODING in response.headers:
-        # The user's transport returned it whole, and httpx has decoded it.
+        # The user's transport returned it whole, and the library has decoded it.
         headers = [one for one in headers if one[0].lower() not in _ENCODED]
     response.extensions[_HEADERS] = headers
     if response.has_redirect_location:
         del response.headers["location"]
 
 
-async def keep_headers_async(response: httpx.Response) -> None:
-    """Store a response's headers, and hide a redirect from httpx."""
+async def keep_headers_async(response: HttpResponse) -> None:
+    """Store a response's headers, and hide a redirect from the library."""
     keep_headers(response)
 
 
-def raw_headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an httpx response as they were received."""
+def raw_headers(response: HttpResponse) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a library's response as they were received."""
     kept: list[tuple[bytes, bytes]] = response.extensions[_HEADERS]
     return kept
 
 
-def chunks(response: httpx.Response) -> Iterator[bytes]:
+def chunks(response: HttpResponse) -> Iterator[bytes]:
     """Iterate over a response's body, not decoded."""
     return response.iter_bytes() if response.is_stream_consumed else response.iter_raw()
 
 
-def chunks_async(response: httpx.Response) -> AsyncIterator[bytes]:
+def chunks_async(response: HttpResponse) -> AsyncIterator[bytes]:
     """Iterate over a response's body, not decoded; close nothing at its end, as aiter_raw would."""
     if response.is_stream_consumed:
         return response.aiter_bytes()
-    return cast("httpx.AsyncByteStream", response.stream).__aiter__()
+    return cast("AsyncIterable[bytes]", response.stream).__aiter__()
 
 
 def headers(request: Request, config: ClientConfig) -> dict[str, str]:
@@ -123,26 +128,28 @@ def headers(request: Request, config: ClientConfig) -> dict[str, str]:
 
 
 def request_options(
-    request: Request, config: ClientConfig, seconds: float, trace: Any
+    request: Request, config: ClientConfig, timeout: HttpTimeout, trace: Any
 ) -> dict[str, Any]:
-    """Return what httpx sends with a request to the API, and its limits.
+    """Return what the library sends with a request to the API, and its limits.
 
     A GET isn't traced, since it may be sent twice.
     """
     return {
         "headers": headers(request, config),
-        "timeout": timeouts(seconds, config),
+        "timeout": timeout,
         "extensions": {} if request.content is None or trace is None else {"trace": trace},
     }
 
 
-def download_kwargs(fetch: StreamDownload, config: ClientConfig) -> dict[str, Any]:
-    """Return httpx's arguments for a download, without the key."""
+def download_kwargs(
+    library: ModuleType, fetch: StreamDownload, config: ClientConfig
+) -> dict[str, Any]:
+    """Return the library's arguments for a download, without the key."""
     return {
         "method": "GET",
         "url": fetch.url,
         "headers": dict(fetch.headers),
-        "timeout": timeouts(min(config.timeout, fetch.timeout), config),
+        "timeout": timeouts(library, min(config.timeout, fetch.timeout), config),
     }
 
 
@@ -183,15 +190,15 @@ async def copy_to_sink(head: Response, chunks: AsyncIterable[bytes], fetch: Stre
             await pending
 
 
-def response_builder(response: httpx.Response, seconds: float, key: ApiKey) -> ResponseBuilder:
-    """Return a builder for a response of httpx's."""
+def response_builder(response: HttpResponse, seconds: float, key: ApiKey) -> ResponseBuilder:
+    """Return a builder for a response of the library."""
     return ResponseBuilder(response.status_code, raw_headers(response), seconds, key)
 
 
 class ResponseBuilder:
     """Collects a response, without the key, of at most 16 MiB and within `seconds`.
 
-    httpx limits only the time of each read: single bytes could keep it reading forever.
+    The library limits only the time of each read: single bytes could keep it reading forever.
     """
 
     def __init__(

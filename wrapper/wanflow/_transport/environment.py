@@ -1,7 +1,8 @@
 """Proxies and certificates from the environment, read and validated once for each client.
 
-httpx would read them with the first request, and fail only then. The rules are httpx's, except
-that NO_PROXY may also have networks, addresses in brackets, and invalid entries, which are skipped.
+httpx2 and httpx would read them with the first request, and fail only then. The rules are theirs,
+except that NO_PROXY may also have networks, addresses in brackets, and invalid entries, which are
+skipped.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import httpx
 from attrs import evolve
 
 from wanflow._fork_safety import call_in_children
+from wanflow._http_library import HttpLibraryMissing, http_library
 from wanflow._log import log, warn
 from wanflow.errors import ConfigurationError, InsecureURLWarning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
     from wanflow._config import ClientConfig, Mounts, Networks, TransportOptions
 
@@ -56,7 +58,7 @@ def with_environment(options: TransportOptions, base_url: str) -> TransportOptio
 
 
 def _proxy_mounts(proxies: Mapping[str, str], host: str) -> Mounts:
-    """Return the proxies by httpx's URL patterns; None for URLs without a proxy."""
+    """Return the proxies by the library's URL patterns; None for URLs without a proxy."""
     found: dict[str, str | None] = {}
     for scheme in ("http", "https", "all"):
         value = proxies.get(scheme, "").strip()
@@ -84,7 +86,7 @@ def _proxy_mounts(proxies: Mapping[str, str], host: str) -> Mounts:
 
 
 def _no_proxy_networks() -> Networks:
-    """Return the networks in NO_PROXY, for which httpx has no patterns."""
+    """Return the networks in NO_PROXY, for which the library has no patterns."""
     found: list[IPv4Network | IPv6Network] = []
     for entry in getproxies().get("no", "").split(","):
         with suppress(ValueError):
@@ -93,9 +95,9 @@ def _no_proxy_networks() -> Networks:
 
 
 def _no_proxy_pattern(entry: str, host: str) -> str | None:
-    """Return httpx's pattern for an entry of NO_PROXY; None where there is none.
+    """Return the library's pattern for an entry of NO_PROXY; None where there is none.
 
-    httpx has no pattern for a network. If the API's host is in it, the pattern is for that host.
+    There is no pattern for a network. If the API's host is in it, the pattern is for that host.
     """
     if "://" in entry:
         return _valid_pattern(entry)
@@ -117,17 +119,19 @@ def _no_proxy_pattern(entry: str, host: str) -> str | None:
 
 
 def _valid_pattern(pattern: str) -> str | None:
+    library = http_library()
     try:
-        return pattern if httpx.URL(pattern).host else None
-    except (httpx.InvalidURL, ValueError):
+        return pattern if library.URL(pattern).host else None
+    except (library.InvalidURL, ValueError):
         return None
 
 
 def _check_proxy(name: str, url: str, value: str | None = None) -> None:
     shown = _redacted(url if value is None else value)
+    library = http_library()
     try:
-        proxy = httpx.Proxy(url)
-    except (httpx.InvalidURL, ValueError) as error:
+        proxy = library.Proxy(url)
+    except (library.InvalidURL, ValueError) as error:
         # The error may quote a part of the password.
         why = "" if "@" in url else f" ({error})"
         message = f"{name} is {shown!r}, which is not a valid proxy URL{why}; use {_PROXIES}"
@@ -157,18 +161,19 @@ def _variable_name(scheme: str) -> str:
 
 
 def tls_context(verify: ssl.SSLContext | bool) -> ssl.SSLContext | bool:
-    """Return what httpx is given for `verify`: where that is True, one context for all clients.
+    """Return the library's argument for `verify`: where that is True, one context for all clients.
 
     With SSLKEYLOGFILE each client has its own, since Python reads the variable for each context.
     """
     shared = verify is True and not os.environ.get("SSLKEYLOGFILE")
-    return _default_context() if shared else verify
+    return _default_context(http_library()) if shared else verify
 
 
 @cache
-def _default_context() -> ssl.SSLContext:
+def _default_context(library: ModuleType) -> ssl.SSLContext:
     """Read the certificates once: that takes some 20 ms, which each connection pool would pay."""
-    return httpx.create_ssl_context(trust_env=False)
+    context: ssl.SSLContext = library.create_ssl_context(trust_env=False)
+    return context
 
 
 # Another thread may have locked the context at the fork.
@@ -190,11 +195,15 @@ def _ssl_context() -> ssl.SSLContext | bool:
             return ssl.create_default_context(cafile=file)
         if folder:
             return ssl.create_default_context(capath=folder)
-        return httpx.create_ssl_context(trust_env=False)
+        context: ssl.SSLContext = http_library().create_ssl_context(trust_env=False)
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"SSL_CERT_FILE is {file!r}, which can't be read as certificates: {error}"
         ) from None
+    assert keys
+    # httpx2 doesn't read the variable, unlike the functions of `ssl`.
+    context.keylog_filename = keys
+    return context
 
 
 def _check_key_log(path: str) -> None:
@@ -215,6 +224,10 @@ def apply_environment(config: ClientConfig) -> ClientConfig:
     Raises:
         ConfigurationError: a variable of the environment, or the proxy, is invalid.
     """
+    try:
+        http_library(config.transport.transport)
+    except HttpLibraryMissing as error:
+        raise ConfigurationError(str(error)) from None
     if config.transport.transport is not None:
         return config
     _warn_about_plain_http(config.base_url)

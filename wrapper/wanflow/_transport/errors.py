@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, Self
 
 from wanflow._core.effects import TransportError
+from wanflow._http_library import is_http_error
 from wanflow._text import one_line
 from wanflow.errors import WanflowError
 
@@ -16,9 +15,8 @@ if TYPE_CHECKING:
     from wanflow._config import ApiKey
     from wanflow._transport.send_observer import SendObserver
 
-
-# Errors whose text comes from the operating system or the HTTP library.
-_LOCAL = (OSError, httpx.NetworkError, httpx.TimeoutException)
+# Of the HTTP library, the errors whose text is its own or the operating system's.
+_LOCAL = ("NetworkError", "TimeoutException")
 
 
 class ErrorMapper:
@@ -35,7 +33,7 @@ class ErrorMapper:
     error: TransportError
     """The error of the request."""
     pool_is_stuck = False
-    """Whether httpx's pool gave no connection, although one was free."""
+    """Whether the library's pool gave no connection, although one was free."""
 
     def __init__(
         self, key: ApiKey, sending: SendObserver | None = None, *, keyed: bool = True
@@ -58,7 +56,7 @@ class ErrorMapper:
         self._before = None
         if not isinstance(error, Exception) or isinstance(error, WanflowError):
             return False
-        self.pool_is_stuck = isinstance(error, httpx.PoolTimeout)
+        self.pool_is_stuck = is_http_error(error, "PoolTimeout")
         sent = self._sending is None or self._sending.maybe_sent
         self.error = TransportError(
             _describe(error, self._key), maybe_sent=sent, summary=_summary(error)
@@ -96,15 +94,17 @@ def _summary(error: Exception) -> str:
     """Describe an error in words of this machine: those of a server may repeat the request."""
     if isinstance(error, TransportError):
         return error.summary
-    text = f": {error}" if isinstance(error, _LOCAL) and str(error) else ""
+    local = isinstance(error, OSError) or is_http_error(error, *_LOCAL)
+    text = f": {error}" if local and str(error) else ""
     return one_line(f"{_host(error)}{type(error).__name__}{text}")
 
 
 def _host(error: Exception) -> str:
     """Return the host and port of the request, if the error has them."""
-    if not isinstance(error, httpx.RequestError):
+    if not is_http_error(error, "RequestError"):
         return ""
+    failed: Any = error
     try:
-        return f"{error.request.url.netloc.decode()}: "
+        return f"{failed.request.url.netloc.decode()}: "
     except RuntimeError:
         return ""

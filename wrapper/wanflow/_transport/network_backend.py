@@ -1,14 +1,13 @@
-"""httpx's connections: their writes are observed, and those of sync clients obey a deadline.
+"""The connections of httpx2 or httpx: their writes are observed, and sync ones obey a deadline.
 
-httpx limits only the time of each read: a server that sends one byte of a header every few seconds
-never exceeds it. So each read and write of a sync client also obeys the deadline of its thread.
+The library limits only the time of each read: a server that sends one byte of a header every few
+seconds never exceeds it. So each read and write of a sync client also obeys the deadline of its
+thread.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-import httpcore
+from typing import TYPE_CHECKING, Any
 
 from wanflow._fork_safety import detach_socket, renew_in_children
 from wanflow._transport.deadline import remaining
@@ -17,44 +16,46 @@ from wanflow._transport.send_observer import before_write
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
+    from types import ModuleType
 
-    import httpx
-
-N = TypeVar("N", httpcore.NetworkStream, httpcore.AsyncNetworkStream)
+    from wanflow._http_library import HttpClient
 
 
-def watch_writes(client: httpx.Client | httpx.AsyncClient) -> bool:
-    """Install observed streams in an httpx client → whether all its writes are observed.
+def watch_writes(client: HttpClient, library: ModuleType) -> bool:
+    """Install observed streams in a client of a library → whether all its writes are observed.
 
-    httpx has no argument for a network backend, so its attribute is set. A transport of another
-    type, or of an httpx version that stores it elsewhere, is left unchanged.
+    The library has no argument for a network backend, so its attribute is set. A transport of
+    another type, or of a version that stores it elsewhere, is left unchanged.
     """
-    kept = vars(client)
-    transports = [kept.get("_transport"), *kept.get("_mounts", {}).values()]
-    watched = [_watched(transport) for transport in transports if transport is not None]
+    attributes = vars(client)
+    transports = [attributes.get("_transport"), *attributes.get("_mounts", {}).values()]
+    watched = [_watched(one, library) for one in transports if one is not None]
     return all(watched)
 
 
-def _watched(transport: object) -> bool:
+def _watched(transport: object, library: ModuleType) -> bool:
     pool: Any = getattr(transport, "_pool", None)
-    backend = getattr(pool, "_network_backend", None)
-    match backend:
-        case WatchedNetworkBackend() | AsyncWatchedNetworkBackend():
-            pass
-        case httpcore.NetworkBackend():
-            pool._network_backend = WatchedNetworkBackend(backend)  # noqa: SLF001
-        case httpcore.AsyncNetworkBackend():
-            pool._network_backend = AsyncWatchedNetworkBackend(backend)  # noqa: SLF001
-        case _:
-            return False
+    inner: Any = getattr(pool, "_network_backend", None)
+    if isinstance(inner, WatchedNetworkBackend | AsyncWatchedNetworkBackend):
+        return True
+    if not hasattr(inner, "connect_tcp"):
+        return False
+    if hasattr(pool, "aclose"):
+        pool._network_backend = AsyncWatchedNetworkBackend(inner)  # noqa: SLF001
+    else:
+        pool._network_backend = WatchedNetworkBackend(inner, library)  # noqa: SLF001
     return True
 
 
-class WatchedNetworkBackend(httpcore.NetworkBackend):
-    """Opens connections whose writes are observed, and which obey the thread's deadline."""
+class WatchedNetworkBackend:
+    """Opens connections whose writes are observed, and which obey the thread's deadline.
 
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
+    Past it they raise the exceptions of `library`.
+    """
+
+    def __init__(self, inner: Any, library: ModuleType) -> None:
         self._inner = inner
+        self._library = library
 
     def connect_tcp(
         self,
@@ -63,26 +64,28 @@ class WatchedNetworkBackend(httpcore.NetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
+    ) -> _Stream:
         """Connect to a host."""
-        timeout = remaining(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.connect_tcp(host, port, timeout, local_address, socket_options))
+        timeout = remaining(timeout, self._library.ConnectTimeout)
+        inner = self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return _Stream(inner, self._library)
 
     def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.NetworkStream:
+    ) -> _Stream:
         """Connect to a Unix socket."""
-        timeout = remaining(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.connect_unix_socket(path, timeout, socket_options))
+        timeout = remaining(timeout, self._library.ConnectTimeout)
+        inner = self._inner.connect_unix_socket(path, timeout, socket_options)
+        return _Stream(inner, self._library)
 
     def sleep(self, seconds: float) -> None:
         """Sleep."""
         self._inner.sleep(seconds)
 
 
-class _WatchedStream(Generic[N]):
-    def __init__(self, inner: N) -> None:
-        self._inner: N = inner
+class _WatchedStream:
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
         self._used = False
         renew_in_children(self)
 
@@ -97,13 +100,18 @@ class _WatchedStream(Generic[N]):
         return self._used and bool(self.get_extra_info("is_readable"))
 
 
-class _Stream(_WatchedStream[httpcore.NetworkStream], httpcore.NetworkStream):
+class _Stream(_WatchedStream):
+    def __init__(self, inner: Any, library: ModuleType) -> None:
+        super().__init__(inner)
+        self._library = library
+
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._used = True
-        return self._inner.read(max_bytes, remaining(timeout, httpcore.ReadTimeout))
+        data: bytes = self._inner.read(max_bytes, remaining(timeout, self._library.ReadTimeout))
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        timeout = remaining(timeout, httpcore.WriteTimeout)
+        timeout = remaining(timeout, self._library.WriteTimeout)
         before_write(self._has_ended)
         self._inner.write(buffer, timeout)
 
@@ -115,15 +123,16 @@ class _Stream(_WatchedStream[httpcore.NetworkStream], httpcore.NetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.NetworkStream:
-        timeout = remaining(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+    ) -> _Stream:
+        timeout = remaining(timeout, self._library.ConnectTimeout)
+        inner = self._inner.start_tls(ssl_context, server_hostname, timeout)
+        return _Stream(inner, self._library)
 
 
-class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
+class AsyncWatchedNetworkBackend:
     """Opens connections whose writes are observed."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
 
     async def connect_tcp(
@@ -133,7 +142,7 @@ class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _AsyncStream:
         """Connect to a host."""
         return _AsyncStream(
             await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
@@ -141,7 +150,7 @@ class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _AsyncStream:
         """Connect to a Unix socket."""
         return _AsyncStream(await self._inner.connect_unix_socket(path, timeout, socket_options))
 
@@ -150,10 +159,11 @@ class AsyncWatchedNetworkBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-class _AsyncStream(_WatchedStream[httpcore.AsyncNetworkStream], httpcore.AsyncNetworkStream):
+class _AsyncStream(_WatchedStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._used = True
-        return await self._inner.read(max_bytes, timeout)
+        data: bytes = await self._inner.read(max_bytes, timeout)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         before_write(self._has_ended)
@@ -167,5 +177,5 @@ class _AsyncStream(_WatchedStream[httpcore.AsyncNetworkStream], httpcore.AsyncNe
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> _AsyncStream:
         return _AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, timeout))

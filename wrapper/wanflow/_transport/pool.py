@@ -1,8 +1,9 @@
 """Connection pools that never pass on more requests than they have connections.
 
-httpx's pool slows down with more requests than connections, and after cancellations some of its
-connections may never become free again. So a pool here lends its backend only while a connection
-is free; if httpx gives none nevertheless, it is stuck, and the backend is replaced.
+The pool of httpx slows down with more requests than connections, and after cancellations some of
+its connections may never become free again. So a pool here lends its backend only while a
+connection is free; if the library gives none nevertheless, it is stuck, and the backend is
+replaced.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Finds out whether a byte of a request was written to a connection: only then may it be charged.
 
 The streams of a client's own connections report each write here, just before it. Tunnels through
-proxies and TLS handshakes are written to the same streams; httpx's trace events show when the
+proxies and TLS handshakes are written to the same streams; the library's trace events show when the
 request itself begins. A transport of the user's may do neither. Its request counts as sent once it
-is passed on, unless the transport raises an exception that in httpx means that no connection was
-made.
+is passed on, unless the transport raises an exception that in httpx2 and httpx means that no
+connection was made.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import httpx
+from wanflow._http_library import is_http_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Response, SendTracker
 
 _UNCONNECTED = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
+    "ConnectError",
+    "ConnectTimeout",
+    "PoolTimeout",
+    "ProxyError",
+    "UnsupportedProtocol",
 )
 
 
@@ -68,7 +68,7 @@ class SendObserver:
             _current.reset(self._token)
         if error is not None and received is not None:
             self._tracker.received = received()
-        if not self._traced and isinstance(error, _UNCONNECTED):
+        if not self._traced and is_http_error(error, *_UNCONNECTED):
             self._tracker.maybe_sent = False
 
     def trace(self, event: str, info: Any) -> None:

@@ -6,11 +6,11 @@ from os import environ
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-import httpx
 from attrs import frozen
 
 from wanflow import AsyncClient, Client
 from wanflow._config import KEY_VARIABLE, URL_VARIABLE
+from wanflow._http_library import http_library
 
 if TYPE_CHECKING:
     from wanflow.mock import MockServer
@@ -28,12 +28,12 @@ class Mock:
 
     def client(self) -> Client:
         """Make a sync client."""
-        transport = httpx.HTTPTransport()
+        transport = http_library().HTTPTransport()
         return Client(self.server.api_key, self.server.base_url, transport=transport)
 
     def async_client(self) -> AsyncClient:
         """Make an async client."""
-        transport = httpx.AsyncHTTPTransport()
+        transport = http_library().AsyncHTTPTransport()
         return AsyncClient(self.server.api_key, self.server.base_url, transport=transport)
 
 

@@ -1,7 +1,7 @@
 """A mock of the API for tests and demos, made from the merged spec alone.
 
-`MockServer` listens on a port, `MockTransport` is an httpx transport without a socket, and
-`Mock(…).app` is for any ASGI server. Their options are `wanflow.mock.options.Options`. The
+`MockServer` listens on a port, `MockTransport` is a transport of httpx2 and httpx without a socket,
+and `Mock(…).app` is for any ASGI server. Their options are `wanflow.mock.options.Options`. The
 README.md of this package describes faults, prompt directives, scenario files and the admin API;
 `wanflow mock --guide` prints it, `wanflow mock --faults` lists the faults.
 """

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpx
 from attrs import field, frozen
 
+from wanflow._http_library import http_library
 from wanflow.catalog.public_url import public_url_problem
 from wanflow.spec.errors import NotFetched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wanflow._http_library import HttpResponse
 
 _REDIRECTS = 5
 _HTTP_OK, _NOT_MODIFIED, _NOT_FOUND, _GONE = 200, 304, 404, 410
@@ -89,21 +91,22 @@ class Fetcher:
         self, url: str, version: PageVersion, deadline: float, *, local: bool
     ) -> Fetched | str:
         """Return the response of a URL, or the URL that it redirects to."""
-        timeout = httpx.Timeout(max(0.001, min(10.0, deadline - self.now())))
+        http = http_library()
+        timeout = http.Timeout(max(0.001, min(10.0, deadline - self.now())))
         headers = {"Accept-Encoding": "identity", "User-Agent": "wanflow", **version.headers}
         try:
             with (
-                httpx.Client(timeout=timeout, trust_env=not local) as client,
+                http.Client(timeout=timeout, trust_env=not local) as client,
                 client.stream("GET", url, headers=headers) as response,
             ):
                 if response.status_code in _MOVED and "location" in response.headers:
                     return str(response.headers["location"])
                 _require_good(url, response.status_code)
                 return self._whole(url, response, deadline)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        except (http.HTTPError, http.InvalidURL, ValueError) as error:
             raise NotFetched(f"{url} can't be fetched: {str(error) or repr(error)}") from error
 
-    def _whole(self, url: str, response: httpx.Response, deadline: float) -> Fetched:
+    def _whole(self, url: str, response: HttpResponse, deadline: float) -> Fetched:
         data = bytearray()
         for part in response.iter_bytes():
             data += part
