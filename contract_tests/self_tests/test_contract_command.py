@@ -8,13 +8,13 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from self_tests.reference_server.faults import AnyAccountSees, FreeSeconds
 from self_tests.reference_server.server import Server
+from self_tests.reference_server.variants import Replaying
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,21 +120,64 @@ def test_a_server_that_cannot_be_tested_ends_with_4(tmp_path, keys, said, jobs) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("jobs", ["1", "2"])
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code) -> None:
-    """The report has the tests that ran before."""
-    command = [*COMMAND, "--report", "out", "--", "-m", "fast"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        process.stdout.read(20)
-        time.sleep(0.2)
-        process.send_signal(sent)
-        process.stdout.read()
+def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> None:
+    """The report has the tests that ended before, of all processes, and says what is missing."""
+    with AnyAccountSees(*KEYS) as server:
+        options = ["--spend-limit", "9999", "--report", "out", "--jobs", jobs]
+        chosen = ["-m", "fast", "-k", "test_auth or test_semantics"]
+        command = [*COMMAND, at(server), *options, "--", *chosen]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment(*KEYS), stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            while (shown := process.stdout.read(1)) not in {"F", ""}:
+                pass
+            while shown.count(".") < 100:
+                shown += process.stdout.read(1)
+            process.send_signal(sent)
+            shown += process.stdout.read()
     assert process.returncode == code
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["tests"]
+    assert {one["check"] for one in report["findings"]} == {"private"}
+    assert any("key-required" in one["checks"] for one in report["tests"])
+    assert report["counters"]["requests"] > 0 < report["counters"]["tasks"]
+    assert report["missing"] > 0
+    assert f"interrupted, the results of {report['missing']} tests are missing" in shown
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--require-complete",), 5)])
+def test_a_run_that_must_be_complete_ends_with_5(tmp_path, options, code) -> None:
+    """One test alone doesn't test every rule; without the option that is no failure."""
+    with Server(*KEYS) as server:
+        done = contract(tmp_path, at(server), *options, "--", "-k", "key_in_the_query")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "0 of 91 rules tested on both sides" in done.stdout
+
+
+@pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])
+def test_a_note_is_a_failure_with_strict_only(tmp_path, options, code) -> None:
+    """A server that replays the first task for any body deviates from a note."""
+    with Replaying(*KEYS) as server:
+        aimed = [at(server), "--spend-limit", "500", *options]
+        done = contract(tmp_path, *aimed, "--", "-m", "fast", "-k", "reused_key")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "key-reused" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_same_seed_sends_the_same_requests(tmp_path) -> None:
+    """Another seed sends others."""
+    sent = {}
+    for name, seed in (("one", "5"), ("two", "5"), ("three", "6")):
+        options = ["--dry-run", "--seed", seed, "--report", name, "--spend-limit", "5000"]
+        chosen = "every_response_is_documented and GET"
+        done = contract(tmp_path, *options, "--", "-m", "fast", "-k", chosen)
+        assert done.returncode == 0, done.stdout + done.stderr
+        sent[name] = (tmp_path / name / "would-be-sent.txt").read_text()
+    assert sent["one"] == sent["two"] != sent["three"]
 
 
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def target(target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterat
         with target_options.target() as found:
             reporting.target = found
             yield found
-            reporting.counters.collect(found)
+            reporting.collect()
     except TargetUnavailable as error:
         reporting.not_tested = True
         pytest.exit(str(error), returncode=4)

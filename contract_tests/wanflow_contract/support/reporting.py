@@ -65,6 +65,7 @@ class Reporting:
         self.plan: dict[str, Any] = {}
         self.baseline: dict[str, Any] = {}
         self.is_repeatable: Callable[[pytest.Item], bool] = lambda _item: True
+        self._collected = False
         self._repeated: set[str] = set()
         self._observing = ExitStack()
 
@@ -133,6 +134,12 @@ class Reporting:
         if hasattr(report, "suite_error"):
             self.errors.append(SuiteError(name, report.suite_error))
 
+    def collect(self) -> None:
+        """Add the counts of the server under test, once."""
+        if self.target is not None and not self._collected:
+            self.counters.collect(self.target)
+            self._collected = True
+
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Record Ctrl-C; `pytest.exit` calls this, too."""
         self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
@@ -144,6 +151,7 @@ class Reporting:
         if hasattr(session.config, "workeroutput"):
             return
         if self.interrupted:
+            self.collect()
             self.missing = session.testscollected - len({one.name for one in self.tests})
         if self._is_whole() and self.counters.has_mock_controls and self.counters.never_seen():
             self.incomplete = True
