@@ -59,7 +59,7 @@ class ErrorMapper:
         self.pool_is_stuck = is_http_error(error, "PoolTimeout")
         sent = self._sending is None or self._sending.maybe_sent
         self.error = TransportError(
-            _describe(error, self._key), maybe_sent=sent, summary=_summary(error)
+            _describe(error, self._key), maybe_sent=sent, summary=_summary(error, self._key)
         )
         return True
 
@@ -86,17 +86,22 @@ def setup_error(error: Exception) -> TransportError:
 def _describe(error: Exception, key: ApiKey) -> str:
     if isinstance(error, TransportError):
         return error.reason
-    text = f"{_host(error)}{type(error).__name__}: {str(error) or 'no reason given'}"
-    return one_line(key.redact(text.encode("utf-8", "replace")).decode("utf-8", "replace"))
+    return _without_key(f"{type(error).__name__}: {str(error) or 'no reason given'}", error, key)
 
 
-def _summary(error: Exception) -> str:
+def _summary(error: Exception, key: ApiKey) -> str:
     """Describe an error in words of this machine: those of a server may repeat the request."""
     if isinstance(error, TransportError):
         return error.summary
     local = isinstance(error, OSError) or is_http_error(error, *_LOCAL)
     text = f": {error}" if local and str(error) else ""
-    return one_line(f"{_host(error)}{type(error).__name__}{text}")
+    return _without_key(f"{type(error).__name__}{text}", error, key)
+
+
+def _without_key(text: str, error: Exception, key: ApiKey) -> str:
+    """Return a description of an error on one line, with its host and without the key."""
+    content = key.redact(f"{_host(error)}{text}".encode("utf-8", "replace"))
+    return one_line(content.decode("utf-8", "replace"))
 
 
 def _host(error: Exception) -> str:
