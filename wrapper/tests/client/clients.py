@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 from anyio.from_thread import start_blocking_portal
 
 from wanflow import AsyncClient, Client
+from wanflow._http_library import http_library
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+
+    import httpx as httpx  # noqa: PLC0414 - tests import it from here
+else:
+    httpx = http_library()  # the library that the clients of these tests run on, httpx2 or httpx
 
 
 class SyncRunner:
@@ -83,7 +88,7 @@ class AsyncRunner:
 
 
 @contextmanager
-def without(name: str) -> Iterator[None]:
+def without(name: str) -> Generator[None]:
     """Make the import of a module fail, as if its dependency weren't installed."""
     before = sys.modules.get(name)  # also None if another runner hides it already
     sys.modules[name] = None  # type: ignore[assignment]

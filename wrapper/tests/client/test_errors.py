@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.client.clients import httpx
 from wanflow import Client, errors
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import resolve_ref

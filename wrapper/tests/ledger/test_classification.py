@@ -6,9 +6,9 @@ import json
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
+from tests.client.clients import httpx
 from tests.client.fast_clock import with_fast_clock
 from wanflow import errors
 from wanflow._core.effects import Response

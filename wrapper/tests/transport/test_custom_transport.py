@@ -6,9 +6,9 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
+from tests.client.clients import httpx
 from tests.client.fast_clock import with_fast_clock
 from tests.transport.hostile_text import PNG
 from tests.transport.misbehaving_server import ID
