@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import types
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
-from anyio.from_thread import start_blocking_portal
 
+from tests.asgi import served
 from tests.webhooks.conftest import callback_body
 from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
@@ -22,6 +20,8 @@ from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    import httpx
 
 TEXT = (Path(__file__).parents[3] / "docs" / "callbacks.md").read_text()
 PATTERN = r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```"
@@ -88,25 +88,11 @@ def test_every_example_is_run_here() -> None:
     assert TEXT.count("```python") == len(BLOCKS)
 
 
-@contextmanager
-def served(app: Any) -> Iterator[Callable[..., httpx.Response]]:
-    """Run an ASGI application with its lifespan in its own event loop."""
-    with start_blocking_portal() as portal:
-        http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="https://shop.example"
-        )
-        lifespan = app.router.lifespan_context(app)
-        with (
-            portal.wrap_async_context_manager(lifespan),
-            portal.wrap_async_context_manager(http),
-        ):
-            yield lambda path, **more: portal.call(partial(http.post, path, **more))
-
-
 def test_fastapi(examples: ExampleRunner) -> None:
     """A poster is requested and its end handled in the loop of the application."""
     names = examples.run("FastAPI and Starlette")
-    with served(names["app"]) as http:
+    with served(names["app"]) as call:
+        http = partial(call, "POST")
         task_id = http("/posters/lake", params={"prompt": "A lake"}).json()["task"]
         assert http(names["receiver"].url("lake"), json={"id": task_id}).status_code == 202
         assert examples.printed.get(timeout=TIMEOUT)[:2] == ("lake", "completed")
@@ -120,8 +106,8 @@ def test_starlette(examples: ExampleRunner) -> None:
 
     names = examples.run("FastAPI and Starlette")
     routes = [Mount("/callbacks", names["receiver"].app)]
-    with served(Starlette(routes=routes, lifespan=names["lifespan"])) as http:
-        examples.assert_handled_once(names, _poster(http))
+    with served(Starlette(routes=routes, lifespan=names["lifespan"])) as call:
+        examples.assert_handled_once(names, _poster(partial(call, "POST")))
 
 
 def _poster(http: Callable[..., httpx.Response]) -> Callable[[str, bytes], int]:
