@@ -31,7 +31,8 @@ class Machine:
         self.wheels = folder / "wheels"
         shutil.copytree(Path(__file__).with_name("stand_in"), self.project)
         (self.project / ".ci").mkdir()
-        shutil.copy(checkout / ".ci/setup", self.project / ".ci/setup")
+        for script in ("setup", "install"):
+            shutil.copy(checkout / ".ci" / script, self.project / ".ci" / script)
         self.bin.mkdir()
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or pytest.fail(f"no {tool} here"))
@@ -187,7 +188,7 @@ class TestEnvironment:
         """A change of pyproject.toml only installs the project again."""
         pyproject = ready.project / "pyproject.toml"
         pyproject.write_text(pyproject.read_text() + "# changed\n")
-        assert ready.set_up() == (0, "set-up: done\n")
+        assert ready.set_up() == (0, "set-up: installing this project\nset-up: done\n")
         assert ready.set_up() == (0, "")
 
     @makes_another
@@ -224,8 +225,8 @@ class TestFailure:
         away = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": url}
         code, output = machine.set_up(**away)
         assert code == 1
-        assert output.splitlines()[1].startswith("set-up: the package index cannot be reached")
-        assert len(output.splitlines()) == 2
+        assert output.splitlines()[2].startswith("set-up: the package index cannot be reached")
+        assert len(output.splitlines()) == 3
 
     @makes_another
     def test_killed_during_the_install(self, machine: Machine) -> None:
@@ -254,5 +255,52 @@ class TestFailure:
         code, output = machine.set_up()
         assert code == 1
         assert "hash" in output
-        assert "set-up: pip failed; its output is in .venv/set-up.log" in output
+        assert "set-up: the installation failed; its output is in .venv/set-up.log" in output
         assert (machine.project / ".venv/set-up.log").stat().st_size
+
+
+UV = Path(sys.executable).with_name("uv")
+
+
+@pytest.mark.skipif(not UV.exists(), reason="uv is in requirements.lock, and not in this Python")
+class TestTools:
+    """uv installs what the lock names where it is there; pip does it otherwise."""
+
+    @makes_another
+    def test_uv_of_the_path_is_used(self, machine: Machine) -> None:
+        """It gets the packages where pip would: here, in one directory."""
+        machine.python("python3")
+        (machine.bin / "uv").symlink_to(UV)
+        code, output = machine.set_up()
+        assert (code, "installing 1 package with uv" in output) == (0, True)
+        assert "pip" not in output
+        assert machine.has(machine.locked)
+        assert machine.has("standin")
+
+    @makes_another
+    def test_uv_checks_the_hashes(self, machine: Machine) -> None:
+        """Neither tool installs a package whose hash is another one."""
+        machine.python("python3")
+        (machine.bin / "uv").symlink_to(UV)
+        (machine.project / "requirements.lock").write_text(
+            f"{machine.locked}==1 --hash=sha256:{'0' * 64}\n"
+        )
+        code, output = machine.set_up()
+        assert code == 1
+        assert "uv failed; trying pip" in output
+        assert not machine.has(machine.locked)
+
+    @makes_another
+    def test_pip_alone_is_enough(self, machine: Machine) -> None:
+        """A uv that doesn't start is no obstacle; the lines say what goes on."""
+        machine.python("python3")
+        (machine.bin / "uv").write_text("#!/bin/sh\nexit 3\n")
+        (machine.bin / "uv").chmod(0o755)
+        code, output = machine.set_up()
+        assert code == 0, output
+        assert output.splitlines()[1:4] == [
+            "set-up: installing 1 package with uv",
+            "set-up: uv failed; trying pip",
+            "set-up: installing 1 package with pip; this may take some minutes (with uv, seconds)",
+        ]
+        assert machine.has(machine.locked)
