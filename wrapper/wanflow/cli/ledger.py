@@ -177,7 +177,7 @@ def _find(book: Ledger, reference: str) -> Job:
     if found is None and reference.isascii() and reference.isdigit():
         found = book.find(int(reference))
     if found is None:
-        raise InvalidRequest(f"the ledger has no job {reference!r}")
+        raise InvalidRequest(f"the ledger has no job {reference!r}; see wanflow ledger list")
     return found
 
 

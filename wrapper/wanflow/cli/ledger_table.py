@@ -20,6 +20,7 @@ _COLUMNS = ("job", "date", "state", "credits", "model", "task", "name", "details
 _DROPPED = ("details", "task", "name", "model")
 """What a narrow terminal leaves out, in this order; `show` has all of it."""
 _MIN_PROMPT = 24
+_MAX_DETAILS = 80
 _GAP = "  "
 
 
@@ -58,7 +59,7 @@ def _row(job: Job) -> dict[str, str]:
         "model": job.model or "",
         "task": job.task_id or job.key or "",
         "name": job.name or "",
-        "details": summary(job),
+        "details": shortened(one_line(summary(job)), _MAX_DETAILS),
         "prompt": _prompt(job),
     }
     return {name: one_line(cell) for name, cell in cells.items()}
