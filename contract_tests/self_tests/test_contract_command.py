@@ -168,19 +168,6 @@ def test_a_note_is_a_failure_with_strict_only(tmp_path, options, code) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_seed_sends_the_same_requests(tmp_path) -> None:
-    """Another seed sends others."""
-    sent = {}
-    for name, seed in (("one", "5"), ("two", "5"), ("three", "6")):
-        options = ["--dry-run", "--seed", seed, "--report", name, "--spend-limit", "5000"]
-        chosen = "every_response_is_documented and GET"
-        done = contract(tmp_path, *options, "--", "-m", "fast", "-k", chosen)
-        assert done.returncode == 0, done.stdout + done.stderr
-        sent[name] = (tmp_path / name / "would-be-sent.txt").read_text()
-    assert sent["one"] == sent["two"] != sent["three"]
-
-
-@pytest.mark.slow
 def test_the_keys_on_the_command_line_are_used_and_warned_about(tmp_path) -> None:
     """The options win over the environment; neither they nor the output show the keys."""
     with Server(*KEYS) as server:
