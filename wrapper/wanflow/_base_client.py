@@ -5,8 +5,13 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import copy
 from datetime import UTC, datetime
+from functools import partial
+from os import environ
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
+from attrs import evolve
+
+from wanflow._config import UPLOADER_VARIABLE
 from wanflow._core.arguments import validate_task_id
 from wanflow._core.callbacks import no_slowdown
 from wanflow._flows.poll import require_success, timeout_error
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from wanflow._core.callbacks import CallbackSource, PollFactor
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Storage
+    from wanflow._core.uploads import UploaderOption
     from wanflow._flows.operations import Operations
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
@@ -261,6 +267,27 @@ class _NoClient:
             "a result that was copied or pickled has no client, so it can't be downloaded; "
             "client.task(result.task_id).wait() returns one that can"
         )
+
+
+def with_uploader(config: ClientConfig, uploader: UploaderOption) -> ClientConfig:
+    """Return a configuration with the uploader, by default the one that the environment names.
+
+    A text is checked now; what it needs is imported when the first file is uploaded.
+
+    Raises:
+        ConfigurationError: a text names no uploader.
+    """
+    chosen = uploader if uploader is not None else environ.get(UPLOADER_VARIABLE) or None
+    if chosen is None:
+        return config
+    from wanflow._core.uploads import Uploads  # noqa: PLC0415 - only with an uploader
+
+    if not isinstance(chosen, str):
+        return evolve(config, uploads=Uploads(lambda: chosen))
+    from wanflow import uploads  # noqa: PLC0415 - only with an uploader
+
+    uploads.check_name(chosen)
+    return evolve(config, uploads=Uploads(partial(uploads.open_uploader, chosen, config.base_url)))
 
 
 def load_storage() -> Storage:

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
+    from wanflow._core.uploads import Uploads
+
     Mounts: TypeAlias = Mapping[str, str | None]
     Networks: TypeAlias = tuple[IPv4Network | IPv6Network, ...]
 
 KEY_VARIABLE = "WANFLOW_API_KEY"
 URL_VARIABLE = "WANFLOW_BASE_URL"
 LEDGER_VARIABLE = "WANFLOW_LEDGER"
+UPLOADER_VARIABLE = "WANFLOW_UPLOADER"
 
 DEFAULT_TIMEOUT = 30.0
 """Maximum time of one request, in seconds."""
@@ -117,7 +120,7 @@ class ClientConfig:
     retry_timeout: float = DEFAULT_RETRY_WINDOW
     max_polls_per_second: float | None = None
     transport: TransportOptions = field(factory=TransportOptions)
-    uploader: Any = field(default=None, repr=False)
+    uploads: Uploads | None = field(default=None, repr=False)
     resubmit_uncertain: bool = False
     url_given: bool = True
     on_event: Callable[[Any], object] | None = field(default=None, repr=False)
@@ -145,7 +148,6 @@ def load_config(
     retry_timeout: float = DEFAULT_RETRY_WINDOW,
     max_polls_per_second: float | None = None,
     transport: TransportOptions | None = None,
-    uploader: Any = None,
     on_event: Any = None,
 ) -> ClientConfig:
     """Make the configuration from arguments, or from the environment where they are absent.
@@ -165,7 +167,6 @@ def load_config(
         retry_timeout,
         max_polls_per_second,
         transport or TransportOptions(),
-        uploader,
     )
     return _validated(evolve(settings, url_given=given is not None, on_event=on_event))
 

@@ -19,6 +19,7 @@ from wanflow._base_client import (
     subscribed,
     typed_run,
     typed_submit,
+    with_uploader,
 )
 from wanflow._config import (
     DEFAULT_MAX_CONNECTIONS,
@@ -44,10 +45,10 @@ if TYPE_CHECKING:
     from wanflow._core.prices import Estimate
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
+    from wanflow._core.uploads import UploaderOption
     from wanflow._flows.download import OnProgress
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
-    from wanflow._flows.upload import Uploader
     from wanflow._http_library import HttpTransport
     from wanflow._runtime.event_dispatcher import OnEvent
     from wanflow._runtime.iterators import FlowIterator
@@ -212,7 +213,9 @@ class Client(BaseClient[SyncDriver]):
         verify: an SSL context; False accepts any certificate.
         transport: a transport of httpx2 or httpx, used instead of the network.
         ledger: a `wanflow.Ledger` that records every submission, poll and download.
-        uploader: called with the path of each local file in a request; returns its URL.
+        uploader: uploads the local files of a request: "s3://bucket/prefix", "gs://…", "az://…"
+            or "mock", an object with an `upload` method, or a function of a path that returns a
+            URL; by default WANFLOW_UPLOADER. See `wanflow.uploads`.
         on_event: called with the record of each event, such as a submission, a poll or a saved
             file; `wanflow.events` lists them. A plain function, in which nothing should block.
 
@@ -234,7 +237,7 @@ class Client(BaseClient[SyncDriver]):
         verify: ssl.SSLContext | bool = True,
         transport: HttpTransport | None = None,
         ledger: Recorder | None = None,
-        uploader: Uploader = None,
+        uploader: UploaderOption = None,
         on_event: OnEvent = None,
     ) -> None:
         # It imports httpx2 or httpx, which is slow.
@@ -249,12 +252,12 @@ class Client(BaseClient[SyncDriver]):
                     retry_timeout=retry_timeout,
                     max_polls_per_second=max_polls_per_second,
                     transport=TransportOptions(max_connections, transport, proxy, verify),
-                    uploader=uploader,
                     on_event=on_event,
                 )
             )
         finally:
             del api_key  # error reporters show the local variables of a traceback
+        config = with_uploader(config, uploader)
         super().__init__(config, Operations(config, load_storage, ledger), SyncDriver(config))
 
     @typed_submit

@@ -6,6 +6,7 @@ WanflowError
 │   └── UnknownModel              the model is not in the spec
 ├── CreditLimitExceeded       you: it may cost more than max_credits; nothing was sent
 ├── ConnectionFailed          the network: nothing reached the API, a retry is safe
+├── UploadFailed              the storage: a local file wasn't uploaded; nothing was sent
 ├── SubmitUncertain           you: a submission may have been accepted and charged, or not
 ├── APIError                  the API responded with an error
 │   ├── BadRequest                400  you: change the request
@@ -100,6 +101,10 @@ class CreditLimitExceeded(WanflowError):
 
 class ConnectionFailed(WanflowError, ConnectionError):
     """The API could not be reached, and provably received nothing."""
+
+
+class UploadFailed(WanflowError):
+    """A local file could not be uploaded. Nothing was sent to the API, and nothing was charged."""
 
 
 class SubmitUncertain(WanflowError):

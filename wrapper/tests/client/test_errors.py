@@ -157,7 +157,7 @@ BAD: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["prompt can't be written as JSON", "bytes"],
     ),
     "a value that JSON doesn't have, in a list": (
-        GOOD | {"image_urls": ["https://a.example/a.png", b"x"]},
+        GOOD | {"image_urls": ["https://a.example/a.png", {1}]},
         ["image_urls[1] can't be written as JSON"],
     ),
     "half a character": (GOOD | {"prompt": "\ud800"}, ["prompt can't be written as JSON"]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Outcome
@@ -24,6 +24,9 @@ class SubmissionIntent:
     for the job and `attempt` counts its submissions from 1. `resend` allows a submission whose
     outcome isn't known to be sent again, with the same key. `price_class` is what determines its
     price.
+
+    Where files were uploaded, `body` and `content` have a reference in place of each link, and
+    `uploads` has the links by reference.
     """
 
     server: str
@@ -36,6 +39,7 @@ class SubmissionIntent:
     attempt: int = 1
     resend: bool = False
     price_class: str | None = None
+    uploads: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
 
 @frozen
@@ -72,6 +76,13 @@ class Recorder(Protocol):
             InvalidRequest: the key was used for another request.
             JobTaken: another process is at it.
             LedgerError: the intent can't be kept, so nothing may be sent.
+        """
+        ...
+
+    def uploaded_links(self, key: str) -> Mapping[str, str]:
+        """Return the links, by reference, that an uncertain submission was sent with.
+
+        They are kept only while it is unknown whether it was accepted.
         """
         ...
 

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wanflow._core.local_files import url_values
+from wanflow._core.local_files import file_values
 from wanflow._core.model_lookup import nearest
 from wanflow.catalog.deprecation import deprecation_warnings
 from wanflow.catalog.document import is_object
 from wanflow.catalog.keywords import AUDIO_FILE, EFFECTIVE_WHEN, IMAGE_FILE, citation_of
 from wanflow.catalog.public_url import public_url_problem
+from wanflow.catalog.violation import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import JsonObject
 
 
 def request_warnings(
-    model: Model, body: Mapping[str, Any], extra: Mapping[str, Any] | None = None
+    document: JsonObject,
+    model: Model,
+    body: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """List what of a request has no effect, is unknown, or names a file that the API can't fetch.
 
@@ -29,7 +34,7 @@ def request_warnings(
     return [
         *_unknown_fields(model, body),
         *_of_object(model, whole, model.schema, whole, ""),
-        *_of_links(model, whole),
+        *_of_links(document, model, whole),
     ]
 
 
@@ -88,19 +93,20 @@ def _sentence(name: str, other: str, wanted: Any, rule: Mapping[str, Any]) -> st
     return f"{name} has no effect unless {other} is {json.dumps(wanted)}{quote}"
 
 
-def _of_links(model: Model, body: Mapping[str, Any]) -> Iterator[str]:
+def _of_links(document: JsonObject, model: Model, body: Mapping[str, Any]) -> Iterator[str]:
     """Name links to input files that lead nowhere from outside: the task is charged, and fails."""
-    for name, rule in model.parameters.items():
-        if name not in body or not (IMAGE_FILE in rule or AUDIO_FILE in rule):
-            continue
-        for index, link in url_values(rule, body[name]):
-            problem = _fetch_problem(link)
-            if problem:
-                path = name if index is None else f"{name}[{index}]"
-                yield f"{path} is fetched by the API's own servers, and {problem} (got {link!r})"
+    for pointer, link, rule in file_values(document, model, body):
+        problem = fetch_problem(link) if IMAGE_FILE in rule or AUDIO_FILE in rule else None
+        if problem:
+            name = name_of(pointer)
+            yield f"{name} is fetched by the API's own servers, and {problem} (got {link!r})"
 
 
-def _fetch_problem(link: object) -> str | None:
+def fetch_problem(link: object) -> str | None:
+    """Return why the API's servers can't fetch a link, as the end of a sentence; None if they may.
+
+    What isn't a link is left to the validation.
+    """
     scheme, found, _ = link.partition("://") if isinstance(link, str) else ("", "", "")
     if not found:
         return None

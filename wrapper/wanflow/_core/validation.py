@@ -6,6 +6,7 @@ import math
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, cast
 
+from wanflow._core.local_files import data_uri_problem, file_values
 from wanflow._core.model_lookup import unknown_parameters
 from wanflow._text import is_encodable
 from wanflow.catalog.violation import Violation, name_of, pointer_to
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.validator import RequestValidator
 
 _MAX_DEPTH = 64
+_MAX_SHOWN = 60
 
 
 def json_violations(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[Violation]:
@@ -49,6 +51,8 @@ def _json_problem(value: Any, depth: int) -> str | None:
             return None
         case list() | tuple() | dict():
             return "it is nested too deeply" if depth >= _MAX_DEPTH else _name_problem(value)
+        case _ if hasattr(value, "read"):
+            return "it is an open file; pass its path, or the bytes that it has"
         case _:
             return f"it is of type {type(value).__name__}"
 
@@ -72,15 +76,28 @@ def validate_request(rules: RequestValidator, model: Model, body: Mapping[str, A
     unknown = unknown_parameters(rules.catalog, model, body)
     # What JSON can't say, a schema can't judge.
     not_json = list(_paths_instead_of_lists(model, body)) or list(json_violations(body))
-    raise_violations(model.name, unknown + (not_json or rules.violations(model, body)))
+    broken = not_json or [*rules.violations(model, body), *_data_uris(rules, model, body)]
+    raise_violations(model.name, unknown + broken)
 
 
 def _paths_instead_of_lists(model: Model, body: Mapping[str, Any]) -> Iterator[Violation]:
     for name, rule in model.parameters.items():
         path = body.get(name)
-        if isinstance(path, PurePath) and rule.get("type") == "array":
-            message = f"{name} must be a list, of one file too: {name}=[Path({str(path)!r})]"
-            yield Violation(f"/{name}", "type", message, repr(path))
+        if isinstance(path, PurePath | bytes) and rule.get("type") == "array":
+            one = f"Path({str(path)!r})" if isinstance(path, PurePath) else "content"
+            message = f"{name} must be a list, of one file too: {name}=[{one}]"
+            yield Violation(f"/{name}", "type", message, repr(path)[:_MAX_SHOWN])
+
+
+def _data_uris(
+    rules: RequestValidator, model: Model, body: Mapping[str, Any]
+) -> Iterator[Violation]:
+    for pointer, value, _ in file_values(rules.catalog.document, model, body):
+        problem = data_uri_problem(value)
+        if problem:
+            yield Violation(
+                pointer_to(pointer), "scheme", f"{name_of(pointer)} {problem}", value[:_MAX_SHOWN]
+            )
 
 
 def raise_violations(model: str, found: list[Violation]) -> None:

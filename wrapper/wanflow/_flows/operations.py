@@ -17,9 +17,9 @@ from wanflow._core.arguments import (
     validate_timeout,
 )
 from wanflow._core.callbacks import no_slowdown
-from wanflow._core.effects import run_blocking
+from wanflow._core.effects import read_clock, run_blocking
 from wanflow._core.event_kinds import LEVELS
-from wanflow._core.local_files import with_links
+from wanflow._core.local_files import LocalFile, with_links
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._core.request_check import check_request
 from wanflow._flows import poll, request_builder, run, submit
@@ -31,7 +31,7 @@ from wanflow._log import log, warn
 from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import BinaryIO
 
     from wanflow._config import ClientConfig
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wanflow._flows.poll import OnUpdate, PollTarget
     from wanflow._flows.poll_many import OnOutcome, PollOutcome
     from wanflow._flows.prepare import Preview
+    from wanflow._flows.upload import Uploading
     from wanflow._paths import StrPath
     from wanflow.catalog.catalog import Catalog, Model
     from wanflow.catalog.validator import RequestValidator
@@ -114,20 +115,21 @@ class Operations:
         given, extra = options.idempotency_key, options.extra or {}
         key = new_idempotency_key() if given is None else validate_idempotency_key(given)
         body = merge_body(request, model, parameters)
-        uploads = self._config.uploader is not None
+        uploads = self._config.uploads is not None
         checked = check_request(
             self.validator, body, extra, validate=options.validate, uploads=uploads
         )
         self._require_server(checked.model)
-        if checked.local_files:
-            body = with_links(body, checked.local_files, str)
-        body |= extra
+        files = checked.local_files
+        body = {**(with_links(body, files, _as_given) if files else body), **extra}
+        shown = with_links(body, files, lambda file: file.shown) if files else body
         return PreparedRequest(
             model=checked.model.name,
-            request=request_builder.build_submit(checked.model, body, key, self._config.base_url),
+            request=request_builder.build_submit(checked.model, shown, key, self._config.base_url),
             body=body,
             idempotency_key=key,
-            local_files=checked.local_files,
+            local_files=files,
+            expiring=checked.expiring,
             warnings=checked.warnings,
             deprecated=checked.deprecated,
             validated=options.validate,
@@ -156,12 +158,12 @@ class Operations:
         """Return the request as `submit` would send it."""
         from wanflow._flows.prepare import Preview  # noqa: PLC0415 - only where one is asked for
 
-        request = prepared.request
+        request, files = prepared.request, prepared.local_files
         return Preview(
             method=request.method,
             url=self._config.base_url + request.path,
             headers=dict(request.headers),
-            body=prepared.body,
+            body=with_links(prepared.body, files, lambda file: file.shown),
             content=request.content or b"",
             warnings=(*prepared.warnings, *prepared.deprecated),
             estimate=None if self.recording.recorder is None else self._estimate(prepared),
@@ -172,7 +174,8 @@ class Operations:
         return run_blocking(lambda: self._estimate(prepared))
 
     def _estimate(self, prepared: PreparedRequest) -> Estimate:
-        return self.recording.estimate(self.catalog, prepared.model, prepared.body)
+        body = with_links(prepared.body, prepared.local_files, lambda file: file.shown)
+        return self.recording.estimate(self.catalog, prepared.model, body)
 
     def submit(
         self, prepared: PreparedRequest, *, output_dir: Path | None = None, own: bool = False
@@ -182,6 +185,8 @@ class Operations:
         `output_dir` is where the results are to be saved, for the ledger; with `own`, this process
         stays the task's owner, since it waits for the task next.
         """
+        if prepared.expiring:
+            yield from _refuse_expired(prepared)
         if prepared.max_credits is not None:
             prepared = limit_cost(prepared, (yield from self.estimate(prepared)))
         if prepared.local_files:
@@ -189,24 +194,76 @@ class Operations:
         _warn(prepared.warnings, RequestWarning)
         _warn(prepared.deprecated, DeprecationWarning)
         record = self.recording.submission_record(prepared, self.catalog, output_dir, own=own)
-        return (
-            yield from submit.submit(
-                prepared, record, retry_timeout=self._config.retry_timeout, limiter=self._limiter
-            )
-        )
+        return (yield from self._send(prepared, record))
 
     def submit_prepared_body(
+        self, body: Mapping[str, Any], record: SubmissionRecord, links: Mapping[str, str]
+    ) -> Flow[Snapshot]:
+        """Submit a body that was validated before, with these links in place of its references."""
+        prepared = self.prepare(body, {}, options=SubmitOptions(None, False, record.key))
+        if links:
+            from wanflow._flows.upload import with_earlier_links  # noqa: PLC0415 - few have files
+
+            prepared = with_earlier_links(prepared, self.catalog, links)
+        return self._send(prepared, record)
+
+    def submit_checked(
         self,
-        body: Mapping[str, Any],
-        record: SubmissionRecord,
+        prepared: PreparedRequest,
+        record_for: Callable[[PreparedRequest], SubmissionRecord],
+        stopped: Callable[[], bool],
+    ) -> Flow[Snapshot]:
+        """Upload the files of a request that was checked before, and submit it.
+
+        No retry follows once `stopped` returns True.
+        """
+        if prepared.expiring:
+            yield from _refuse_expired(prepared)
+        if prepared.local_files:
+            prepared = yield from self._upload(prepared)
+        return (yield from self._send(prepared, record_for(prepared), stopped))
+
+    def _send(
+        self,
+        prepared: PreparedRequest,
+        record: SubmissionRecord | None,
         stopped: Callable[[], bool] | None = None,
     ) -> Flow[Snapshot]:
-        """Submit a body that was validated before; no retry follows once `stopped` returns True."""
-        prepared = self.prepare(body, {}, options=SubmitOptions(None, False, record.key))
-        timeout = self._config.retry_timeout
-        return submit.submit(
-            prepared, record, retry_timeout=timeout, limiter=self._limiter, stopped=stopped
+        flow = submit.submit(
+            prepared,
+            record,
+            retry_timeout=self._config.retry_timeout,
+            limiter=self._limiter,
+            stopped=stopped,
         )
+        if prepared.uploaded is None or self._config.uploads is None:
+            return flow
+        from wanflow._flows.upload import pinned  # noqa: PLC0415 - few requests have files
+
+        return pinned(self._config.uploads, prepared, flow)
+
+    def expired_links(self, urls: Iterable[str]) -> Flow[str | None]:
+        """Return why presigned links can't be submitted again; None if they can."""
+        from wanflow._core.link_expiry import expiry_of, expiry_problem  # noqa: PLC0415 - as above
+
+        now = (yield from read_clock()).wall
+        times = [expiry for url in urls if (expiry := expiry_of(url)) is not None]
+        return expiry_problem(min(times), now) if times else None
+
+    def identify(self, prepared: PreparedRequest) -> PreparedRequest:
+        """Read and check the files of a request → what identifies it, whatever their links are.
+
+        This blocks.
+
+        Raises:
+            InvalidRequest: a file can't be read or breaks a rule, or there is no uploader.
+            ConfigurationError: what the uploader needs isn't installed or set.
+        """
+        from wanflow._flows.upload import identify  # noqa: PLC0415 - few requests have files
+
+        uploading = self._uploading(prepared)
+        assert uploading.uploads.uploader is not None  # it is made before the first file is read
+        return identify(prepared, uploading)[0]
 
     def poll(self, task_id: str) -> Flow[Snapshot]:
         """Poll once."""
@@ -391,9 +448,20 @@ class Operations:
 
     def _upload(self, prepared: PreparedRequest) -> Flow[PreparedRequest]:
         """Upload the local files of a request."""
-        from wanflow._flows.upload import upload  # noqa: PLC0415 - few requests have any
+        return self._uploading(prepared).upload(prepared)
 
-        return upload(prepared, self._config.uploader, self.catalog, self._load_storage())
+    def _uploading(self, prepared: PreparedRequest) -> Uploading:
+        from wanflow._flows.upload import Uploading, no_uploader  # noqa: PLC0415 - few have files
+
+        if self._config.uploads is None:
+            raise no_uploader(prepared)
+        return Uploading(
+            self._config.uploads,
+            self.catalog,
+            self._load_storage(),
+            self.recording.recorder,
+            self._config.base_url,
+        )
 
 
 def _make_limiter(config: ClientConfig) -> PollRateLimiter:
@@ -405,6 +473,22 @@ def _make_limiter(config: ClientConfig) -> PollRateLimiter:
         limiter = PollRateLimiter(config.max_polls_per_second, connections)
     renew_in_children(limiter)
     return limiter
+
+
+def _as_given(file: LocalFile) -> object:
+    """Return a local file as plain data."""
+    return file.source if isinstance(file.source, bytes) else str(file.source)
+
+
+def _refuse_expired(prepared: PreparedRequest) -> Flow[None]:
+    """Refuse links that expire before a task can have read them.
+
+    Raises:
+        InvalidRequest: there are some.
+    """
+    from wanflow._core.link_expiry import refuse_expired  # noqa: PLC0415 - few links have an expiry
+
+    refuse_expired(prepared.model, prepared.expiring, (yield from read_clock()).wall)
 
 
 def _warn(lines: Sequence[str], category: type[Warning]) -> None:

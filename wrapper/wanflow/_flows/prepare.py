@@ -13,6 +13,7 @@ from wanflow.errors import CreditLimitExceeded, InvalidRequest
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Request
+    from wanflow._core.link_expiry import ExpiringLink
     from wanflow._core.local_files import LocalFile
     from wanflow._core.prices import Estimate
 
@@ -38,6 +39,19 @@ class Preview:
 
 
 @frozen
+class UploadedFiles:
+    """The request of uploaded files, as it is identified and recorded: without their links.
+
+    `body` has a reference, made of the content's digest, in place of each file; `content` is that
+    as JSON. `links` has the link of each reference.
+    """
+
+    body: dict[str, Any] = field(repr=False)
+    content: bytes = field(repr=False)
+    links: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+
+
+@frozen
 class PreparedRequest:
     """A submission, ready to be sent once its local files, if it has any, are uploaded.
 
@@ -47,6 +61,9 @@ class PreparedRequest:
     often it may be charged within that; None for no limit. `output` is what the model makes, such
     as `video`; `reported_prompt` the prompt if its event is to have it; `state` what is known of
     it.
+
+    `body` is the request as the user gave it, `uploaded` what became of its files, and `expiring`
+    its links that expire.
     """
 
     model: str
@@ -62,6 +79,8 @@ class PreparedRequest:
     max_charges: int | None = None
     output: str | None = None
     reported_prompt: str | None = field(default=None, repr=False)
+    uploaded: UploadedFiles | None = field(default=None, repr=False)
+    expiring: tuple[ExpiringLink, ...] = ()
     state: SubmissionState = field(
         default=Factory(lambda order: SubmissionState(order.idempotency_key), takes_self=True),
         eq=False,

@@ -39,26 +39,36 @@ class RecordedFlows:
     recorder: Recorder | None
     server: str
 
+    def intent(
+        self, order: PreparedRequest, catalog: Catalog, folder: Path | None = None
+    ) -> SubmissionIntent:
+        """Return what is to be written down before a request is sent."""
+        from wanflow._core.prices import price_class  # noqa: PLC0415 - only where there is a recorder
+        from wanflow._core.recorder import SubmissionIntent  # noqa: PLC0415 - as above
+
+        body, content, links = order.body, order.request.content or b"", dict[str, str]()
+        if order.uploaded is not None:
+            uploaded = order.uploaded
+            body, content, links = uploaded.body, uploaded.content, dict(uploaded.links)
+        return SubmissionIntent(
+            self.server,
+            order.idempotency_key,
+            order.model,
+            body,
+            content,
+            folder,
+            resend=order.resubmit_uncertain,
+            price_class=price_class(catalog, body),
+            uploads=links,
+        )
+
     def submission_record(
         self, order: PreparedRequest, catalog: Catalog, folder: Path | None = None, *, own: bool
     ) -> SubmissionRecord | None:
         """Return how a submission is recorded; `own` where its wait follows immediately."""
         if self.recorder is None:
             return None
-        from wanflow._core.prices import price_class  # noqa: PLC0415 - only where there is a recorder
-        from wanflow._core.recorder import SubmissionIntent  # noqa: PLC0415 - as above
-
-        intent = SubmissionIntent(
-            self.server,
-            order.idempotency_key,
-            order.model,
-            order.body,
-            order.request.content or b"",
-            folder,
-            resend=order.resubmit_uncertain,
-            price_class=price_class(catalog, order.body),
-        )
-        return record_for(self.recorder, intent, own=own)
+        return record_for(self.recorder, self.intent(order, catalog, folder), own=own)
 
     def estimate(self, catalog: Catalog, model: str, body: Mapping[str, Any]) -> Estimate:
         """Estimate a price from the recorded jobs. It reads the ledger, which may block.

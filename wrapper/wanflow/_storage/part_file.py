@@ -9,6 +9,7 @@ it is complete, and only a `write` for which `blocks` returns True touches the d
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import tempfile
@@ -334,10 +335,17 @@ def part_file(folder: Path, stem: str, limit: int) -> PartFile:
 def read_file(path: Path, largest: int) -> bytes | None:
     """Read a user's file; None where it has more than `largest` bytes.
 
+    A symbolic link is followed; what it leads to must be a regular file.
+
     Raises:
-        OSError: it can't be read.
+        OSError: it can't be read, or is a folder, a pipe or a device.
+        ValueError: no file can have this path.
     """
-    return None if path.stat().st_size > largest else path.read_bytes()
+    real = path.resolve(strict=True)
+    if not real.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    with os.fdopen(regular_file.open_regular(real, os.O_RDONLY), "rb") as file:
+        return None if os.fstat(file.fileno()).st_size > largest else file.read()
 
 
 def file_info(index: int, path: Path, content: bytes | None = None) -> File:

@@ -262,7 +262,7 @@ class Engine:
                 # The task is known: only recording it failed, or the response was not a success.
                 self.costs.settle(item.key)
                 yield from self.results.add_unsaved(item, JobStatus.RESUMABLE, reason)
-            case errors.LedgerError() | errors.InvalidRequest():
+            case errors.LedgerError() | errors.InvalidRequest() | errors.UploadFailed():
                 self._release_cost(item)
                 yield from self.results.add_unsaved(item, status_for(error), reason)
             case errors.WanflowError() if not is_rejection(error):

@@ -6,10 +6,12 @@ import codecs
 import json
 import math
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import field, frozen
 
+from wanflow._core.local_files import local_files, with_links
 from wanflow.batch.csv_table import read_rows
 from wanflow.batch.models import JobSpec, RowError
 
@@ -32,11 +34,13 @@ class RowParser:
 
     `model` is for lines that name none. `templates` are parameters built from columns, written as
     `{column}`. A column that a template uses is a parameter only if the model has one of its name.
+    Relative paths of local files are relative to `files_dir`; without it, they stay as they are.
     """
 
     catalog: Catalog
     model: str | None = None
     templates: Mapping[str, str] = field(factory=dict[str, str])
+    files_dir: Path | None = None
 
     @property
     def columns(self) -> frozenset[str]:
@@ -146,7 +150,22 @@ def make_job(line: int, members: Mapping[str, Any], parser: RowParser) -> JobSpe
     }
     key = members.get(KEY)
     errors = tuple(_job_errors(members, parser))
-    return JobSpec(line, {**kept, **built}, key if isinstance(key, str) else None, errors)
+    found = _with_paths({**kept, **built}, parser)
+    return JobSpec(line, found, key if isinstance(key, str) else None, errors)
+
+
+def _with_paths(body: dict[str, Any], parser: RowParser) -> dict[str, Any]:
+    """Return a request in which the paths of local files are relative to the working directory."""
+    name, base = body.get("model"), parser.files_dir
+    model = parser.catalog.models.get(name) if isinstance(name, str) else None
+    if model is None or base is None:
+        return body
+    files = [
+        file
+        for file in local_files(parser.catalog.document, model, body, paths_only=False)
+        if isinstance(file.source, Path)
+    ]
+    return with_links(body, tuple(files), lambda file: str(base / file.shown))
 
 
 def _job_errors(members: Mapping[str, Any], parser: RowParser) -> Iterator[str]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from wanflow._core.link_expiry import ExpiringLink
+    from wanflow._core.local_files import LocalFile
     from wanflow._core.snapshot import Snapshot
     from wanflow.ledger import File, Job
 
@@ -179,7 +181,9 @@ class BatchOptions:
 class PlannedJob:
     """A validated job. `name` identifies the job in every run, empty until `with_names` sets it.
 
-    `warnings` lists what of it has no effect, `deprecated` what of it the spec deprecates.
+    `warnings` lists what of it has no effect, `deprecated` what of it the spec deprecates. In
+    `body` and `content`, which identify it, references made of the contents stand in place of its
+    local `files`. `expiring` are its links whose text says when they expire.
     """
 
     line: int
@@ -190,6 +194,8 @@ class PlannedJob:
     key: str | None = None
     warnings: tuple[str, ...] = ()
     deprecated: tuple[str, ...] = ()
+    files: tuple[LocalFile, ...] = ()
+    expiring: tuple[ExpiringLink, ...] = field(default=(), repr=False)
 
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from wanflow._core.link_expiry import expired_links
 from wanflow._core.model_lookup import EXTRA_HINT
 from wanflow.batch.models import InvalidBatch, JobSpec, PlannedJob, RowError
 from wanflow.errors import InvalidRequest
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 
 def plan(
-    operations: Operations, ledger: Ledger, lines: Iterable[JobSpec | RowError]
+    operations: Operations, ledger: Ledger, lines: Iterable[JobSpec | RowError], now: float
 ) -> list[PlannedJob]:
-    """Check every line, and return the jobs; lines with equal keys are one job.
+    """Check every line and its files, and return the jobs; lines with equal keys are one job.
+
+    Links that expire soon after `now`, a Unix time, are errors.
 
     Raises:
         InvalidBatch: some lines are invalid; the error lists all problems.
@@ -32,7 +35,7 @@ def plan(
     errors: list[RowError] = []
     jobs: dict[str | int, PlannedJob] = {}
     for line in lines:
-        found = line if isinstance(line, RowError) else _plan_job(operations, line)
+        found = line if isinstance(line, RowError) else _plan_job(operations, line, now)
         errors.extend(_row_errors(found, jobs, ledger))
         if isinstance(found, PlannedJob):
             jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
@@ -76,25 +79,32 @@ def _with_sorted_members(content: bytes) -> bytes:
     return json.dumps(json.loads(content), sort_keys=True).encode()
 
 
-def _plan_job(operations: Operations, line: JobSpec) -> PlannedJob | list[RowError]:
+def _plan_job(operations: Operations, line: JobSpec, now: float) -> PlannedJob | list[RowError]:
     messages, request = list(line.errors), None
     try:
         request = operations.prepare(line.body, {})
+        if request.local_files:
+            request = operations.identify(request)
+        messages += [one.message for one in expired_links(request.expiring, now)]
     except InvalidRequest as error:
         messages += [violation.message for violation in error.violations] or [str(error)]
     if messages or request is None:
         # A line can't have `extra`, so don't suggest it.
         return [RowError(line.line, message.removesuffix(EXTRA_HINT)) for message in messages]
-    content = request.request.content or b""
+    body, content = request.body, request.request.content or b""
+    if request.uploaded is not None:
+        body, content = request.uploaded.body, request.uploaded.content
     return PlannedJob(
         line.line,
         line.key or "",
         request.model,
-        request.body,
+        body,
         content,
         line.key,
         request.warnings,
         request.deprecated,
+        request.local_files,
+        request.expiring,
     )
 
 

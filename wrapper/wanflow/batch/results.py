@@ -84,7 +84,7 @@ def status_for(error: BaseException | None) -> JobStatus:
             return JobStatus.FAILED
         case errors.WaitTimeout() | errors.DownloadFailed():
             return JobStatus.RESUMABLE
-        case errors.LedgerError():
+        case errors.LedgerError() | errors.UploadFailed():
             return JobStatus.NOT_SENT
         case _:
             return JobStatus.FAILED

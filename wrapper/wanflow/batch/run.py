@@ -58,9 +58,9 @@ def run_batch(
     ledger = operations.recording.recorder
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
-    start = (yield from read_clock()).monotonic
+    now = yield from read_clock()
     planned = yield from run_blocking(
-        lambda: plan(operations, ledger, _job_specs(operations, jobs))
+        lambda: plan(operations, ledger, _job_specs(operations, jobs), now.wall)
     )
     _warn(planned)
     yield from run_blocking(lambda: check_writable(options.output_dir))
@@ -78,7 +78,7 @@ def run_batch(
         Path(options.output_dir),
         tuple(sorted(engine.results.job_results, key=lambda result: result.job.line)),
         round(engine.costs.spent, 2),
-        (yield from read_clock()).monotonic - start,
+        (yield from read_clock()).monotonic - now.monotonic,
         engine.stop_reason,
     )
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))

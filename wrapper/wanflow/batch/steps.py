@@ -9,8 +9,8 @@ from attrs import evolve, frozen
 
 from wanflow._core.effects import run_blocking
 from wanflow._core.event_kinds import emit, kinds
-from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
+from wanflow._flows.prepare import SubmitOptions
 from wanflow._flows.recording import acquire_task, record_and_download, record_end, record_for
 from wanflow.errors import JobLocked, LedgerError, SubmitUncertain
 from wanflow.events import uncertain_note
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wanflow._core.effects import BatchFunction, Flow
+    from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.operations import Operations
     from wanflow._flows.poll_many import PollOutcome
+    from wanflow._flows.prepare import PreparedRequest
     from wanflow.batch.models import BatchOptions, JobRun
     from wanflow.ledger import File, Ledger
 
@@ -35,21 +37,23 @@ class Steps:
 
     def submit(self, item: JobRun) -> Flow[Snapshot]:
         """Record the intent, and submit."""
-        job = item.job
-        intent = SubmissionIntent(
-            self.operations.recording.server,
-            item.key,
-            job.model,
-            job.body,
-            job.content,
-            self.options.output_dir,
-            job.name,
-            item.attempt,
-            item.resend,
-            item.price_class,
+        job, operations = item.job, self.operations
+        prepared = operations.prepare(
+            job.body, {}, options=SubmitOptions(None, validate=False, idempotency_key=item.key)
         )
-        entry = record_for(self.ledger, intent, own=True)
-        accepted = yield from self.operations.submit_prepared_body(job.body, entry, self._stopped)
+        prepared = evolve(prepared, local_files=job.files, expiring=job.expiring)
+
+        def record(sent: PreparedRequest) -> SubmissionRecord:
+            intent = evolve(
+                operations.recording.intent(sent, operations.catalog, self.options.output_dir),
+                name=job.name,
+                attempt=item.attempt,
+                resend=item.resend,
+                price_class=item.price_class,
+            )
+            return record_for(self.ledger, intent, own=True)
+
+        accepted = yield from operations.submit_checked(prepared, record, self._stopped)
         yield from self._acquire_task(accepted.id)
         return accepted
 

@@ -13,6 +13,7 @@ import anyio
 import click
 from attrs import define, field
 
+from wanflow._config import UPLOADER_VARIABLE
 from wanflow.async_client import AsyncClient
 from wanflow.batch.cost_limit import Decision
 from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
@@ -33,6 +34,7 @@ from wanflow.cli.options import (
     read_input,
     resubmit_option,
     timeout_option,
+    uploader_option,
 )
 from wanflow.cli.progress import log_to_display, supports_live_display, to_stderr
 from wanflow.cli.text import one_line, printable
@@ -143,6 +145,7 @@ def _options() -> list[click.Parameter]:
             show_default=True,
             help="Maximum number of jobs in flight.",
         ),
+        uploader_option(),
         resubmit_option(),
         prompts_option(),
         timeout_option(),
@@ -156,7 +159,8 @@ def batch(**options: Any) -> int:
     """Run the jobs in FILE (JSON Lines, or CSV with a header; - is stdin), each charged once.
 
     A line has the parameters of a model, "model" and, optionally, a "key": lines with the same
-    key are the same job. Run the same command again to resume unfinished jobs.
+    key are the same job. Run the same command again to resume unfinished jobs. With --uploader, a
+    path in place of a URL is a local file, relative to the directory of FILE.
     """
     jobs = _read_jobs(options)
     connection = Connection.from_options(options)
@@ -216,7 +220,9 @@ class _BatchRun:
         """
         options = self.options
         key, base_url = self.connection.key(), self.connection.base_url
-        async with AsyncClient(key, base_url, ledger=self.ledger) as client:
+        async with AsyncClient(
+            key, base_url, ledger=self.ledger, uploader=options["uploader"]
+        ) as client:
             return await client.batch(
                 jobs,
                 options["output_dir"],
@@ -243,7 +249,9 @@ class _BatchRun:
 def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     name = options["file"]
     format_ = options["format"] or ("csv" if name.lower().endswith((".csv", ".tsv")) else "jsonl")
-    parser = RowParser(packaged_catalog(), options["model"], dict(options["templates"]))
+    parser = RowParser(
+        packaged_catalog(), options["model"], dict(options["templates"]), _files_dir(options)
+    )
     try:
         text = decode_text(read_input(name))
     except OSError as error:
@@ -254,6 +262,12 @@ def _read_jobs(options: Mapping[str, Any]) -> list[JobSpec | RowError]:
     if not jobs:
         raise InvalidRequest(f"{name} contains no jobs")
     return jobs
+
+
+def _files_dir(options: Mapping[str, Any]) -> Path | None:
+    """Return the directory that local files are relative to: that of the job file."""
+    uploads = options["uploader"] or os.environ.get(UPLOADER_VARIABLE)
+    return Path(options["file"]).parent if uploads and options["file"] != "-" else None
 
 
 def _make_progress(*, as_json: bool) -> Progress:

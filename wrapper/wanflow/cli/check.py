@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
+from os import environ
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wanflow._config import UPLOADER_VARIABLE, URL_VARIABLE
+from wanflow._core.link_expiry import expired_links, expiring_links
 from wanflow._core.local_files import local_files, with_links
 from wanflow._core.model_lookup import find_model
 from wanflow._core.request_check import placeholder_url
@@ -23,11 +27,12 @@ from wanflow.cli.estimates import (
 )
 from wanflow.cli.json_output import emit
 from wanflow.cli.ledger_options import LedgerOptions, record_options
-from wanflow.cli.options import base_url_option, json_option, request_option
+from wanflow.cli.options import base_url_option, json_option, request_option, uploader_option
 from wanflow.cli.progress import show_warning
 from wanflow.cli.run import ModelGroup, RunRequest
 from wanflow.cli.text import one_line
 from wanflow.errors import ConfigurationError, InvalidRequest
+from wanflow.uploads import open_uploader
 
 if TYPE_CHECKING:
     from wanflow._core.prices import Estimate
@@ -39,7 +44,11 @@ def validate(request: RunRequest) -> None:
     Raises:
         InvalidRequest: the request or a local file is invalid; the error lists all problems.
         UnknownModel: the spec has no such model.
+        ConfigurationError: the uploader can't be used.
     """
+    with_uploader = request.options["uploader"] or environ.get(UPLOADER_VARIABLE)
+    if with_uploader:
+        open_uploader(with_uploader, environ.get(URL_VARIABLE, ""))
     model, warnings = _check(request.body)
     for warning in warnings:
         show_warning(warning)
@@ -66,20 +75,24 @@ def _estimate(request: RunRequest) -> Estimate | None:
 def _check(body: dict[str, Any]) -> tuple[str, list[str]]:
     validator = packaged_validator()
     model = find_model(validator.catalog, body.get("model"))
-    files = local_files(model, body, paths_only=False)
+    document = validator.catalog.document
+    files = local_files(document, model, body, paths_only=False)
     body = with_links(body, files, placeholder_url)
-    violations, warnings = check_files(files, body.get("duration"), part_file)
+    checked = check_files(files, body.get("duration"), part_file)
+    expired = expired_links(expiring_links(document, model, body), time.time())
+    violations = [*expired, *checked.violations]
     try:
         validate_request(validator, model, body)
     except InvalidRequest as error:
         violations = [*error.violations, *violations]
     raise_violations(model.name, violations)
-    return model.name, [*request_warnings(model, body), *warnings, *deprecated(model, body)]
+    found = request_warnings(document, model, body)
+    return model.name, [*found, *checked.warnings, *deprecated(model, body)]
 
 
 check = ModelGroup(
     validate,
-    [request_option(), *record_options(), base_url_option(), json_option()],
+    [request_option(), uploader_option(), *record_options(), base_url_option(), json_option()],
     name="check",
     help="Validate a request and its local files without sending anything.\n\n"
     "wanflow check MODEL --help lists the parameters of the model. Where a parameter takes a URL, "

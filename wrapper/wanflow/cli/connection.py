@@ -22,15 +22,16 @@ _MAX_KEY_LENGTH = 8192
 
 @frozen
 class Connection:
-    """The base URL and the key file; None for the environment variables."""
+    """The base URL, the key file and the uploader; None for the environment variables."""
 
     base_url: str | None = None
     key_file: Path | None = None
+    uploader: str | None = None
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Connection:
         """Make one of the values of the options."""
-        return cls(values["base_url"], values["api_key_file"])
+        return cls(values["base_url"], values["api_key_file"], values.get("uploader"))
 
     def client(self, key: str | None = None, ledger: Recorder | None = None) -> wanflow.Client:
         """Make a client with `key`, by default the user's key.
@@ -38,7 +39,9 @@ class Connection:
         Raises:
             ConfigurationError: there is no key, or the key or the URL is invalid.
         """
-        return wanflow.Client(key or self.key(), self.base_url, ledger=ledger)
+        return wanflow.Client(
+            key or self.key(), self.base_url, ledger=ledger, uploader=self.uploader
+        )
 
     def key(self) -> str:
         """Return the user's API key.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # After these errors, the same command for the task again is useless.
 _FINAL = (errors.TaskFailed, errors.NotFound, errors.LinkExpired, errors.WrongBaseURL)
-_UPLOAD_HINT = "; upload the file and pass its URL"
+_UPLOAD_HINT = "; to send a local file, pass --uploader s3://BUCKET/PREFIX, gs://…, az://… or mock"
 _ERROR_ATTRIBUTES = (
     *("task_id", "status", "code", "type", "param", "fallback_suggestion", "request_id"),
     *("retry_after", "idempotency_key", "reason", "url", "hint", "retryable"),

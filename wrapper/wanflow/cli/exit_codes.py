@@ -13,7 +13,7 @@ import click
 from attrs import define, field, frozen
 
 from wanflow import errors
-from wanflow._config import KEY_VARIABLE, LEDGER_VARIABLE, URL_VARIABLE
+from wanflow._config import KEY_VARIABLE, LEDGER_VARIABLE, UPLOADER_VARIABLE, URL_VARIABLE
 from wanflow.catalog.document import SpecMissing
 
 if TYPE_CHECKING:
@@ -161,6 +161,12 @@ EXIT_CODES = (
         "the ledger can't be used, or another process works on the job",
         (errors.LedgerError,),
     ),
+    ExitCode(
+        16,
+        "upload_failed",
+        "a local file can't be uploaded; nothing was sent or charged",
+        (errors.UploadFailed,),
+    ),
     ExitCode(15, "unfinished", "some jobs of a batch or of the ledger failed or are unfinished"),
     ExitCode(
         16,
@@ -195,6 +201,7 @@ EPILOG = (
             (KEY_VARIABLE, "the API key"),
             (URL_VARIABLE, "base URL of the API (default: the server of the spec)"),
             (LEDGER_VARIABLE, "ledger file (default: in your data directory)"),
+            (UPLOADER_VARIABLE, "where local files are uploaded: s3://…, gs://…, az://… or mock"),
         ],
     ),
     (

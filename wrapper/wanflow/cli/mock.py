@@ -95,6 +95,11 @@ def _print_option(name: str, text: str, make_text: Callable[[], str]) -> Callabl
 @click.option(
     "--loopback-callbacks", is_flag=True, help="Also allow callback URLs of this machine."
 )
+@click.option(
+    "--fetch-files",
+    is_flag=True,
+    help="Fetch the links to input files, and check the files; links of this machine, too.",
+)
 @_print_option("--faults", "List the available faults and exit.", _faults)
 @_print_option("--guide", "Print the guide to the mock and exit.", _guide)
 def mock(

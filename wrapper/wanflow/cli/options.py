@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from wanflow._config import DEFAULT_WAIT_TIMEOUT, KEY_VARIABLE, URL_VARIABLE
+from wanflow._config import DEFAULT_WAIT_TIMEOUT, KEY_VARIABLE, UPLOADER_VARIABLE, URL_VARIABLE
 from wanflow.cli.values import ParsedValue
 
 
@@ -36,6 +36,16 @@ def json_option() -> click.Option:
     """Make `--json`."""
     return click.Option(
         ["--json", "as_json"], is_flag=True, help="Print JSON, one object per line."
+    )
+
+
+def uploader_option() -> click.Option:
+    """Make `--uploader`."""
+    return click.Option(
+        ["--uploader"],
+        metavar="UPLOADER",
+        help="Where local files are uploaded: s3://BUCKET/PREFIX, gs://…, az://… or mock "
+        f"(default: {UPLOADER_VARIABLE}).",
     )
 
 

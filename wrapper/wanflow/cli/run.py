@@ -28,6 +28,7 @@ from wanflow.cli.options import (
     request_option,
     resubmit_option,
     timeout_option,
+    uploader_option,
 )
 from wanflow.cli.output import make_output
 from wanflow.cli.progress import show_warning
@@ -300,6 +301,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
             help="Extra request field not in the spec, as JSON; repeatable.",
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without validating the request."),
+        uploader_option(),
         resubmit_option(),
         max_credits_option(
             "Send only if no earlier job with these settings cost more; refused if none is known"

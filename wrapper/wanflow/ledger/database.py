@@ -73,6 +73,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX job_price ON job (server, model, price_class, price, accepted)
         WHERE price IS NOT NULL AND price_class IS NOT NULL
     """,
+    "ALTER TABLE job ADD COLUMN uploads TEXT",
 )
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from wanflow._core.snapshot import Snapshot
 
 _MAX_REASON_LENGTH = 500
+NO_UPLOADS: dict[str, Any] = {"uploads": {}}
+"""Forgets the links that a submission was sent with, which only its repetition needs."""
 
 
 def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
@@ -39,6 +41,7 @@ def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
         "task_id": snapshot.id,
         "accepted": time.time(),
         "reason": None if reason is None else truncated(reason),
+        **NO_UPLOADS,
         **snapshot_fields(snapshot),
     }
 

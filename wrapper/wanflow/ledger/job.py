@@ -57,7 +57,9 @@ class Job:
     `key` is its idempotency key, None for a task that another program submitted; `body` is the
     request, without its prompts if `redacted`. Times are Unix times. `reason` says why it was
     rejected, failed, was lost or is uncertain; `code` is the error code of a failed task.
-    `credits` is what it cost, `price` what it would have cost if it hadn't failed.
+    `credits` is what it cost, `price` what it would have cost if it hadn't failed. `body` has a
+    reference, `sha256:…`, in place of the link of an uploaded file; `uploads` has the links, and
+    only while it is unknown whether the submission was accepted.
     """
 
     id: int
@@ -85,6 +87,7 @@ class Job:
     owner: Owner | None = None
     files: tuple[File, ...] = ()
     price: float | None = None
+    uploads: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
     @property
     def finished(self) -> bool:

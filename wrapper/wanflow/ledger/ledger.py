@@ -13,6 +13,7 @@ from wanflow._core.snapshot import LINK_LIFETIME
 from wanflow.errors import LedgerError
 from wanflow.ledger.deduplication import duplicate_task_error, request_digest, resolve_duplicate
 from wanflow.ledger.fields import (
+    NO_UPLOADS,
     absolute,
     accepted_fields,
     snapshot_fields,
@@ -24,7 +25,7 @@ from wanflow.ledger.refs import ClaimedJobs, IdRef, JobFilter, KeyRef, TaskRef
 from wanflow.ledger.store import JobStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
     from typing import Any
 
@@ -195,12 +196,18 @@ class Ledger:
                 "output_dir": absolute(intent.folder),
                 "price_class": intent.price_class,
                 "recorded_at": time.time(),
+                "uploads": intent.uploads,
             }
         )
         known = None if found is None else resolve_duplicate(self._store, found, intent)
         if known is None:
             self._submissions[intent.key] = intent
         return known
+
+    def uploaded_links(self, key: str) -> Mapping[str, str]:
+        """Return the links, by reference, that an uncertain submission was sent with."""
+        job = self._store.find(KeyRef(key))
+        return {} if job is None else job.uploads
 
     def record_accepted(
         self, key: str, snapshot: Snapshot, *, hold: bool, reason: str | None = None
@@ -236,14 +243,19 @@ class Ledger:
     def record_rejected(self, key: str, reason: str) -> None:
         """Record that a submission was provably not accepted."""
         self._submissions.pop(key, None)
-        changes = {"state": JobState.REJECTED, "reason": truncated(reason), "owned": False}
+        changes = {
+            "state": JobState.REJECTED,
+            "reason": truncated(reason),
+            "owned": False,
+            **NO_UPLOADS,
+        }
         if not self._store.change(KeyRef(key), changes, only=_INTENT, durable=True):
             self._store.update_later(KeyRef(key), {"owned": False})
 
     def record_unsent(self, key: str, reason: str) -> None:
         """Buffer that a submission was not sent, or was rejected."""
         self._submissions.pop(key, None)
-        changes = {"state": JobState.REJECTED, "reason": truncated(reason)}
+        changes = {"state": JobState.REJECTED, "reason": truncated(reason), **NO_UPLOADS}
         self._store.update_later(KeyRef(key), changes, only=_INTENT)
         self._store.update_later(KeyRef(key), {"owned": False})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from wanflow import errors
 from wanflow._core.effects import InvokeCallback, run_blocking
@@ -128,5 +128,8 @@ def _resubmit(
     """
     if not options.resubmit_uncertain or job.redacted or job.body is None or job.key is None:
         raise uncertain_error(job)
+    expired = yield from operations.expired_links(job.uploads.values())
+    if expired:
+        raise uncertain_error(evolve(job, reason=f"the link of an uploaded file {expired}"))
     entry = SubmissionRecord(ledger, job.key, job.server, lambda: ledger.resend(job), own=True)
-    return (yield from operations.submit_prepared_body(job.body, entry))
+    return (yield from operations.submit_prepared_body(job.body, entry, job.uploads))

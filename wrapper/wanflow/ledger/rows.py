@@ -93,6 +93,7 @@ _COLUMNS: dict[str, tuple[str, str, Callable[[Any], Any]]] = {
     "recorded_at": ("intended", "?", _unchanged),
     "body": ("body", "?", _json),
     "links": ("links", "?", lambda links: _json(links or None)),
+    "uploads": ("uploads", "?", lambda links: _json(links or None)),
     "owned": ("holder", "?", _unchanged),
 }
 
@@ -179,6 +180,7 @@ def job_from_row(connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
         recorded_at=row["intended"],
         body=None if row["body"] is None else json.loads(row["body"]),
         links=tuple(json.loads(row["links"] or "[]")),
+        uploads=json.loads(row["uploads"] or "{}"),
         owner=holder,
         files=read_files(connection, row["id"], folder),
         **{name: row[name] for name in _SAME_NAME},

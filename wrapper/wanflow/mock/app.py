@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 
 from wanflow.mock.admin.api import AdminApi
 from wanflow.mock.admin.journal import Journal
+from wanflow.mock.admin.web_ui import check_host
 from wanflow.mock.callbacks.sender import CallbackSender
 from wanflow.mock.callbacks.ssrf_guard import SsrfGuard, is_loopback
 from wanflow.mock.errors import HTTPError
@@ -25,6 +26,7 @@ from wanflow.mock.gateway.fault import Stage
 from wanflow.mock.handlers.api import OperationHandler
 from wanflow.mock.handlers.exchange import RequestContext
 from wanflow.mock.handlers.files import FileHandler
+from wanflow.mock.handlers.inputs import InputHandler
 from wanflow.mock.http.asgi import read_request, send_response
 from wanflow.mock.http.response import Response, json_response, no_response, text_response
 
@@ -46,6 +48,7 @@ class MockApp:
     accounts: AccountStore = field(factory=AccountStore)
     idempotency: bool = True
     loopback_callbacks: bool = False
+    fetch_files: bool = False
     state: StateFile | None = None
     file_cache: FileCache = field(init=False, repr=False)
     journal: Journal = field(init=False)
@@ -53,6 +56,7 @@ class MockApp:
     faults: FaultRules = field(init=False)
     operation_handler: OperationHandler = field(init=False, repr=False)
     file_handler: FileHandler = field(init=False, repr=False)
+    input_handler: InputHandler = field(init=False, repr=False)
     admin: AdminApi = field(init=False, repr=False)
     _loop: Any = field(default=None, init=False, repr=False)
 
@@ -67,8 +71,9 @@ class MockApp:
             self.gateway.ignore_violation = _is_loopback_callback
         endpoints = (*api.submit_endpoints, api.status_endpoint)
         self.faults = FaultRules((*(one.operation.operation_id for one in endpoints), FILES))
+        self.input_handler = InputHandler(self.gateway, self.fetch_files)
         self.operation_handler = OperationHandler(
-            self.gateway, self.accounts, self.faults, self.idempotency
+            self.gateway, self.accounts, self.faults, self.idempotency, self.input_handler
         )
         self.file_handler = FileHandler(self.gateway, self.file_cache, self.faults)
         self.admin = AdminApi(
@@ -146,7 +151,10 @@ class MockApp:
             context.endpoint = found[0]
             context.operation = found[0].operation.operation_id
             return await self.operation_handler.handle(context, *found)
-        response = await self.file_handler.handle(context) or self.admin.handle(request)
+        response = await self.file_handler.handle(context)
+        if response is None and request.path.startswith("/_mock"):
+            check_host(request, self.gateway.origin)
+            response = self.input_handler.handle(request) or self.admin.handle(request)
         if response is None:
             raise HTTPError(404, "there is nothing at this path")
         return response

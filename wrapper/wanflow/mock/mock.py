@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 from wanflow.catalog.document import load_packaged
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
+from wanflow.mock.files.inputs import PREFIX
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
 from wanflow.mock.gateway.endpoints import load
 from wanflow.mock.gateway.gateway import Gateway
@@ -95,6 +96,7 @@ class Mock:
             AccountStore(key, account_limits(options), self.gateway.clock),
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
+            fetch_files=options.get("fetch_files", False),
         )
         scenario = options.get("scenario")
         if scenario is not None:
@@ -130,9 +132,27 @@ class Mock:
         return self.app.journal
 
     @property
+    def uploader(self) -> MockUploads:
+        """An uploader for clients in this process: `Client(…, uploader=mock.uploader)`."""
+        return MockUploads(self)
+
+    @property
     def accounts(self) -> AccountStore:
         """The accounts: `accounts.for_key(key)` has its own credits, rate and models."""
         return self.app.accounts
+
+
+class MockUploads:
+    """Stores the files of a client in the mock's memory."""
+
+    def __init__(self, mock: Mock) -> None:
+        self._mock = mock
+
+    def upload(self, file: Any, /) -> str:
+        """Store a file, a `wanflow.uploads.FileUpload`, and return its URL."""
+        kind = file.content_type.encode()
+        self._mock.app.input_handler.files.put(file.name, file.content, kind)
+        return f"{self._mock.url}{PREFIX}{file.name}"
 
 
 def _progression(options: Options) -> Progression:

@@ -36,6 +36,8 @@ class Options(TypedDict, total=False):
     idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
     loopback_callbacks: whether callback URLs of this machine are accepted, also with http;
         otherwise only https URLs of public hosts are.
+    fetch_files: whether links to input files are fetched and checked, those of this machine, too;
+        files that were uploaded to the mock always are.
     scenario: a scenario file, see `wanflow.mock.mock.load_scenario`.
     state: a SQLite file that keeps tasks and accounts over restarts.
     document: a merged spec; the one of this installation if None.
@@ -52,6 +54,7 @@ class Options(TypedDict, total=False):
     limits: AccountLimits | None
     idempotency: bool
     loopback_callbacks: bool
+    fetch_files: bool
     scenario: str | Path | None
     state: str | Path | None
     document: JsonObject | None
@@ -108,6 +111,7 @@ _RULES = {
     "limits": _Rule("AccountLimits(…)", _of(AccountLimits)),
     "idempotency": _FLAG,
     "loopback_callbacks": _FLAG,
+    "fetch_files": _FLAG,
     "scenario": _FILE,
     "state": _FILE,
     "document": _Rule("a spec, as a mapping", _of(Mapping)),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from anyio.from_thread import start_blocking_portal
 
-from wanflow.mock.http.request import MAX_BODY_SIZE, Request, raw_path
+from wanflow.mock.http.request import Request, max_body_size, raw_path
 from wanflow.mock.mock import Mock
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class MockTransport(Mock, _AnyTransport):  # type: ignore[misc, unused-ignore]
 def _request(request: Any, content: bytes) -> Request:
     headers = {name.lower(): value for name, value in request.headers.raw}
     path = raw_path(request.url.raw_path) or "/"
-    fitting = content if len(content) <= MAX_BODY_SIZE else None
+    fitting = content if len(content) <= max_body_size(path.encode("latin-1")) else None
     return Request(request.method, path, headers, fitting)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow.mock.admin.metrics import prometheus_text
-from wanflow.mock.admin.web_ui import assets, check_host, redirect_to_index
+from wanflow.mock.admin.web_ui import assets, redirect_to_index
 from wanflow.mock.errors import HTTPError
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
 from wanflow.mock.gateway.fault import FAULT_KINDS
@@ -157,7 +157,6 @@ class AdminApi:
         path = request.path
         if not path.startswith("/_mock"):
             return None
-        check_host(request, self.gateway.origin)
         page = self._page(path)
         if page is not None:
             request.require_method("GET", "HEAD")

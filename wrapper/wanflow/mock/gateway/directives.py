@@ -35,6 +35,7 @@ class Directives:
 
     code: int | None = None
     failure: str | None = None
+    failure_detail: str = ""
     faults: FaultSet = NO_FAULTS
     status_faults: FaultSet = NO_FAULTS
     download_faults: FaultSet = NO_FAULTS

@@ -103,6 +103,7 @@ class Gateway:
             prompt=str(body.get("prompt", ""))[:_LONGEST_PROMPT],
             callback_url=body.get("callback_url"),
             failure=directives.failure,
+            failure_detail=directives.failure_detail,
             progression=directives.progression,
             status_faults=directives.status_faults,
             download_faults=directives.download_faults,
@@ -141,7 +142,8 @@ class Gateway:
     def encoded_status_response(self, task: Task) -> bytes:
         """Return the current status response of a task, encoded."""
         phase = task.phase(self.clock.now())
-        key = (self.origin, task.model, task.output, task.failure, phase)
+        failure = task.failure, task.failure_detail
+        key = (self.origin, task.model, task.output, failure, phase)
         return self._templates.render(key, task, lambda blank: self._status_response(blank, phase))
 
     def _status_response(self, task: Task, phase: Phase) -> JsonObject:

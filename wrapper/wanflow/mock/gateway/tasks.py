@@ -29,7 +29,8 @@ _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 class Task:
     """A task of the mock.
 
-    `failure` is the error code that it ends with, None if it completes; `polls` is the number of
+    `failure` is the error code that it ends with, None if it completes, and `failure_detail` the
+    end of its message; `polls` is the number of
     polls, `ended` the time of its end; `credits` are reserved for it, `estimate` is in seconds;
     `status_faults` and `download_faults` are injected into its status requests and downloads.
     """
@@ -43,6 +44,7 @@ class Task:
     seed: int
     prompt: str = field(repr=False, default="")
     failure: str | None = None
+    failure_detail: str = ""
     credits: float = 0.0
     estimate: int | None = 0
     callback_url: str | None = field(repr=False, default=None)
@@ -121,7 +123,8 @@ def response_values(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
         values["results"] = task.urls(origin)
     if phase.name == FAILED and task.failure:
         values["error.code"] = task.failure
-        values["error.message"] = message_of(task.failure)
+        detail = f": {task.failure_detail}" if task.failure_detail else ""
+        values["error.message"] = message_of(task.failure) + detail
         values["error.type"] = "task_error"
     return values
 

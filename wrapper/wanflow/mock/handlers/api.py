@@ -9,7 +9,9 @@ from attrs import define, evolve, field
 
 from wanflow.mock.errors import HTTPError
 from wanflow.mock.faults.inject import inject
+from wanflow.mock.files.input_check import InvalidInput
 from wanflow.mock.gateway.directives import (
+    Directives,
     header_faults,
     header_progression,
     parse_directives,
@@ -23,10 +25,13 @@ from wanflow.mock.json_body import parse_json_body
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.faults.rules import FaultRules
     from wanflow.mock.gateway.accounts import AccountStore
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.mock.handlers.exchange import RequestContext
+    from wanflow.mock.handlers.inputs import InputHandler
 
 _REPLAYED = ((b"idempotency-replayed", b"true"),)
 
@@ -42,6 +47,7 @@ class OperationHandler:
     accounts: AccountStore
     rules: FaultRules
     idempotency: bool = True
+    inputs: InputHandler | None = None
     _submissions: Mapping[str, SubmitEndpoint] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -101,6 +107,7 @@ class OperationHandler:
         progression = header_progression(headers)
         if progression is not None:
             directives = evolve(directives, progression=progression)
+        directives = await self._check_inputs(model, body, directives)
         task = self.gateway.submit(account, model, body, directives)
         context.task_id = task.id
         if key is not None:
@@ -124,6 +131,18 @@ class OperationHandler:
             raise HTTPError(400, param=endpoint.parameter)
         self.gateway.poll(task)
         return encoded_response(endpoint.success, self.gateway.encoded_status_response(task))
+
+    async def _check_inputs(
+        self, model: Model, body: JsonObject, directives: Directives
+    ) -> Directives:
+        """Let the task fail where a file that the request names violates the spec."""
+        if self.inputs is None or directives.failure is not None:
+            return directives
+        try:
+            await self.inputs.check(model, body)
+        except InvalidInput as error:
+            return evolve(directives, failure=error.code, failure_detail=str(error))
+        return directives
 
     def _set_faults(self, context: RequestContext, directive_faults: FaultSet) -> None:
         """Choose the faults: of the headers, else the directives, else the rules."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from wanflow.mock.http.broken_responses import chunks
-from wanflow.mock.http.request import MAX_BODY_SIZE, Request
+from wanflow.mock.http.request import Request, max_body_size
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,12 +30,13 @@ class SocketFaultUnsupported(Exception):
 async def read_request(scope: Message, receive: Receive) -> Request | None:
     """Read a whole request, None if the client disconnects first."""
     content: bytes | None = b""
+    limit = max_body_size(scope["raw_path"])
     more = True
     while more:
         message = await receive()
         if message["type"] != "http.request":
             return None
-        content = _joined(content, message.get("body", b""))
+        content = _joined(content, message.get("body", b""), limit)
         more = message.get("more_body", False)
     path = scope["raw_path"].decode("latin-1").partition("?")[0]
     headers = dict(scope["headers"])
@@ -61,7 +62,7 @@ async def send_response(response: Response, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _joined(content: bytes | None, piece: bytes) -> bytes | None:
-    if content is None or len(content) + len(piece) > MAX_BODY_SIZE:
+def _joined(content: bytes | None, piece: bytes, limit: int) -> bytes | None:
+    if content is None or len(content) + len(piece) > limit:
         return None
     return content + piece

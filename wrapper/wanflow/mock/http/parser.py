@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 
-from wanflow.mock.http.request import MAX_BODY_SIZE, Request, raw_path
+from wanflow.mock.http.request import Request, max_body_size, raw_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class RequestParser:
         if b"upgrade" in self._headers and self._parser.should_upgrade():
             body = announced or self._headers.get(b"transfer-encoding")
             self._body_unread = body is not None
-        elif announced is not None and int(announced) > MAX_BODY_SIZE:
+        elif announced is not None and int(announced) > max_body_size(self._url):
             self._deliver(None)
         elif (
             self._headers.get(b"expect", b"").lower() == b"100-continue"
@@ -122,7 +122,7 @@ class RequestParser:
         if self._delivered:
             return
         self._length += len(body)
-        if self._length > MAX_BODY_SIZE:
+        if self._length > max_body_size(self._url):
             self._pieces.clear()
             self._deliver(None)
         else:

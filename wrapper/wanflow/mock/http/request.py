@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BODY_SIZE = 1024 * 1024
+MAX_UPLOAD_SIZE = 64 * 1024 * 1024
+_UPLOADS = b"/_mock/uploads/"
 _SLASH = re.compile("%2f", re.IGNORECASE)
 
 
@@ -21,8 +23,8 @@ _SLASH = re.compile("%2f", re.IGNORECASE)
 class Request:
     """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins).
 
-    `body_bytes` is the body, None if it is larger than `MAX_BODY_SIZE`; `close_after` is whether
-    the connection closes after it.
+    `body_bytes` is the body, None if it is larger than `max_body_size` allows; `close_after` is
+    whether the connection closes after it.
     """
 
     method: str
@@ -41,10 +43,11 @@ class Request:
         """Return the whole body.
 
         Raises:
-            HTTPError: 413, it is larger than `MAX_BODY_SIZE`.
+            HTTPError: 413, it is larger than `max_body_size` allows.
         """
         if self.body_bytes is None:
-            raise HTTPError(413, f"the body must have at most {MAX_BODY_SIZE} bytes")
+            limit = max_body_size(self.path.encode("latin-1"))
+            raise HTTPError(413, f"the body must have at most {limit} bytes")
         return self.body_bytes
 
     def require_method(self, *methods: str) -> None:
@@ -59,6 +62,11 @@ class Request:
             raise HTTPError(
                 405, f"{self.method} is not allowed here, only {names}", headers=allowed
             )
+
+
+def max_body_size(path: bytes) -> int:
+    """Return how many bytes the body of a request for a path may have."""
+    return MAX_UPLOAD_SIZE if path.startswith(_UPLOADS) else MAX_BODY_SIZE
 
 
 def raw_path(target: bytes) -> str | None:
