@@ -119,7 +119,7 @@ def image(tmp_path: Path, name: str = "cat.png", shade: int = 0) -> Path:
 
 
 def image_bytes(shade: int = 0, size: tuple[int, int] = (400, 400), **options: Any) -> bytes:
-    """An image of one colour."""
+    """An image whose pixels are all the same."""
     out = io.BytesIO()
     Image.new(options.pop("mode", "RGB"), size, (shade, 0, 0)).save(out, options.pop("kind", "PNG"))
     return out.getvalue()

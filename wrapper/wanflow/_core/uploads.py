@@ -64,7 +64,7 @@ class FileUpload:
 class UploadedLink:
     """The link of an uploaded file, and the Unix time at which it expires, None if unknown.
 
-    A presigned link is a secret: whoever has it can read the file.
+    A presigned link is a secret: it is all that is needed to read the file.
     """
 
     url: str = field(repr=False)
