@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from anyio.lowlevel import checkpoint
 from attrs import evolve
 
 from wanflow._transport.errors import ErrorMapper
@@ -96,6 +97,10 @@ class AsyncTransport:
         async with self._api.acquire(_seconds(request, config)) as backend:
             if request.before is not None:
                 await run_blocking(request.before)
+            elif request.tracker is not None:
+                # A cancellation that was requested so far arrives before the first byte. httpx2
+                # may send a request without any other iteration of the loop.
+                await checkpoint()
             sending, seconds = backend.observe(request), _seconds(request, config, begun)
             with ErrorMapper(config.key, sending) as mapper:
                 return await backend.send(request, config, seconds, sending)
