@@ -49,7 +49,7 @@ class Wan25ImageToImageParameters(TypedDict, total=False):
     "Prompt describing the image to generate or how to edit the input image, limited to 2000 tokens"
     n: int | None
     "Number of images to generate, supports any integer value between [1,4]"
-    image_urls: Required[Several[str | PathLike[str]]]
+    image_urls: Required[Several[str | PathLike[str] | bytes]]
     "Reference image URL list for image-to-image and image editing functions"
     callback_url: str | None
     "HTTPS callback address after task completion"
@@ -62,7 +62,7 @@ class Wan25ImageToVideoParameters(TypedDict, total=False):
     "Specifies the duration of the generated video (seconds)"
     quality: Literal["480p", "720p", "1080p"] | None
     "Video quality, defaults to `720p`"
-    image_urls: Required[Several[str | PathLike[str]]]
+    image_urls: Required[Several[str | PathLike[str] | bytes]]
     "Reference image URL list for first-frame image-to-video feature"
     prompt_extend: bool | None
     "Whether to enable intelligent prompt rewriting."
@@ -105,13 +105,13 @@ class Wan26ImageToVideoParameters(TypedDict, total=False):
     "Specifies the duration of the generated video (in seconds)"
     quality: Literal["720p", "1080p"] | None
     "Video quality, defaults to `720p`"
-    image_urls: Required[Several[str | PathLike[str]]]
+    image_urls: Required[Several[str | PathLike[str] | bytes]]
     "Reference image URL list for first-frame image-to-video generation"
     prompt_extend: bool | None
     "Whether to enable intelligent prompt rewriting."
     model_params: Wan26ImageToVideoParametersModelParams | None
     "Model parameter configuration"
-    audio_url: str | PathLike[str] | None
+    audio_url: str | PathLike[str] | bytes | None
     "Audio file URL."
     callback_url: str | None
     "HTTPS callback URL for task completion"

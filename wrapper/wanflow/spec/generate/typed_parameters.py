@@ -29,13 +29,23 @@ _SCALARS = {
 
 
 _RESERVED_NAMES = frozenset(
-    {"Any", "Literal", "PathLike", "Required", "Several", "dict", "list", *_SCALARS.values()}
+    {
+        "Any",
+        "Literal",
+        "PathLike",
+        "Required",
+        "Several",
+        "bytes",
+        "dict",
+        "list",
+        *_SCALARS.values(),
+    }
 )
 
 FILE_KEYWORDS = frozenset({IMAGE_FILE, AUDIO_FILE})
 """The keywords that mark a parameter as the URL of a file."""
 
-_FILE_TYPE = "str | PathLike[str]"
+_FILE_TYPE = "str | PathLike[str] | bytes"
 
 
 @define
