@@ -16,6 +16,7 @@ from wanflow._core.arguments import validate_task_id
 from wanflow._core.callbacks import no_slowdown
 from wanflow._flows.poll import require_success, timeout_error
 from wanflow._flows.prepare import SubmitOptions
+from wanflow._log import log_mode
 from wanflow._text import one_line
 from wanflow.errors import ConfigurationError, InvalidRequest, WanflowError
 
@@ -45,6 +46,10 @@ class BaseClient(Generic[D]):
     """The configuration of a client, and its methods that send nothing."""
 
     def __init__(self, config: ClientConfig, operations: Operations, driver: D) -> None:
+        if mode := log_mode():
+            from wanflow._log_handler import install  # noqa: PLC0415 - few processes ask for it
+
+            install(mode)
         self._config = config
         self._operations = operations
         self._driver: D = driver
@@ -95,6 +100,7 @@ class BaseClient(Generic[D]):
         retry_timeout: float | None = None,
         resubmit_uncertain: bool | None = None,
         on_event: OnEvent = None,
+        default_headers: Mapping[str, str] | None = None,
     ) -> Self:
         """Return a client with other options and the same connections; closing one closes both.
 
@@ -103,14 +109,15 @@ class BaseClient(Generic[D]):
             retry_timeout: for how many seconds a submission is retried.
             resubmit_uncertain: the default of the argument of this name for all submissions,
                 those of `run`, `batch` and `resume_all` included.
-            on_event: called with the record of each event, as in the client's own arguments.
+            on_event: called with the record of each event, in place of the client's own function.
+            default_headers: headers that are sent beside those of this client.
         """
         config = self._config.replace(
             timeout=timeout,
             retry_timeout=retry_timeout,
             resubmit_uncertain=resubmit_uncertain,
             on_event=on_event,
-        )
+        ).with_headers(default_headers)
         other = copy(self)
         BaseClient.__init__(  # pyright: ignore[reportUnknownMemberType] - D is known
             other,
@@ -143,8 +150,13 @@ class BaseTask(Generic[D]):
 
     @property
     def snapshot(self) -> Snapshot | None:
-        """The last snapshot, None before the first poll."""
+        """The last snapshot, None before the first poll. It has the response's `headers`, too."""
         return self._snapshot
+
+    @property
+    def request_id(self) -> str | None:
+        """The `x-request-id` of the last response, for the provider's support; None without one."""
+        return None if self._snapshot is None else self._snapshot.request_id
 
     @property
     def status(self) -> str | None:
@@ -238,6 +250,16 @@ class BaseResult(Generic[D]):
     def raw(self) -> dict[str, Any]:
         """The whole body of the last response."""
         return self._snapshot.raw
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the last response, with names in lower case."""
+        return self._snapshot.headers
+
+    @property
+    def request_id(self) -> str | None:
+        """The `x-request-id` of the last response, for the provider's support; None without one."""
+        return self._snapshot.request_id
 
     @property
     def paths(self) -> list[Path]:

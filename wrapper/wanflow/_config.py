@@ -90,6 +90,8 @@ class TransportOptions:
     verify: ssl.SSLContext | bool = True
     mounts: Mounts = field(factory=dict[str, "str | None"], repr=False)
     """Proxies from the environment, by the URL patterns of httpx2 and httpx."""
+    app: str = ""
+    """What is appended to the User-Agent."""
     no_proxy_networks: Networks = ()
     """Further networks that are reached without a proxy from the environment."""
 
@@ -122,6 +124,8 @@ class ClientConfig:
     transport: TransportOptions = field(factory=TransportOptions)
     uploads: Uploads | None = field(default=None, repr=False)
     resubmit_uncertain: bool = False
+    default_headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    """Further headers of each request to the API, by names in lower case."""
     url_given: bool = True
     on_event: Callable[[Any], object] | None = field(default=None, repr=False)
 
@@ -129,7 +133,19 @@ class ClientConfig:
     def api_and_download_options(self) -> tuple[TransportOptions, TransportOptions]:
         """The transport options for the API, and those for the hosts of files."""
         few = min(_MAX_DOWNLOAD_CONNECTIONS, self.transport.max_connections)
-        return self.transport, evolve(self.transport, max_connections=few)
+        return self.transport, evolve(self.transport, max_connections=few, app="")
+
+    def with_headers(self, given: Mapping[str, str] | None) -> ClientConfig:
+        """Return a copy with further headers.
+
+        Raises:
+            ConfigurationError: a header can't be sent, or is the client's own.
+        """
+        if given is None:
+            return self
+        from wanflow._core.header_rules import validate_headers  # noqa: PLC0415 - few clients have any
+
+        return evolve(self, default_headers={**self.default_headers, **validate_headers(given)})
 
     def replace(self, **given: Any) -> ClientConfig:
         """Return a copy with the values that are given and not None.
@@ -149,6 +165,8 @@ def load_config(
     max_polls_per_second: float | None = None,
     transport: TransportOptions | None = None,
     on_event: Any = None,
+    default_headers: Mapping[str, str] | None = None,
+    app: str | None = None,
 ) -> ClientConfig:
     """Make the configuration from arguments, or from the environment where they are absent.
 
@@ -166,9 +184,19 @@ def load_config(
         timeout,
         retry_timeout,
         max_polls_per_second,
-        transport or TransportOptions(),
+        _with_app(transport or TransportOptions(), app),
+        url_given=given is not None,
+        on_event=on_event,
     )
-    return _validated(evolve(settings, url_given=given is not None, on_event=on_event))
+    return _validated(settings.with_headers(default_headers))
+
+
+def _with_app(options: TransportOptions, app: str | None) -> TransportOptions:
+    if app is None:
+        return options
+    from wanflow._core.header_rules import validate_app  # noqa: PLC0415 - few clients have one
+
+    return evolve(options, app=validate_app(app))
 
 
 def _validated(settings: ClientConfig) -> ClientConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,8 @@ DEBUG: changes that a poll found. INFO: submitted, completed, saved. WARNING: re
 submissions, undocumented values, and tasks that ended without a result.
 """
 
+LOG_VARIABLE = "WANFLOW_LOG"
+
 RETURNED = {"wanflow_returned": True}
 """`extra` of a record whose content the caller also gets, as a result or an error."""
 
@@ -36,6 +39,11 @@ class _OneLine(logging.Filter):
 
 
 log.addFilter(_OneLine())
+
+
+def log_mode() -> str:
+    """Return what the environment asks for: `debug`, `info`, `json`, or nothing."""
+    return os.environ.get(LOG_VARIABLE, "").strip().lower()
 
 
 _show: ContextVar[Callable[[str], object] | None] = ContextVar("show_warning", default=None)

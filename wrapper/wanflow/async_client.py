@@ -221,6 +221,11 @@ class AsyncClient(BaseClient[AsyncDriver]):
             URL; by default WANFLOW_UPLOADER. See `wanflow.uploads`.
         on_event: called with the record of each event, such as a submission, a poll or a saved
             file; `wanflow.events` lists them. A plain function, in which nothing should block.
+        default_headers: headers that are sent with each request to the API, and never to the
+            hosts of files. Headers that the client sets itself, such as Authorization, are an
+            error.
+        app: the name and version of your program, such as `my-shop/1.2`. It is appended to the
+            User-Agent of requests to the API.
 
     Raises:
         ConfigurationError: the key or the URL is missing or malformed, a number is out of range,
@@ -242,6 +247,8 @@ class AsyncClient(BaseClient[AsyncDriver]):
         ledger: Recorder | None = None,
         uploader: UploaderOption = None,
         on_event: OnEvent = None,
+        default_headers: Mapping[str, str] | None = None,
+        app: str | None = None,
     ) -> None:
         # It imports httpx2 or httpx, which is slow.
         from wanflow._transport.environment import apply_environment  # noqa: PLC0415
@@ -256,6 +263,8 @@ class AsyncClient(BaseClient[AsyncDriver]):
                     max_polls_per_second=max_polls_per_second,
                     transport=TransportOptions(max_connections, transport, proxy, verify),
                     on_event=on_event,
+                    default_headers=default_headers,
+                    app=app,
                 )
             )
         finally:

@@ -243,6 +243,7 @@ class TaskFailed(WanflowError):
         hint: what to do about that code.
         retryable: True if submitting the same request again may succeed.
         snapshot: the last snapshot of the task.
+        request_id: the `x-request-id` of the last response, None without one.
     """
 
     def __init__(
@@ -258,6 +259,7 @@ class TaskFailed(WanflowError):
         super().__init__(message, task_id=task_id)
         self.code = code
         self.hint = hint
+        self.request_id: str | None = getattr(snapshot, "request_id", None)
         self.retryable = retryable
         self.snapshot = snapshot
 
@@ -267,6 +269,7 @@ class WaitTimeout(WanflowError, TimeoutError):
 
     Attributes:
         snapshot: the last snapshot of the task, None if no poll succeeded.
+        request_id: the `x-request-id` of that snapshot's response, None without one.
         last_error: the error of the last poll, None if it succeeded.
     """
 
@@ -281,6 +284,7 @@ class WaitTimeout(WanflowError, TimeoutError):
         super().__init__(message, task_id=task_id)
         self.snapshot = snapshot
         self.last_error = last_error
+        self.request_id: str | None = getattr(snapshot, "request_id", None)
 
 
 class DownloadFailed(WanflowError):

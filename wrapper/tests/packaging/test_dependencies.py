@@ -64,7 +64,10 @@ class TestDeclared:
         [
             (
                 "wrapper/wanflow",
-                ["", "aiohttp", "cli", "httpx2", "mock", "media", "spec", "uploads", "webhooks"],
+                [
+                    *("", "aiohttp", "cli", "httpx2", "mock", "media", "otel", "spec"),
+                    *("uploads", "webhooks"),
+                ],
             ),
             ("generated/wanflow_client", [""]),
             ("contract_tests/wanflow_contract", ["", "mock", "media", "contract"]),

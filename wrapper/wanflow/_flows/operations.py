@@ -162,7 +162,7 @@ class Operations:
         return Preview(
             method=request.method,
             url=self._config.base_url + request.path,
-            headers=dict(request.headers),
+            headers={**self._config.default_headers, **request.headers},
             body=with_links(prepared.body, files, lambda file: file.shown),
             content=request.content or b"",
             warnings=(*prepared.warnings, *prepared.deprecated),

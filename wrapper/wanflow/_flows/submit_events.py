@@ -49,9 +49,7 @@ class SubmitEvents:
     def attempt_ended(self, attempt: Attempt | None) -> Flow[None]:
         """Emit what came of the attempt, if that is known and wasn't emitted before."""
         begun, self._begun = self._begun, None
-        if begun is None or attempt is None or attempt.tracker.cancelled:
-            return
-        if attempt.outcome is None:
+        if begun is None or attempt is None or attempt.outcome is None or _is_cancelled(attempt):
             return
         duration = (yield from read_clock()).monotonic - begun
         if isinstance(attempt.outcome, Snapshot):
@@ -138,6 +136,8 @@ class SubmitEvents:
         if self._start is None or isinstance(error, GeneratorExit):
             return
         yield from self.attempt_ended(attempt)
+        if attempt is not None and isinstance(attempt.outcome, Snapshot):
+            return  # Submitted was the end, whatever came after it
         duration = (yield from read_clock()).monotonic - self._start
         task_id = self._state.task_id
         if isinstance(error, errors.WanflowError):
@@ -163,3 +163,9 @@ class SubmitEvents:
                 idempotency_key=self._key,
                 maybe_sent=self._state.maybe_accepted,
             )
+
+
+def _is_cancelled(attempt: Attempt) -> bool:
+    """Return whether an attempt was cancelled before it was sent: nothing happened."""
+    outcome = attempt.outcome
+    return isinstance(outcome, errors.ConnectionFailed) and outcome.__cause__ is None

@@ -15,6 +15,7 @@ import aiohttp
 import anyio
 from yarl import URL
 
+from wanflow._core.header_rules import user_agent
 from wanflow._http_library import http_library
 from wanflow._transport import common
 from wanflow._transport.aiohttp_connector import WatchedConnector
@@ -54,7 +55,7 @@ class AiohttpBackend:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
-            headers=common.HEADERS,
+            headers=user_agent(f"aiohttp/{aiohttp.__version__}", options.app),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             max_line_size=_LARGEST_HEADER,

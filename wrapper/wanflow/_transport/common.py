@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wanflow._core.content_coding import decode_body, decode_prefix
 from wanflow._core.effects import Response, TransportError
+from wanflow._core.header_rules import user_agent
 from wanflow._event_loop import run_in_thread
 from wanflow._transport.environment import tls_context
 
@@ -26,8 +27,6 @@ _MAX_BODY = 16 * 1024 * 1024
 # Tasks are polled every few seconds: with the library's 5 s each poll would open a connection.
 KEEPALIVE = 90.0
 """Seconds after which an idle connection is closed."""
-HEADERS = {"user-agent": "wanflow"}
-"""Headers of every request to any host."""
 _HEADERS = "wanflow_headers"
 _CODING = "content-encoding"
 _ENCODED = frozenset({_CODING.encode(), b"content-length"})
@@ -77,7 +76,7 @@ def client_kwargs(
         "cookies": _NoCookies(),
         "event_hooks": {"response": [take_head]},
         "follow_redirects": False,
-        "headers": HEADERS,
+        "headers": user_agent(f"{library.__name__}/{library.__version__}", options.app),
         "mounts": {where: proxy and kind(proxy=proxy, **shared) for where, proxy in mounts},
         "proxy": options.proxy,
         "transport": options.transport,
@@ -124,7 +123,7 @@ def chunks_async(response: HttpResponse) -> AsyncIterator[bytes]:
 def headers(request: Request, config: ClientConfig) -> dict[str, str]:
     """Return the headers of a request to the API, including the key."""
     said = {"accept": "application/json", "accept-encoding": "gzip, deflate"}
-    return {**request.headers, **said, **config.key.header()}
+    return {**config.default_headers, **request.headers, **said, **config.key.header()}
 
 
 def request_options(
