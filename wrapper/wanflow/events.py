@@ -55,6 +55,7 @@ __all__ = [
     "SubmitFailed",
     "SubmitStarted",
     "Submitted",
+    "TimedEvent",
     "TransportFailed",
     "UnknownStatus",
     "UploadFailed",
@@ -65,6 +66,8 @@ __all__ = [
     "WaitTimedOut",
 ]
 
+# The usual ones, of which each poll has one.
+_STATUSES = frozenset({"pending", "processing", "completed", "failed"})
 _NAME = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 _LONGEST = 128
@@ -72,6 +75,8 @@ _LONGEST = 128
 
 def _as_name(value: object) -> str:
     """Keep a text of the API only if it has the form of a name."""
+    if value in _STATUSES:
+        return str(value)
     text = str(value)
     return text if _NAME.fullmatch(text) or not text else "…"
 
@@ -111,6 +116,13 @@ class Event:
         return self.kind.replace("_", " ")
 
 
+@frozen(kw_only=True)
+class TimedEvent(Event):
+    """An event that ends something: `duration` is its time in seconds."""
+
+    duration: float = field(kw_only=False)
+
+
 def _is_public(attribute: attrs.Attribute[Any], _: object) -> bool:
     return attribute.name != "prompt"
 
@@ -135,7 +147,7 @@ class SubmitStarted(Event):
 
 
 @frozen(kw_only=True)
-class Submitted(Event):
+class Submitted(TimedEvent):
     """The API accepted the submission: there is a task, which is charged.
 
     `attempt` is the number of this POST, `duration` its time in seconds. `credits` are those that
@@ -145,7 +157,6 @@ class Submitted(Event):
     model: str
     idempotency_key: str
     attempt: int
-    duration: float
     status: str | None = field(default=None, converter=_as_name_or_none)
     progress: int | None = None
     credits: float | None = None
@@ -167,13 +178,12 @@ class AlreadySubmitted(Event):
 
 
 @frozen(kw_only=True)
-class SubmissionRejected(Event):
+class SubmissionRejected(TimedEvent):
     """A POST was rejected by the API: nothing was charged. `retry_after` is in seconds."""
 
     model: str
     idempotency_key: str
     attempt: int
-    duration: float
     http_status: int
     code: str | None = field(default=None, converter=_as_name_or_none)
     retry_after: float | None = None
@@ -184,7 +194,7 @@ class SubmissionRejected(Event):
 
 
 @frozen(kw_only=True)
-class SubmissionUncertain(Event):
+class SubmissionUncertain(TimedEvent):
     """A POST was sent, and it is unknown whether it was accepted and charged.
 
     `http_status` is None without a whole response, `task_id` None unless the response names one.
@@ -193,7 +203,6 @@ class SubmissionUncertain(Event):
     model: str
     idempotency_key: str
     attempt: int
-    duration: float
     reason: str
     http_status: int | None = None
     request_id: str | None = field(default=None, converter=_as_id)
@@ -203,7 +212,7 @@ class SubmissionUncertain(Event):
 
 
 @frozen(kw_only=True)
-class SubmitFailed(Event):
+class SubmitFailed(TimedEvent):
     """The submission ended without a task.
 
     `error` is the name of the exception that the caller gets; `uncertain` says whether a task may
@@ -216,7 +225,6 @@ class SubmitFailed(Event):
     reason: str
     uncertain: bool
     attempts: int
-    duration: float
 
     def __str__(self) -> str:
         outcome = "uncertain" if self.uncertain else "not accepted"
@@ -225,7 +233,7 @@ class SubmitFailed(Event):
 
 
 @frozen(kw_only=True)
-class TransportFailed(Event):
+class TransportFailed(TimedEvent):
     """A request got no whole response: a connection error or a time limit.
 
     A POST has this record only if no byte of it was sent; else it is a SubmissionUncertain.
@@ -234,7 +242,6 @@ class TransportFailed(Event):
     """
 
     attempt: int
-    duration: float
     reason: str
     idempotency_key: str | None = None
     position: int | None = None
@@ -310,7 +317,7 @@ class WaitStarted(Event):
 
 
 @frozen(kw_only=True)
-class Polled(Event):
+class Polled(TimedEvent):
     """A poll got the state of a task.
 
     `number` counts the polls of this wait, `duration` is the time of this one. `progress` is in
@@ -318,7 +325,6 @@ class Polled(Event):
     """
 
     number: int
-    duration: float
     status: str = field(converter=_as_name)
     progress: int | None = None
     done: bool = False
@@ -330,11 +336,10 @@ class Polled(Event):
 
 
 @frozen(kw_only=True)
-class PollFailed(Event):
+class PollFailed(TimedEvent):
     """A poll got an error, or a response that can't be used. `retry_after` is in seconds."""
 
     number: int
-    duration: float
     http_status: int
     error: str
     code: str | None = field(default=None, converter=_as_name_or_none)
@@ -381,7 +386,7 @@ class LinksMissing(Event):
 
 
 @frozen(kw_only=True)
-class Completed(Event):
+class Completed(TimedEvent):
     """A task ended with a result.
 
     `polls` is how many this wait took, `duration` its time in seconds; `credits` is what the task
@@ -389,7 +394,6 @@ class Completed(Event):
     """
 
     polls: int
-    duration: float
     links: int
     model: str | None = field(default=None, converter=_as_name_or_none)
     credits: float | None = None
@@ -400,11 +404,10 @@ class Completed(Event):
 
 
 @frozen(kw_only=True)
-class Failed(Event):
+class Failed(TimedEvent):
     """A task ended without a result; `code` is the API's failure code."""
 
     polls: int
-    duration: float
     code: str | None = field(converter=_as_name_or_none)
     model: str | None = field(default=None, converter=_as_name_or_none)
     credits: float | None = None
@@ -415,11 +418,10 @@ class Failed(Event):
 
 
 @frozen(kw_only=True)
-class WaitTimedOut(Event):
+class WaitTimedOut(TimedEvent):
     """A task had not ended after `timeout` seconds; it keeps running."""
 
     polls: int
-    duration: float
     timeout: float
 
     def __str__(self) -> str:
@@ -427,11 +429,10 @@ class WaitTimedOut(Event):
 
 
 @frozen(kw_only=True)
-class WaitFailed(Event):
+class WaitFailed(TimedEvent):
     """The API rejected the status request, which ended the wait; the task may be running."""
 
     polls: int
-    duration: float
     error: str
     reason: str
 
@@ -455,12 +456,11 @@ class UploadStarted(Event):
 
 
 @frozen(kw_only=True)
-class Uploaded(Event):
+class Uploaded(TimedEvent):
     """A local file has a link; `duration` is in seconds."""
 
     parameter: str
     path: str
-    duration: float
     idempotency_key: str | None = None
 
     def __str__(self) -> str:
@@ -468,12 +468,11 @@ class Uploaded(Event):
 
 
 @frozen(kw_only=True)
-class UploadFailed(Event):
+class UploadFailed(TimedEvent):
     """The uploader raised an exception, or returned no link; `error` is the exception's name."""
 
     parameter: str
     path: str
-    duration: float
     error: str
     idempotency_key: str | None = None
 
@@ -496,7 +495,7 @@ class DownloadStarted(Event):
 
 
 @frozen(kw_only=True)
-class DownloadAttempted(Event):
+class DownloadAttempted(TimedEvent):
     """A file server responded.
 
     `attempt` counts the requests for this file, redirects included; `size` is how many bytes of
@@ -506,7 +505,6 @@ class DownloadAttempted(Event):
     position: int
     count: int
     attempt: int
-    duration: float
     size: int
     http_status: int | None = None
 
@@ -515,7 +513,7 @@ class DownloadAttempted(Event):
 
 
 @frozen(kw_only=True)
-class Saved(Event):
+class Saved(TimedEvent):
     """A file is saved; `size` is in bytes, `attempts` the requests that it took."""
 
     position: int
@@ -523,28 +521,26 @@ class Saved(Event):
     path: str
     size: int
     attempts: int
-    duration: float
 
     def __str__(self) -> str:
         return f"{_file(self)} saved as {self.path}"
 
 
 @frozen(kw_only=True)
-class DownloadFailed(Event):
+class DownloadFailed(TimedEvent):
     """A file is not saved; `error` is the name of the exception."""
 
     position: int
     count: int
     error: str
     attempts: int
-    duration: float
 
     def __str__(self) -> str:
         return f"{_file(self)} not saved: {self.error}"
 
 
 @frozen(kw_only=True)
-class Interrupted(Event):
+class Interrupted(TimedEvent):
     """An interrupt, a cancellation or a callback of the user's broke an operation off.
 
     `error` is the name of the exception. For a submission, `maybe_sent` says whether a byte of it
@@ -552,7 +548,6 @@ class Interrupted(Event):
     """
 
     error: str
-    duration: float | None = None
     idempotency_key: str | None = None
     maybe_sent: bool | None = None
 

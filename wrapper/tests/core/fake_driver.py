@@ -86,7 +86,8 @@ class FakeDriver:
 
     def _perform(self, effect: Effect) -> Any:  # noqa: C901, PLR0911
         if isinstance(effect, EmitEvent):
-            self._dispatcher.dispatch(effect, lambda: START + self.elapsed, self.events.append)
+            now = TimePoint(self.elapsed, START + self.elapsed)
+            self._dispatcher.dispatch(effect, lambda: now, self.events.append)
             return None
         match effect:
             case Request():

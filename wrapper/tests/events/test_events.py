@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wanflow.mock import MockServer
 
-KINDS = [getattr(events, name) for name in events.__all__ if name != "Event"]
+KINDS = [getattr(events, name) for name in events.__all__ if not name.endswith("Event")]
 REQUEST = {"model": "wan2.5-text-to-image", "prompt": "a quiet lake"}
 
 

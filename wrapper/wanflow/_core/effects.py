@@ -184,11 +184,13 @@ class RandomFloat:
 class EmitEvent:
     """Report what happened, without waiting: `kind` names a class of `wanflow.events`.
 
+    Its duration is counted from `since`, in seconds of the monotonic clock, where that is given.
     Whatever its consumers raise, the flow goes on.
     """
 
-    kind: str
-    fields: dict[str, Any] = field(repr=False)
+    kind: Any
+    fields: Any = field(repr=False)
+    since: float | None = None
 
 
 @frozen

@@ -7,7 +7,7 @@ so many classes takes longer than the rest of this package.
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, cast
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from wanflow._core.effects import EmitEvent
 
@@ -67,8 +67,21 @@ else:
 
 
 def emit(
-    kind: Callable[Concatenate[float, P], object], *args: P.args, **fields: P.kwargs
+    kind: Callable[Concatenate[float, P], object], *_: P.args, **fields: P.kwargs
 ) -> Flow[None]:
     """Emit an event of a kind, with these fields; the driver adds the time."""
-    assert not args, "fields are given by name"
-    yield EmitEvent(cast("str", kind), cast("dict[str, Any]", fields))
+    yield EmitEvent(kind, fields)
+
+
+def emit_timed(
+    kind: Callable[Concatenate[float, float, P], object],
+    since: float,
+    /,
+    *_: P.args,
+    **fields: P.kwargs,
+) -> Flow[None]:
+    """Emit an event of a kind; the driver adds the time and the duration.
+
+    `since` is the time of its beginning in seconds of the monotonic clock.
+    """
+    yield EmitEvent(kind, fields, since)

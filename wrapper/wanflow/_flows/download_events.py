@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from wanflow._core.download_rules import NoResult, Rejected
 from wanflow._core.effects import read_clock
-from wanflow._core.event_kinds import emit, kinds
+from wanflow._core.event_kinds import emit, emit_timed, kinds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,26 +47,25 @@ class DownloadEvents:
         begun, self._begun = self._begun, None
         if begun is None or (part.response is None and trouble is None):
             return
-        duration = (yield from read_clock()).monotonic - begun
         if trouble is not None:
-            yield from emit(
+            yield from emit_timed(
                 kinds.TransportFailed,
+                begun,
                 operation="download",
                 task_id=self._task_id,
                 attempt=self._attempts,
-                duration=duration,
                 reason=trouble.summary,
                 position=self._position,
             )
             return
-        yield from emit(
+        yield from emit_timed(
             kinds.DownloadAttempted,
+            begun,
             operation="download",
             task_id=self._task_id,
             position=self._position,
             count=self._count,
             attempt=self._attempts,
-            duration=duration,
             size=part.size,
             http_status=None if part.response is None else part.response.status,
         )
@@ -88,8 +87,9 @@ class DownloadEvents:
 
     def saved(self, path: Path, size: int) -> Flow[None]:
         """Emit that the file is saved."""
-        yield from emit(
+        yield from emit_timed(
             kinds.Saved,
+            self._start,
             operation="download",
             task_id=self._task_id,
             position=self._position,
@@ -97,22 +97,21 @@ class DownloadEvents:
             path=str(path),
             size=size,
             attempts=self._attempts,
-            duration=(yield from read_clock()).monotonic - self._start,
         )
 
     def failed(self, error: BaseException, part: Part | None = None) -> Flow[None]:
         """Emit that the file is not saved."""
         if part is not None:
             yield from self.attempt_ended(part)
-        yield from emit(
+        yield from emit_timed(
             kinds.DownloadFailed,
+            self._start,
             operation="download",
             task_id=self._task_id,
             position=self._position,
             count=self._count,
             error=type(error).__name__,
             attempts=self._attempts,
-            duration=(yield from read_clock()).monotonic - self._start,
         )
 
 

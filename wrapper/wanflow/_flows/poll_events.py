@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from wanflow import errors
-from wanflow._core.effects import read_clock
+from wanflow._core.effects import ReadClock
 from wanflow._core.error_summary import summary
-from wanflow._core.event_kinds import emit, kinds
+from wanflow._core.event_kinds import emit, emit_timed, kinds
 from wanflow._core.snapshot import credits_of
 
 if TYPE_CHECKING:
@@ -30,36 +30,37 @@ class PollHistory:
     polls: int = 0
     start: float | None = None
 
-    def duration(self) -> Flow[float]:
-        """Return the seconds since the beginning."""
-        now = (yield from read_clock()).monotonic
-        return now - (now if self.start is None else self.start)
+    @property
+    def since(self) -> float:
+        """The time of the beginning, once there was an event."""
+        assert self.start is not None
+        return self.start
 
 
 def with_events(
     flow: Flow[Snapshot], task_id: str, *, operation: str = "poll", number: int = 1
 ) -> Flow[Snapshot]:
     """Emit what came of a poll: each is one event."""
-    start = (yield from read_clock()).monotonic
+    since: float = (yield ReadClock()).monotonic
     try:
         found = yield from flow
     except errors.ConnectionFailed as error:
-        yield from emit(
+        yield from emit_timed(
             kinds.TransportFailed,
+            since,
             operation=operation,
             task_id=task_id,
             attempt=number,
-            duration=(yield from read_clock()).monotonic - start,
             reason=summary(error.__cause__ or error),
         )
         raise
     except errors.APIError as error:
-        yield from emit(
+        yield from emit_timed(
             kinds.PollFailed,
+            since,
             operation=operation,
             task_id=task_id,
             number=number,
-            duration=(yield from read_clock()).monotonic - start,
             http_status=error.status,
             error=type(error).__name__,
             code=error.code,
@@ -67,12 +68,12 @@ def with_events(
             request_id=error.request_id,
         )
         raise
-    yield from emit(
+    yield from emit_timed(
         kinds.Polled,
+        since,
         operation=operation,
         task_id=task_id,
         number=number,
-        duration=(yield from read_clock()).monotonic - start,
         status=found.status,
         progress=found.progress,
         done=found.done,
@@ -105,26 +106,25 @@ def state_changed(found: Snapshot, history: PollHistory) -> Flow[None]:
 
 
 def _ended(found: Snapshot, history: PollHistory) -> Flow[None]:
-    duration = yield from history.duration()
     if found.failure is None:
-        yield from emit(
+        yield from emit_timed(
             kinds.Completed,
+            history.since,
             operation="wait",
             task_id=found.id,
             polls=history.polls,
-            duration=duration,
             links=len(found.urls),
             model=found.model,
             credits=credits_of(found.usage),
             request_id=found.request_id,
         )
     else:
-        yield from emit(
+        yield from emit_timed(
             kinds.Failed,
+            history.since,
             operation="wait",
             task_id=found.id,
             polls=history.polls,
-            duration=duration,
             code=found.failure.code,
             model=found.model,
             credits=credits_of(found.usage),
@@ -146,12 +146,12 @@ def unknown_status(found: Snapshot) -> Flow[None]:
 
 def wait_timed_out(task_id: str, history: PollHistory, timeout: float) -> Flow[None]:
     """Emit that the time of a wait is up."""
-    yield from emit(
+    yield from emit_timed(
         kinds.WaitTimedOut,
+        history.since,
         operation="wait",
         task_id=task_id,
         polls=history.polls,
-        duration=(yield from history.duration()),
         timeout=timeout,
     )
 
@@ -164,12 +164,12 @@ def wait_broken_off(task_id: str, history: PollHistory, error: BaseException) ->
         case errors.TaskFailed() | errors.WaitTimeout() | GeneratorExit():
             return
         case errors.WanflowError():
-            yield from emit(
+            yield from emit_timed(
                 kinds.WaitFailed,
+                history.since,
                 operation="wait",
                 task_id=task_id,
                 polls=history.polls,
-                duration=(yield from history.duration()),
                 error=type(error).__name__,
                 reason=summary(error),
             )
@@ -179,10 +179,10 @@ def wait_broken_off(task_id: str, history: PollHistory, error: BaseException) ->
 
 def wait_interrupted(task_id: str, history: PollHistory, error: str) -> Flow[None]:
     """Emit that something else than the task or the API ended a wait: the name of an exception."""
-    yield from emit(
+    yield from emit_timed(
         kinds.Interrupted,
+        history.since,
         operation="wait",
         task_id=task_id,
         error=error,
-        duration=(yield from history.duration()),
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow import errors
-from wanflow._core.effects import read_clock
 from wanflow._core.error_summary import summary
-from wanflow._core.event_kinds import emit, kinds
+from wanflow._core.event_kinds import emit, emit_timed, kinds
 from wanflow._core.snapshot import Snapshot, credits_of
 
 if TYPE_CHECKING:
@@ -51,13 +50,12 @@ class SubmitEvents:
         begun, self._begun = self._begun, None
         if begun is None or attempt is None or attempt.outcome is None or _is_cancelled(attempt):
             return
-        duration = (yield from read_clock()).monotonic - begun
         if isinstance(attempt.outcome, Snapshot):
-            yield from self._accepted(attempt.outcome, duration, new=attempt.known is None)
+            yield from self._accepted(attempt.outcome, begun, new=attempt.known is None)
         else:
-            yield from self._not_accepted(attempt.outcome, duration)
+            yield from self._not_accepted(attempt.outcome, begun)
 
-    def _accepted(self, snapshot: Snapshot, duration: float, *, new: bool) -> Flow[None]:
+    def _accepted(self, snapshot: Snapshot, begun: float, *, new: bool) -> Flow[None]:
         if not new:
             yield from emit(
                 kinds.AlreadySubmitted,
@@ -67,54 +65,54 @@ class SubmitEvents:
                 idempotency_key=self._key,
             )
             return
-        yield from emit(
+        yield from emit_timed(
             kinds.Submitted,
+            begun,
             operation="submit",
             task_id=snapshot.id,
             model=self._model,
             idempotency_key=self._key,
             attempt=self._count,
-            duration=duration,
             status=snapshot.status or None,
             progress=snapshot.progress,
             credits=credits_of(snapshot.usage),
             request_id=snapshot.request_id,
         )
 
-    def _not_accepted(self, outcome: errors.WanflowError, duration: float) -> Flow[None]:
+    def _not_accepted(self, outcome: errors.WanflowError, begun: float) -> Flow[None]:
         match outcome:
             case errors.SubmitUncertain():
-                yield from emit(
+                yield from emit_timed(
                     kinds.SubmissionUncertain,
+                    begun,
                     operation="submit",
                     task_id=outcome.task_id,
                     model=self._model,
                     idempotency_key=self._key,
                     attempt=self._count,
-                    duration=duration,
                     reason=summary(outcome),
                     http_status=outcome.status,
                     request_id=outcome.request_id,
                 )
             case errors.APIError():
-                yield from emit(
+                yield from emit_timed(
                     kinds.SubmissionRejected,
+                    begun,
                     operation="submit",
                     model=self._model,
                     idempotency_key=self._key,
                     attempt=self._count,
-                    duration=duration,
                     http_status=outcome.status,
                     code=outcome.code,
                     retry_after=outcome.retry_after,
                     request_id=outcome.request_id,
                 )
             case _:
-                yield from emit(
+                yield from emit_timed(
                     kinds.TransportFailed,
+                    begun,
                     operation="submit",
                     attempt=self._count,
-                    duration=duration,
                     reason=summary(outcome),
                     idempotency_key=self._key,
                 )
@@ -138,11 +136,11 @@ class SubmitEvents:
         yield from self.attempt_ended(attempt)
         if attempt is not None and isinstance(attempt.outcome, Snapshot):
             return  # Submitted was the end, whatever came after it
-        duration = (yield from read_clock()).monotonic - self._start
         task_id = self._state.task_id
         if isinstance(error, errors.WanflowError):
-            yield from emit(
+            yield from emit_timed(
                 kinds.SubmitFailed,
+                self._start,
                 operation="submit",
                 task_id=task_id,
                 model=self._model,
@@ -151,15 +149,14 @@ class SubmitEvents:
                 reason=summary(error),
                 uncertain=isinstance(error, errors.SubmitUncertain),
                 attempts=self._count,
-                duration=duration,
             )
         else:
-            yield from emit(
+            yield from emit_timed(
                 kinds.Interrupted,
+                self._start,
                 operation="submit",
                 task_id=task_id,
                 error=type(error).__name__,
-                duration=duration,
                 idempotency_key=self._key,
                 maybe_sent=self._state.maybe_accepted,
             )

@@ -18,7 +18,7 @@ from wanflow._core.effects import (
     sleep,
     with_lock,
 )
-from wanflow._core.event_kinds import emit, kinds
+from wanflow._core.event_kinds import emit, emit_timed, kinds
 from wanflow._core.link_expiry import expiry_problem
 from wanflow._core.local_files import with_links
 from wanflow._core.request_warnings import fetch_problem
@@ -170,14 +170,12 @@ class Uploading:
         except GeneratorExit:
             raise
         except BaseException as error:
-            duration = (yield from read_clock()).monotonic - start
             name = type(error).__name__
-            yield from emit(
-                kinds.UploadFailed, operation="upload", duration=duration, error=name, **about
+            yield from emit_timed(
+                kinds.UploadFailed, start, operation="upload", error=name, **about
             )
             raise
-        duration = (yield from read_clock()).monotonic - start
-        yield from emit(kinds.Uploaded, operation="upload", duration=duration, **about)
+        yield from emit_timed(kinds.Uploaded, start, operation="upload", **about)
         return link
 
     def _invoke(self, file: LocalFile, upload: FileUpload) -> Flow[UploadedLink]:

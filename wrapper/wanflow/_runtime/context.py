@@ -114,7 +114,7 @@ class SharedState:
 
     def emit(self, event: EmitEvent, on_event: OnEvent) -> Any:
         """Pass an event to the log, and to a function of the user's."""
-        self._events.dispatch(event, lambda: self.clock.now().wall, on_event)
+        self._events.dispatch(event, self.clock.now, on_event)
 
     def _with_lock(self, effect: WithLock) -> Any:
         with self._lock:
