@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
+from contextvars import ContextVar
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from tests.client.fast_clock import with_fast_clock
-from wanflow import ConfigurationError, events
+from tests.core.fake_driver import TASK_ID, FakeDriver, in_turn, task
+from wanflow import Client, ConfigurationError, events
+from wanflow._core.effects import Request
 from wanflow._core.event_kinds import LEVELS, RETURNED
+from wanflow._core.rate_limiter import PollRateLimiter
+from wanflow._flows.poll import PollTarget, poll_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
 KINDS = [getattr(events, name) for name in events.__all__ if not name.endswith("Event")]
+REQUEST_OF_A_POLL = Request("GET", f"/v1/tasks/{TASK_ID}")
 REQUEST = {"model": "wan2.5-text-to-image", "prompt": "a quiet lake"}
 
 
@@ -109,3 +118,56 @@ def test_with_options_sets_on_event_for_its_own_client(runner: Any, mock: MockSe
     assert [event.kind for event in seen] == ["submit_started", "submitted"]
     runner.do(client.task(task.id).refresh)
     assert len(seen) == count
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_emits_events(mock: MockServer) -> None:
+    """Of a client that was used before, without those of the parent."""
+    with TemporaryFile() as file, Client(mock.api_key, mock.base_url) as client:
+        seen: list[events.Event] = []
+        watched = client.with_options(on_event=seen.append)
+        task = watched.submit(REQUEST)
+        child = os.fork()
+        if not child:
+            try:
+                before = len(seen)
+                watched.task(task.id).wait(60)
+                file.write(" ".join(event.kind for event in seen[before:]).encode())
+                file.flush()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        file.seek(0)
+        found = file.read().decode().split()
+        assert [event.kind for event in seen] == ["submit_started", "submitted"]
+    assert found[0] == "wait_started"
+    assert found[-1] == "completed"
+
+
+def test_events_come_from_threads(mock: MockServer) -> None:
+    """Of a sync client that polls several tasks; context variables are those of the caller."""
+    variable: ContextVar[str] = ContextVar("variable", default="")
+    seen: list[tuple[str, str, int]] = []
+
+    def on_event(event: events.Event) -> None:
+        seen.append((event.kind, variable.get(), threading.get_ident()))
+
+    with Client(mock.api_key, mock.base_url, on_event=on_event) as client:
+        tasks = [with_fast_clock(client).submit(REQUEST) for _ in range(3)]
+        seen.clear()
+        variable.set("mine")
+        client.wait_all(tasks)
+    polls = [thread for kind, _, thread in seen if kind == "polled"]
+    assert polls
+    assert threading.get_ident() not in polls
+    assert {value for _, value, _ in seen} == {"mine"}
+
+
+def test_a_poll_costs_nothing_without_a_consumer() -> None:
+    """Its flow has the same effects as before there were events."""
+    driver = FakeDriver(in_turn([task("processing")]))
+    target = PollTarget(TASK_ID, REQUEST_OF_A_POLL, PollRateLimiter(1000.0), observed=False)
+    driver.run(poll_once(target, 60))
+    assert [type(effect).__name__ for effect in driver.trace] == ["Request", "WithLock"]
+    assert driver.events == []

@@ -100,3 +100,25 @@ except ZeroDivisionError:
     assert found["message"] == "first second"
     assert "ZeroDivisionError" in found["exception"]
     assert set(found) == STABLE | {"exception"}
+
+
+def test_a_command_writes_nothing_else_beside_json(mock: MockServer) -> None:
+    """Its progress is in the events."""
+    command = [sys.executable, "-m", "wanflow", "run", "wan2.5-text-to-image", "--no-ledger"]
+    done = subprocess.run(
+        [*command, "--prompt", "a quiet lake [mock:progression=polls=1]"],
+        env={
+            **os.environ,
+            "WANFLOW_LOG": "json",
+            "WANFLOW_API_KEY": "a-key-of-this-test",
+            "WANFLOW_BASE_URL": mock.base_url,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.startswith("http")
+    found = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert found[0] == "submit_started"
+    assert found[-1] == "completed"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.recorder import Recorder
+    from wanflow._runtime.event_dispatcher import OnEvent
 
 _MAX_KEY_LENGTH = 8192
 
@@ -33,14 +34,23 @@ class Connection:
         """Make one of the values of the options."""
         return cls(values["base_url"], values["api_key_file"], values.get("uploader"))
 
-    def client(self, key: str | None = None, ledger: Recorder | None = None) -> wanflow.Client:
+    def client(
+        self,
+        key: str | None = None,
+        ledger: Recorder | None = None,
+        on_event: OnEvent = None,
+    ) -> wanflow.Client:
         """Make a client with `key`, by default the user's key.
 
         Raises:
             ConfigurationError: there is no key, or the key or the URL is invalid.
         """
         return wanflow.Client(
-            key or self.key(), self.base_url, ledger=ledger, uploader=self.uploader
+            key or self.key(),
+            self.base_url,
+            ledger=ledger,
+            uploader=self.uploader,
+            on_event=on_event,
         )
 
     def key(self) -> str:

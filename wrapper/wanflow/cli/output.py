@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow import Result, Snapshot, Task
+    from wanflow.events import Event
+
+
+class _State(NamedTuple):
+    """The state of a task, as an event has it."""
+
+    status: str
+    progress: int | None
+    done: bool = False
 
 
 class TextOutput:
@@ -33,9 +42,19 @@ class TextOutput:
             stack.enter_context(log_to_display(self._display))
             yield
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Show the task."""
-        self._display.show(snapshot.id, snapshot)
+    on_update = None
+
+    def on_event(self, event: Event) -> None:
+        """Show the task that was submitted or polled."""
+        from wanflow.events import Polled, Submitted
+
+        match event:
+            case Submitted(task_id=str(task_id)):
+                self._display.show(task_id, _State(event.status or "", event.progress))
+            case Polled(task_id=str(task_id), operation="wait"):
+                self._display.show(task_id, _State(event.status, event.progress, event.done))
+            case _:
+                pass
 
     def submitted(self, task: Task) -> None:
         """Print the id."""
@@ -72,7 +91,9 @@ class JsonOutput:
         with log_to_display(LineDisplay()):
             yield
 
-    def update(self, snapshot: Snapshot) -> None:
+    on_event = None
+
+    def on_update(self, snapshot: Snapshot) -> None:
         """Emit `submitted` for a new task, then `update`, and `completed` with the URLs."""
         event = (
             "submitted" if self._is_new_task else "completed" if snapshot.succeeded else "update"

@@ -7,11 +7,11 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 import click
 
-from wanflow._log import RETURNED
+from wanflow._log import RETURNED, log_mode
 from wanflow.cli.text import one_line
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import rich.live
     import rich.progress
     from rich.console import Console
-
-    from wanflow import Snapshot
 
 
 def to_stderr(text: str) -> None:
@@ -79,16 +77,35 @@ class Live:
         self._live.console.print(one_line(text))
 
 
+class TaskState(Protocol):
+    """What is shown of a task: a snapshot has it, and so has the event of a poll."""
+
+    @property
+    def status(self) -> str:
+        """The API's status."""
+        ...
+
+    @property
+    def progress(self) -> int | None:
+        """The progress in percent, None if unknown."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the task has ended."""
+        ...
+
+
 class LineDisplay(Lines):
     """Writes a line when a task's status or progress has changed; any thread may use it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, write: Callable[[str], object] = to_stderr) -> None:
+        super().__init__(write)
         self._last: dict[str, str] = {}
 
-    def show(self, name: str, snapshot: Snapshot) -> None:
+    def show(self, name: str, state: TaskState) -> None:
         """Write the status, if it has changed."""
-        line = f"{name}  {status_text(snapshot)}"
+        line = f"{name}  {status_text(state)}"
         if self._last.get(name) != line:
             self._last[name] = line
             self.note(line)
@@ -118,12 +135,12 @@ class LiveDisplay(Live):
         super().__init__(self._progress)
         self._bars: dict[str, Any] = {}
 
-    def show(self, name: str, snapshot: Snapshot) -> None:
+    def show(self, name: str, state: TaskState) -> None:
         """Update the task's bar."""
-        text = status_text(snapshot)
+        text = status_text(state)
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(one_line(name), status=text)
-        done = 100 if snapshot.done else snapshot.progress or 0
+        done = 100 if state.done else state.progress or 0
         self._progress.update(self._bars[name], completed=done, status=text)
 
 
@@ -132,8 +149,13 @@ Display: TypeAlias = LineDisplay | LiveDisplay
 
 
 def make_display() -> Display:
-    """Return the display for this stderr."""
-    return LiveDisplay() if supports_live_display() else LineDisplay()
+    """Return the display for this stderr.
+
+    Where WANFLOW_LOG writes the log there, nothing is redrawn; as JSON, it has the progress itself.
+    """
+    if log_mode() == "json":
+        return LineDisplay(lambda _: None)
+    return LiveDisplay() if supports_live_display() and not log_mode() else LineDisplay()
 
 
 def supports_live_display() -> bool:
@@ -150,17 +172,23 @@ def stderr_console() -> Console:
     return Console(stderr=True, markup=False, highlight=False)
 
 
-def status_text(snapshot: Snapshot) -> str:
+def status_text(state: TaskState) -> str:
     """Return a task's status, with its progress while it is running."""
-    status = one_line(snapshot.status) or "no status"
-    if snapshot.done or snapshot.progress is None:
+    status = one_line(state.status) or "no status"
+    if state.done or state.progress is None:
         return status
-    return f"{status} {snapshot.progress} %"
+    return f"{status} {state.progress} %"
 
 
 @contextmanager
 def log_to_display(display: Lines | Live, level: int = logging.INFO) -> Generator[None]:
-    """Show the library's log messages as notes, except those that the command itself reports."""
+    """Show the library's log messages as notes, except those that the command itself reports.
+
+    Where WANFLOW_LOG asks for another log, there is only that one.
+    """
+    if log_mode():
+        yield
+        return
     logger = logging.getLogger("wanflow")
     handler = _NoteHandler(display, level)
     before = (logger.level, logger.propagate)

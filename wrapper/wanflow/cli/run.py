@@ -244,7 +244,11 @@ def execute(request: RunRequest, *, waits: bool) -> None:
     output_dir = options.get("output_dir")
     CommandContext.current().set_resume_options(output_dir, connection, record)
     events = make_output(as_json=options["as_json"], submits=True)
-    with record.open() as ledger, connection.client(ledger=ledger) as client:
+    on_event = events.on_event if waits else None
+    with (
+        record.open() as ledger,
+        connection.client(ledger=ledger, on_event=on_event) as client,
+    ):
         if not waits:
             with events.showing_progress():
                 task = client.submit(request.body, **request.submit_arguments)
@@ -255,7 +259,7 @@ def execute(request: RunRequest, *, waits: bool) -> None:
                 request.body,
                 output_dir=output_dir,
                 timeout=options["timeout"],
-                on_update=events.update,
+                on_update=events.on_update,
                 **request.submit_arguments,
             )
         events.done(result, list(result.paths))

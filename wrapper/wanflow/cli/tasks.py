@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow import Client, Task
+    from wanflow._runtime.event_dispatcher import OnEvent
 
 # Transient errors, and a task that may be too new to be known: the wait retries these.
 _TRANSIENT = (RateLimited, ServerError, UnexpectedResponse, NotFound)
@@ -47,10 +48,10 @@ def wait(
 ) -> None:
     """Wait for a task and save its files."""
     events = make_output(as_json=as_json)
-    with _client(options, output_dir) as client, events.showing_progress():
+    with _client(options, output_dir, events.on_event) as client, events.showing_progress():
         task = client.task(task_id)
         _check_reachable(task)
-        result = task.wait(timeout, on_update=events.update)
+        result = task.wait(timeout, on_update=events.on_update)
         paths = [] if output_dir is None else result.download(output_dir)
     events.done(result, paths)
 
@@ -69,11 +70,16 @@ def download(task_id: str, output_dir: Path, as_json: bool, **options: Any) -> N
 
 
 @contextmanager
-def _client(options: dict[str, Any], output_dir: Path | None) -> Generator[Client]:
+def _client(
+    options: dict[str, Any], output_dir: Path | None, on_event: OnEvent = None
+) -> Generator[Client]:
     """Make a client with a ledger, and set the command that would resume the task."""
     connection, record = Connection.from_options(options), LedgerOptions.of(options)
     CommandContext.current().set_resume_options(output_dir, connection, record)
-    with record.open() as ledger, connection.client(ledger=ledger) as client:
+    with (
+        record.open() as ledger,
+        connection.client(ledger=ledger, on_event=on_event) as client,
+    ):
         yield client
 
 
