@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import requests
 import schemathesis
+from hypothesis import core
 from schemathesis.core.transport import Response
 
 from wanflow.catalog.document import load_packaged
@@ -24,6 +25,9 @@ def make_schema() -> Any:
     """Return the spec as a Schemathesis schema; API keys are tested elsewhere."""
     schema = schemathesis.openapi.from_dict(load_packaged())
     schema.config.generation.update(with_security_parameters=False)
+    # Schemathesis draws a seed of its own, which Hypothesis would use instead of the given one.
+    if core.global_force_seed is not None:
+        schema.config.seed = core.global_force_seed
     return schema
 
 
