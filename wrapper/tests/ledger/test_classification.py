@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from tests.ledger.conftest import SyncRunner
 
-URL = "https://api.example"
+URL = (
+    "https://api.example/apiv1"  # the path of the spec's server: a 404 elsewhere means a wrong URL
+)
 STATUSES = range(100, 600)
 KINDS = ("documented", "empty", "naming")
 # These stop a batch: no other job would be accepted either.

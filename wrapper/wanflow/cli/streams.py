@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from _typeshed import ReadableBuffer
-
 
 class _Pipe(FileIO):
     """A file that discards what it gets once its reader has closed the pipe, as `head` does."""
 
     reader_is_gone = False
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write data, or discard it."""
         try:
             return super().write(data)

@@ -35,6 +35,7 @@ _FINAL = (
     errors.InsufficientCredits,
     errors.PermissionDenied,
     errors.NotFound,
+    errors.WrongBaseURL,
 )
 
 
