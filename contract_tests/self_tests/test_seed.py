@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from hypothesis import HealthCheck, Phase, core, given, settings
 
 from wanflow_contract.support.cases import make_schema
+
+if TYPE_CHECKING:
+    import pytest
 
 CHOSEN = settings(
     max_examples=5,

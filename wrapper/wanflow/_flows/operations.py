@@ -194,7 +194,10 @@ class Operations:
         _warn(prepared.warnings, RequestWarning)
         _warn(prepared.deprecated, DeprecationWarning)
         record = self.recording.submission_record(prepared, self.catalog, output_dir, own=own)
-        return (yield from self._send(prepared, record))
+        flow = submit.submit(
+            prepared, record, retry_timeout=self._config.retry_timeout, limiter=self._limiter
+        )
+        return (yield from flow if prepared.uploaded is None else self._pinned(prepared, flow))
 
     def submit_prepared_body(
         self, body: Mapping[str, Any], record: SubmissionRecord, links: Mapping[str, str]
@@ -236,6 +239,10 @@ class Operations:
             limiter=self._limiter,
             stopped=stopped,
         )
+        return self._pinned(prepared, flow)
+
+    def _pinned(self, prepared: PreparedRequest, flow: Flow[Snapshot]) -> Flow[Snapshot]:
+        """Keep the links of uploaded files while a submission is uncertain."""
         if prepared.uploaded is None or self._config.uploads is None:
             return flow
         from wanflow._flows.upload import pinned  # noqa: PLC0415 - few requests have files
