@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wanflow.events import Event
 
 TASK = "task-unified-1760000000-abcd1234"
-TURNS, POLLS = 24, 300
+TURNS, POLLS = 81, 100
 
 
 def telemetry() -> Telemetry:

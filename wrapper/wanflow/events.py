@@ -26,8 +26,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 from attrs import field, frozen
 
-from wanflow._text import one_line
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -70,7 +68,7 @@ __all__ = [
 _STATUSES = frozenset({"pending", "processing", "completed", "failed"})
 _NAME = re.compile(r"[A-Za-z0-9_.:+-]{1,64}")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
-_LONGEST = 128
+_ID = re.compile(r"[A-Za-z0-9_.:+/=-]{1,128}")
 
 
 def _as_name(value: object) -> str:
@@ -86,8 +84,8 @@ def _as_name_or_none(value: object) -> str | None:
 
 
 def _as_id(value: str | None) -> str | None:
-    """Keep what fits an id of the API on one line."""
-    return None if value is None else one_line(value)[:_LONGEST]
+    """Keep an id of the API only if it has the form of one."""
+    return value if value is None or _ID.fullmatch(value) else "…"
 
 
 @frozen(kw_only=True)

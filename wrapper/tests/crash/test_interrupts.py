@@ -125,7 +125,12 @@ def test_an_interrupted_call_is_recorded_correctly(
     made = Ledger(tmp_path / "ledger.db") if recorded else nullcontext()
     with MockServer(polls=1) as mock, nothing_left(), made as ledger:
         records = ServerRecords(mock, ledger)
-        options = {"api_key": mock.api_key, "base_url": mock.base_url, "ledger": ledger}
+        options = {
+            "api_key": mock.api_key,
+            "base_url": mock.base_url,
+            "ledger": ledger,
+            "on_event": print,
+        }
         INJECTORS[kind].each(options, call, points, records.check)
     assert records.ends["charged"] > 0
     assert records.ends["not sent"] > 0
@@ -147,7 +152,12 @@ def test_a_call_interrupted_before_sending_can_be_repeated(
         return client.submit(**request_body)
 
     with MockServer(polls=1) as mock, Ledger(tmp_path / "ledger.db") as ledger:
-        options = {"api_key": mock.api_key, "base_url": mock.base_url, "ledger": ledger}
+        options = {
+            "api_key": mock.api_key,
+            "base_url": mock.base_url,
+            "ledger": ledger,
+            "on_event": print,
+        }
         INJECTORS[kind].each(options, call, points, lambda number, _: again.append(number))
         unsent = [n for n in again if (job := ledger.find(key_of(n))) and job.task_id is None]
         with Client(**options) as client:

@@ -54,7 +54,7 @@ ERROR = {
         "fallback_suggestion": ALL,
     }
 }
-ECHO = f"X-Request-Id: r-1\r\nX-Echo: {ALL}"
+ECHO = f"X-Request-Id: {ALL}\r\nX-Echo: {ALL}"
 PAGE = responds(http(200, f"<html>{ALL}</html>".encode(), "Content-Type: text/html"))
 BROKEN = responds(f"HTTP/1.1 200 OK\r\nbad {ALL} header\r\n\r\n".encode(), keep=False)
 CODED = responds(http(200, b"x", f"Content-Encoding: {PROMPT.replace(' ', '-')}"))

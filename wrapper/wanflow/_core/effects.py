@@ -8,7 +8,7 @@ neither a clock nor a socket.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast
 
 from attrs import define, field, frozen
 
@@ -42,8 +42,7 @@ class TransportError(Exception):
         self.summary = self.reason if summary is None else printable(summary, lines=False)
 
 
-@frozen
-class TimePoint:
+class TimePoint(NamedTuple):
     """A time: `monotonic` in seconds of a monotonic clock, `wall` in Unix seconds."""
 
     monotonic: float
@@ -180,7 +179,6 @@ class RandomFloat:
     """Return a random float in [0, 1)."""
 
 
-@frozen
 class EmitEvent:
     """Report what happened, without waiting: `kind` names a class of `wanflow.events`.
 
@@ -188,9 +186,13 @@ class EmitEvent:
     Whatever its consumers raise, the flow goes on.
     """
 
-    kind: Any
-    fields: Any = field(repr=False)
-    since: float | None = None
+    # Not made by attrs: each poll makes one, if anyone wants events.
+    __slots__ = ("fields", "kind", "since")
+
+    def __init__(self, kind: Any, fields: Any, since: float | None = None) -> None:
+        self.kind = kind
+        self.fields = fields
+        self.since = since
 
 
 @frozen

@@ -85,3 +85,14 @@ def emit_timed(
     `since` is the time of its beginning in seconds of the monotonic clock.
     """
     yield EmitEvent(kind, fields, since)
+
+
+def timed_event(
+    kind: Callable[Concatenate[float, float, P], object],
+    since: float,
+    /,
+    *_: P.args,
+    **fields: P.kwargs,
+) -> EmitEvent:
+    """Return the effect of `emit_timed`, for a flow that is passed by each poll."""
+    return EmitEvent(kind, fields, since)

@@ -9,7 +9,7 @@ from attrs import define
 from wanflow import errors
 from wanflow._core.effects import ReadClock
 from wanflow._core.error_summary import summary
-from wanflow._core.event_kinds import emit, emit_timed, kinds
+from wanflow._core.event_kinds import emit, emit_timed, kinds, timed_event
 from wanflow._core.snapshot import credits_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def with_events(
             request_id=error.request_id,
         )
         raise
-    yield from emit_timed(
+    yield timed_event(
         kinds.Polled,
         since,
         operation=operation,
