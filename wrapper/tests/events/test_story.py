@@ -217,6 +217,10 @@ def check_requests(seen: Sequence[events.Event], mock: MockServer) -> None:
             # Two files at the same time. One may find that its connection was closed before.
             assert 0 <= len(statuses) - len(there) <= statuses.count(None)
             assert Counter(filter(None, statuses)) <= Counter(there)
+        elif sum(isinstance(event, events.SubmitStarted) for event in seen) > 1:
+            # Jobs of a batch are submitted at the same time.
+            assert len(statuses) == len(there)
+            assert Counter(filter(None, statuses)) <= Counter(there)
         else:
             pairs = zip(statuses, there, strict=True)
             assert all(status in {None, other} for status, other in pairs), (statuses, there)
