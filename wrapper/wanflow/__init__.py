@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from wanflow.errors import SubmitUncertain as SubmitUncertain
     from wanflow.errors import TaskFailed as TaskFailed
     from wanflow.errors import UnknownModel as UnknownModel
-    from wanflow.errors import UploadFailed as UploadFailed
     from wanflow.errors import WaitTimeout as WaitTimeout
     from wanflow.errors import WanflowError as WanflowError
     from wanflow.ledger.ledger import Ledger as Ledger
@@ -86,7 +85,6 @@ __all__ = [
     "Task",
     "TaskFailed",
     "UnknownModel",
-    "UploadFailed",
     "Violation",
     "WaitTimeout",
     "WanflowError",

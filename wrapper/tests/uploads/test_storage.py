@@ -13,9 +13,9 @@ import pytest
 
 from tests.uploads.conftest import ACCESS, BUCKET, SECRET, image, image_bytes, object_names, use_s3
 from tests.uploads.test_file_parameters import PARAMETERS, request_of
-from wanflow import Ledger, TaskFailed, UploadFailed
+from wanflow import Ledger, TaskFailed
 from wanflow._core.link_expiry import expiry_of
-from wanflow.errors import ConfigurationError
+from wanflow.errors import ConfigurationError, UploadFailed
 from wanflow.uploads import FileUpload, MockUploader, StorageUploader, open_uploader
 
 if TYPE_CHECKING:

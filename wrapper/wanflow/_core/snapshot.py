@@ -103,6 +103,7 @@ class Snapshot:
             "links_expire_at": self.links_expire_at,
             "failure": failure and {"code": failure.code, "message": failure.message},
             "usage": self.usage,
+            "request_id": self.request_id,
             "raw": self.raw,
         }
 
