@@ -41,9 +41,3 @@ def test_a_seed_decides_what_is_generated(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(first) > 1
     assert generated(monkeypatch, 5) == first
     assert generated(monkeypatch, 6) != first
-
-
-def test_without_a_seed_each_run_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that many runs find more than one."""
-    monkeypatch.setattr(core, "global_force_seed", None)
-    assert make_schema().config.seed != make_schema().config.seed

@@ -17,3 +17,13 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Return each of the runners in turn."""
     with RUNNERS[request.param]() as runner:
         yield runner
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the faults of the async clients to the slow tests: all run the same flows."""
+    for item in items:
+        case = getattr(item, "callspec", None)
+        given = {} if case is None else case.params
+        if {"flow", "runner"} <= given.keys() and given["fault"] and given["runner"] != "sync":
+            item.add_marker("slow")
