@@ -10,9 +10,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.client.clients import httpx
 from tests.client.fast_clock import with_fast_clock
 from wanflow import AsyncClient, Client, InvalidRequest, WaitTimeout, WanflowError, errors
 from wanflow._runtime.notifications import Notifier

@@ -8,12 +8,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.client.clients import httpx
 from wanflow import InvalidRequest, RequestWarning, check_audio, check_image
 from wanflow._core.image_header import NotAnImage, read_image_header
 from wanflow._core.mp3 import NotAnMp3, mp3_seconds

@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import wanflow
+from tests.client.clients import httpx
 from wanflow._base_client import load_storage
 from wanflow._config import TransportOptions, load_config
 from wanflow._core.effects import TimePoint

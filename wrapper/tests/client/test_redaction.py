@@ -9,11 +9,11 @@ import pickle
 import traceback
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.client.clients import httpx
 from wanflow import Client, errors
 from wanflow._config import ApiKey, load_config
 from wanflow._core.failure_codes import task_failed

@@ -29,9 +29,8 @@ from pathlib import Path
 from types import FunctionType, GeneratorType, MethodType
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 import wanflow
+from tests.client.clients import httpx
 from wanflow import Client
 from wanflow.catalog.catalog import Catalog, packaged_catalog
 

@@ -14,10 +14,10 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 import trustme
 
+from tests.client.clients import httpx
 from tests.client.test_redaction import chain
 from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from tests.transport.test_guarantees import KEY, body, quick

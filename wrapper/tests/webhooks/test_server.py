@@ -265,11 +265,12 @@ class TestStartAndStop:
     @pytest.mark.parametrize("name", ["uvicorn", "httptools"])
     def test_a_missing_extra_is_named(self, name: str) -> None:
         """A receiver works without the extra; the server and the command name the pip command."""
+        command = ["listen", "--public-url", "https://shop.example"]
         library = "import wanflow.webhooks as w; w.Receiver('x' * 16, 'https://shop.example')"
         for code, message in (
             (library, ""),
             ("import wanflow.webhooks.server", f"needs {name}; run: pip install"),
-            ("from wanflow.cli import main; main(['listen'])", f"needs {name}; run: pip install"),
+            (f"from wanflow.cli import main; main({command})", f"needs {name}; run: pip install"),
         ):
             absent = f"import sys; sys.modules[{name!r}] = None; {code}"
             words = [sys.executable, "-c", absent]
