@@ -48,7 +48,7 @@ ERRORS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (
         ("run", FROM_IMAGE, *PROMPT, "--image-url", "a.png"),
         2,
-        ("image_urls[0]", "uri", "upload the file"),
+        ("image_urls[0]", "uri", "pass --uploader"),
     ),
     (
         ("run", FROM_IMAGE, *PROMPT, *URL, "--image-urls", f"{URL[1]},{URL[1]}"),
