@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from wanflow import Client, errors
 from wanflow._core.prices import EstimateBasis, PriceRecord, estimate_price, price_class
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
+from wanflow.ledger.database import MIGRATIONS, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,21 +240,23 @@ def test_prices_have_no_texts_and_no_links(do: SyncRunner, path: Path) -> None:
 
 
 def test_a_ledger_of_an_earlier_version_gets_prices_from_now_on(
-    do: SyncRunner, ledger: Ledger, path: Path, model: str
+    do: SyncRunner, mock: MockServer, tmp_path: Path, model: str
 ) -> None:
     """Its jobs have no price class; new ones do."""
-    do(lambda client: client.submit(model=model, prompt="x"))
-    ledger.close()
-    with sqlite3.connect(path) as old:
-        old.execute("DROP INDEX job_price")
-        old.execute("ALTER TABLE job DROP COLUMN price_class")
-        old.execute("PRAGMA user_version = 2")
-    old.close()
-    with Ledger(path) as again:
-        assert again.prices(again.jobs()[0].server, model) == []
-        do(lambda client: client.submit(model=model, prompt="x"), ledger=again)
-        (record,) = again.prices(again.jobs()[0].server, model)
-        assert (record.price, record.jobs) == (again.jobs()[1].credits, 1)
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        migrate(old, path, MIGRATIONS[:2])
+        old.execute("INSERT INTO place (text) VALUES (?)", [mock.base_url])
+        old.execute(
+            "INSERT INTO job (server, model, state, intended, credits, price) "
+            "VALUES (1, ?, 'saved', 1, 9, 9)",
+            [model],
+        )
+    with Ledger(path) as ledger:
+        assert ledger.prices(mock.base_url, model) == []
+        do(lambda client: client.submit(model=model, prompt="x"), ledger=ledger)
+        (record,) = ledger.prices(mock.base_url, model)
+        assert (record.price, record.jobs) == (ledger.jobs()[1].credits, 1)
 
 
 NUMBERS = st.integers(1, 20) | st.floats(0.5, 20)
