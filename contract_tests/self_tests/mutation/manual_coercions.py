@@ -32,23 +32,28 @@ def _model_with(name: str) -> Model:
 
 
 def _takes(
-    name: str, description: str, field: str, wrong: Any, right: Callable[[Any], Any]
+    name: str,
+    description: str,
+    field: str,
+    given: Any,
+    new: Callable[[Any], Any],
+    kind: str = "validation missing",
 ) -> None:
     """Register a mutant that replaces the value of a field before it is checked.
 
-    `right` returns the new value, or raises a ValueError or TypeError if there is none.
+    `new` returns the new value, or raises a ValueError or TypeError if there is none.
     """
 
     def alter(call: MutableRequest, _state: State) -> None:
         body = call.body
         if field in body:
             try:
-                call.content = json.dumps({**body, field: right(body[field])}).encode()
+                call.content = json.dumps({**body, field: new(body[field])}).encode()
             except (ValueError, TypeError, LookupError, AttributeError):
                 return
 
-    probe = {**cheapest(_model_with(field)), field: wrong}
-    register(Mutant(name, "validation missing", description, "submit", submits, alter, probe=probe))
+    probe = {**cheapest(_model_with(field)), field: given}
+    register(Mutant(name, kind, description, "submit", submits, alter, probe=probe))
 
 
 def _of(kind: type, change: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -125,6 +130,22 @@ _takes(
     "image_urls",
     [{"url": _URL}],
     _of(list, lambda urls: [one["url"] for one in urls]),
+)
+_takes(
+    "sound-over-tls-only",
+    "A sound that is not at https is refused.",
+    "audio_url",
+    "http://example.com/file.mp3",
+    _of(str, lambda url: url if url.startswith("https:") else "no url"),
+    "validation too strict",
+)
+_takes(
+    "sound-with-extension-only",
+    "A sound whose URL has no extension is refused.",
+    "audio_url",
+    "https://example.com/files/1756817821",
+    _of(str, lambda url: url if ".mp3" in url else "no url"),
+    "validation too strict",
 )
 _takes(
     "object-for-a-list",

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import field as attribute
 from attrs import frozen
 
-from wanflow.catalog.keywords import IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
+from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE, PIXEL_SIZE, PUBLIC_URL
 from wanflow_contract.checks.coercions import coerced
 from wanflow_contract.checks.sizes import corners, sizes
 from wanflow_contract.support.callback_urls import INTERNAL_URLS, PUBLIC_URLS, WRONG_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
@@ -173,6 +173,7 @@ def _lengths(rule: JsonObject) -> Iterator[tuple[str, Any]]:
     if rule.get("format") == "uri":
         yield from ((f"no-url-{name}", url) for name, url in _NO_URLS.items())
         yield "plain-url", rule.get("example", "https://example.com/file")
+        yield from _files_of(rule)
         return
     if "maxLength" in rule:
         for name, letter in _LETTERS.items():
@@ -207,8 +208,7 @@ def _lists(rule: JsonObject) -> Iterator[tuple[str, Any]]:
             yield f"entry-{name}", [value]
     if rule.get("items", {}).get("format") == "uri":
         yield from ((f"entry-{name}", [url]) for name, url in _NO_URLS.items())
-        formats = rule.get(IMAGE_FILE, {}).get("formats", ())
-        yield from ((f"entry-{name}", [url]) for name, url in _files_of(formats))
+        yield from ((f"entry-{name}", [url]) for name, url in _files_of(rule))
         if high > 1:
             yield from (("one-wrong-among-right", [item, "no url"]), ("twice-one", [item, item]))
 
@@ -216,8 +216,9 @@ def _lists(rule: JsonObject) -> Iterator[tuple[str, Any]]:
 _NO_URLS = {"no-url": "no url", "empty": "", "a-path": "/image.png", "a-host": "example.com/a.png"}
 
 
-def _files_of(formats: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield URLs of files in each format, and some without a file name extension."""
+def _files_of(rule: JsonObject) -> Iterator[tuple[str, str]]:
+    """Yield URLs of files in each format of a parameter, and some without a file name extension."""
+    formats = {**rule.get(IMAGE_FILE, {}), **rule.get(AUDIO_FILE, {})}.get("formats", ())
     for name in formats:
         yield f"a-{name}", f"https://example.com/a/file.{name}"
         yield f"a-{name}-in-capitals", f"https://example.com/FILE.{name.upper()}"
