@@ -270,6 +270,12 @@ class BaseResult(Generic[D]):
         """Return it as a dict that `json.dumps` takes. Times are unix seconds."""
         return {**self._snapshot.to_dict(), "paths": [str(path) for path in self._paths]}
 
+    def _repr_html_(self) -> str:
+        """Show its files in a notebook: those that were saved, else those of its links."""
+        from wanflow._notebook import result_html  # noqa: PLC0415 - in notebooks only
+
+        return result_html(self.task_id, self.urls, self.paths)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"_snapshot": self._snapshot, "_paths": list(self._paths)}
 

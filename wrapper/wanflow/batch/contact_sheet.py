@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from wanflow._core.media_html import IMAGE_SUFFIXES, media_html
 from wanflow.batch.report import write_text
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from wanflow.batch.models import JobResult
     from wanflow.batch.report import Report
 
-_VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".webm", ".mov", ".ogv"})
-_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif", ".svg"})
-_FRAME_TIME = 0.1
-"""Seconds; a frame at 0 is not shown before the film is played."""
 # The page loads only the files beside it and runs no scripts, whatever a prompt contains.
 _POLICY = (
     "default-src 'none'; img-src 'self' file:; media-src 'self' file:; style-src 'unsafe-inline'"
@@ -79,15 +76,8 @@ def _cost(result: JobResult) -> str:
 def _media(output_dir: Path, path: Path) -> str:
     relative = os.path.relpath(path, output_dir).replace(os.sep, "/")
     link = escape(quote(os.fsencode(relative)), quote=True)
-    suffix = path.suffix.lower()
-    name = escape(path.name)
-    caption = f'<p class="file"><a href="{link}">{name}</a></p>'
-    if suffix in _VIDEO_SUFFIXES:
-        # The browser reads the beginning of the file, and shows the frame of that time.
-        return (
-            f'<video controls playsinline preload="metadata" src="{link}#t={_FRAME_TIME:g}">'
-            f"</video>{caption}"
-        )
-    if suffix in _IMAGE_SUFFIXES:
-        return f'<a href="{link}"><img loading="lazy" alt="{name}" src="{link}"></a>'
-    return caption
+    suffix, name = path.suffix.lower(), escape(path.name)
+    element = media_html(quote(os.fsencode(relative)), path.name, suffix)
+    if suffix in IMAGE_SUFFIXES:
+        return f'<a href="{link}">{element}</a>'
+    return f'{element}<p class="file"><a href="{link}">{name}</a></p>'
