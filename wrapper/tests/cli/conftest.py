@@ -27,6 +27,14 @@ def server() -> Iterator[MockServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def data_directory(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data directory of this test: the ledger in the user's would show through."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+
+
 @pytest.fixture
 def environment(server: MockServer, api_key: str) -> dict[str, str]:
     """The environment variables of a user."""
