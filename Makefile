@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Each target sets up .venv first. Running one twice changes nothing.
 PY := .venv/bin/python
 # More processes than cores: tests also wait, for disks, other processes and the clock.
-WORKERS := -n 5 --dist worksteal
+WORKERS := -n 3 --dist worksteal
 # Values given by the user are never expanded by make; recipes get them by the environment only.
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
