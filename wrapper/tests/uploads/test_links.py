@@ -19,9 +19,9 @@ from wanflow import (
     ConfigurationError,
     InvalidRequest,
     RequestWarning,
-    UploadFailed,
 )
 from wanflow._core.link_expiry import MIN_LIFETIME, expiry_of
+from wanflow.errors import UploadFailed
 from wanflow.uploads import UploadedLink
 
 if TYPE_CHECKING:
