@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.helpers import IMAGE
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def test_an_estimate_needs_no_key_no_uploader_and_no_server(
     """It reads the ledger only; a local file counts as its URL."""
     del environment["WANFLOW_API_KEY"]
     assert f"{price:g} credits" in wanflow("estimate", *WORDS).out
-    model = "wan2.5-image-to-image"
+    models = packaged_catalog().models.values()
+    model = next(one.name for one in models if set(one.required) == {"prompt", "image_urls"})
     done = wanflow("estimate", model, "--prompt", "x", "--image-urls", str(ledger_path))
     assert (done.code, "unknown" in done.out) == (0, True)

@@ -20,12 +20,15 @@ from wanflow import (
     WanflowError,
 )
 from wanflow._core.header_rules import _RESERVED
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ID = "task-unified-1760000000-abcd1234"
-REQUEST = {"model": "wan2.5-text-to-image", "prompt": "a quiet lake"}
+IMAGE_MODELS = [one for one in packaged_catalog().models.values() if one.kind == "image"]
+MODEL = next(one.name for one in IMAGE_MODELS if "image_urls" not in one.parameters)
+REQUEST = {"model": MODEL, "prompt": "a quiet lake"}
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 FAILED = {"status": "failed", "error": {"code": "service_error", "message": "m"}}

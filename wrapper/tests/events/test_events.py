@@ -19,6 +19,7 @@ from wanflow._core.effects import Request
 from wanflow._core.event_kinds import LEVELS, RETURNED
 from wanflow._core.rate_limiter import PollRateLimiter
 from wanflow._flows.poll import PollTarget, poll_once
+from wanflow.catalog.catalog import packaged_catalog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 KINDS = [getattr(events, name) for name in events.__all__ if not name.endswith("Event")]
 REQUEST_OF_A_POLL = Request("GET", f"/v1/tasks/{TASK_ID}")
-REQUEST = {"model": "wan2.5-text-to-image", "prompt": "a quiet lake"}
+IMAGE_MODELS = [one for one in packaged_catalog().models.values() if one.kind == "image"]
+MODEL = next(one.name for one in IMAGE_MODELS if "image_urls" not in one.parameters)
+REQUEST = {"model": MODEL, "prompt": "a quiet lake"}
 
 
 def test_each_kind_is_a_frozen_record_with_a_level() -> None:
