@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
 import os
 import signal
 import socket
@@ -29,7 +30,7 @@ from wanflow import AsyncClient, Client, errors
 from wanflow._config import ApiKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # httpx leaves generators to the garbage collector when a body is cut off; trio warns of that.
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
@@ -37,11 +38,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWa
 SECRET = "sk-frames-0123456789abcdef"
 DEPTH = 12
 """How many references are followed from a local variable."""
-# Objects without values of their own, and the one type that may contain the key.
+# Objects without values of their own, what imports modules (pytest's leads to every test), and the
+# one type that may contain the key.
 _OPAQUE = (
     ApiKey,
     type,
     types.ModuleType,
+    importlib.abc.Loader,
     types.FunctionType,
     types.BuiltinFunctionType,
     int,
@@ -49,20 +52,30 @@ _OPAQUE = (
 )
 
 
-def paths_to_key(
-    value: object, seen: set[int], depth: int = DEPTH, path: str = ""
-) -> Iterator[str]:
-    """Yield the paths from a value to the key, through containers and attributes."""
-    if isinstance(value, str | bytes | bytearray | memoryview):
-        text = value if isinstance(value, str) else bytes(value).decode("latin-1")
-        if SECRET in text:
-            yield path
-        return
-    if isinstance(value, _OPAQUE) or depth == 0 or id(value) in seen:
-        return
-    seen.add(id(value))
-    for name, part in children(value):
-        yield from paths_to_key(part, seen, depth - 1, f"{path}.{name}")
+def paths_to_key(roots: Iterable[tuple[str, object]]) -> Iterator[str]:
+    """Yield the paths from named values to the key, through containers and attributes.
+
+    One breadth-first walk reaches each object once, by its shortest path.
+    """
+    reached: dict[int, object] = {}  # also keeps the objects, so that no id is used twice
+    level = list(roots)
+    for _ in range(DEPTH):
+        following = []
+        for path, value in level:
+            if isinstance(value, _OPAQUE) or id(value) in reached:
+                continue
+            reached[id(value)] = value
+            if isinstance(value, str | bytes | bytearray | memoryview):
+                if has_key(value):
+                    yield path
+                continue
+            following += [(f"{path}.{name}", part) for name, part in children(value)]
+        level = following
+
+
+def has_key(value: str | bytes | bytearray | memoryview) -> bool:
+    """Return whether a text or its bytes contain the key."""
+    return SECRET in value if isinstance(value, str) else SECRET.encode() in bytes(value)
 
 
 def children(value: object) -> Iterator[tuple[object, object]]:
@@ -97,21 +110,28 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def key_appearances(error: BaseException) -> Iterator[str]:
     """Yield where the key is in an exception or in the frames of its traceback."""
+    found = [(type(one).__name__, vars(one)) for one in chain(error)]
+    variables = list(local_variables(error))
+    yield from paths_to_key([*found, *variables])
     for one in chain(error):
-        yield from paths_to_key(vars(one), set(), path=type(one).__name__)
         if SECRET in repr(one) + str(one):
             yield repr(one)
+    for where, value in {id(value): (where, value) for where, value in variables}.values():
+        with contextlib.suppress(AttributeError):  # a client whose construction failed
+            if SECRET in repr(value):
+                yield f"repr of {where}"
+
+
+def local_variables(error: BaseException) -> Iterator[tuple[str, object]]:
+    """Yield the variables of all frames of an exception, with the names of their functions."""
+    for one in chain(error):
         trace = one.__traceback__
         while trace is not None:
             frame, trace = trace.tb_frame, trace.tb_next
             if "/tests/" in frame.f_code.co_filename:
                 continue  # it has the server, which received the key
             for name, value in frame.f_locals.items():
-                where = f"{frame.f_code.co_qualname}: {name}"
-                yield from paths_to_key(value, set(), path=where)
-                with contextlib.suppress(AttributeError):  # a client whose construction failed
-                    if SECRET in repr(value):
-                        yield f"repr of {where}"
+                yield f"{frame.f_code.co_qualname}: {name}", value
 
 
 def frames(error: BaseException) -> int:
@@ -275,5 +295,5 @@ def test_paths_to_key_finds_keys() -> None:
         def __init__(self) -> None:
             self.inside = [{"headers": (b"authorization", f"Bearer {SECRET}".encode())}]
 
-    assert list(paths_to_key(Slotted(), set())) == [".inside.0.headers.1"]
-    assert list(paths_to_key({"key": ApiKey(SECRET)}, set())) == []
+    assert list(paths_to_key([("it", Slotted())])) == ["it.inside.0.headers.1"]
+    assert list(paths_to_key([("it", {"key": ApiKey(SECRET)})])) == []
