@@ -17,7 +17,8 @@ from tests.transport.misbehaving_server import ID, MisbehavingServer, http, resp
 from tests.transport.proxy import Proxy
 from tests.transport.test_guarantees import KEY, body
 from wanflow import AsyncClient, Client
-from wanflow._transport.environment import tls_context
+from wanflow._config import TransportOptions
+from wanflow._transport.environment import tls_context, with_environment
 from wanflow.errors import ConfigurationError, ConnectionFailed, InsecureURLWarning
 
 if TYPE_CHECKING:
@@ -198,6 +199,25 @@ def test_certificates_of_the_environment_are_trusted(
         client = runner.client(api_key=KEY, base_url=server.url, timeout=5, retry_timeout=0)
         assert runner.do(client.submit, body()).id == ID
     assert (tmp_path / "keys.log").stat().st_size > 0
+
+
+def test_a_file_of_certificates_is_read_once_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading takes some 20 ms for each client; a renewed file applies to the next client."""
+    file = tmp_path / "ca.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    monkeypatch.delenv("SSLKEYLOGFILE", raising=False)
+    contexts = []
+    for authority in (trustme.CA(), None, trustme.CA()):
+        if authority is not None:
+            authority.cert_pem.write_to_path(str(file))
+        contexts.append(with_environment(TransportOptions(), HOST).verify)
+    first, same, renewed = contexts
+    assert isinstance(first, ssl.SSLContext)
+    assert first is same
+    assert isinstance(renewed, ssl.SSLContext)
+    assert first.get_ca_certs() != renewed.get_ca_certs()
 
 
 def test_the_environment_is_read_once(runner: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import re
 import ssl
 import sys
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -192,7 +192,7 @@ def _ssl_context() -> ssl.SSLContext | bool:
         raise ConfigurationError(f"SSL_CERT_DIR is {folder!r}, which is not a folder")
     try:
         if file:
-            return ssl.create_default_context(cafile=file)
+            return ssl.create_default_context(cafile=file) if keys else _context_of_file(file)
         if folder:
             return ssl.create_default_context(capath=folder)
         context: ssl.SSLContext = http_library().create_ssl_context(trust_env=False)
@@ -204,6 +204,20 @@ def _ssl_context() -> ssl.SSLContext | bool:
     # httpx2 doesn't read the variable, unlike the functions of `ssl`.
     context.keylog_filename = keys
     return context
+
+
+def _context_of_file(path: str) -> ssl.SSLContext:
+    """Return one context for all clients, until the file is another or has changed."""
+    status = Path(path).stat()
+    return _read_file(path, status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _read_file(path: str, *_version: int) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=path)
+
+
+call_in_children(_read_file.cache_clear)
 
 
 def _check_key_log(path: str) -> None:
