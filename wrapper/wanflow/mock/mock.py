@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
-from wanflow.catalog.document import load_packaged
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
 from wanflow.mock.files.inputs import PREFIX
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
-from wanflow.mock.gateway.endpoints import load
+from wanflow.mock.gateway.endpoints import load, load_packaged_api
 from wanflow.mock.gateway.gateway import Gateway
 from wanflow.mock.gateway.lifecycle import AfterPolls, AfterSeconds, Immediate, parse_progression
 from wanflow.mock.gateway.limits import parse_limits
@@ -83,8 +82,9 @@ class Mock:
         check(options, type(self).__name__, *self._more_options)
         key = options.get("api_key")
         self.api_key = key or DEFAULT_KEY
+        document = options.get("document")
         self.gateway = Gateway(
-            load(options.get("document") or load_packaged()),
+            load(document) if document else load_packaged_api(),
             origin,
             options.get("seed", 0),
             options.get("clock") or RealClock(),

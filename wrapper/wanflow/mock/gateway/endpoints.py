@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ import jsonschema_rs
 from attrs import field, frozen
 
 from wanflow.catalog.catalog import Catalog, Model, Operation
-from wanflow.catalog.document import JsonObject, resolve_ref
+from wanflow.catalog.document import JsonObject, load_packaged, resolve_ref
 from wanflow.catalog.patterns import validator_for
 from wanflow.catalog.validator import RequestValidator
 from wanflow.mock.errors import UnsupportedSpec
@@ -95,6 +96,12 @@ def load(document: JsonObject) -> Api:
         raise UnsupportedSpec(f"the spec can't be read: {type(error).__name__}: {error}") from error
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise UnsupportedSpec(f"a schema of the spec can't be compiled: {error}") from error
+
+
+@cache
+def load_packaged_api() -> Api:
+    """Load the packaged spec, once for all mocks: it never changes."""
+    return load(load_packaged())
 
 
 def _read(document: JsonObject) -> Api:
