@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from wanflow_contract.plan.planner import Planner
-from wanflow_contract.plan.selection import select_tests
+from wanflow_contract.plan.selection import select_tests, validate_names
 from wanflow_contract.report.formats import DEFAULT, FILES, JUNIT, parse_formats
 from wanflow_contract.support.baseline_options import add_options as add_baseline_options
 from wanflow_contract.support.distributed import Distributed
@@ -113,6 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", mark)
     # Hypothesis warns of a long example when it prints a failure, which would be lost.
     config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
+    validate_names(config.getoption("--only"))  # before the collection, which takes seconds
     folder = config.getoption("--contract-report")
     _create(folder)
     try:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 
-def select_tests(config: pytest.Config, items: list[pytest.Item], only: Collection[str]) -> None:
-    """Deselect the tests that evaluate none of the checks.
+def validate_names(only: Collection[str]) -> None:
+    """Validate the names of checks.
 
     Raises:
         pytest.UsageError: there is no such check.
@@ -27,6 +27,10 @@ def select_tests(config: pytest.Config, items: list[pytest.Item], only: Collecti
                 f"did you mean {' or '.join(close)}?" if close else "see wanflow contract explain"
             )
             raise pytest.UsageError(f"--only: there is no check {name!r}; {hint}")
+
+
+def select_tests(config: pytest.Config, items: list[pytest.Item], only: Collection[str]) -> None:
+    """Deselect the tests that evaluate none of the checks."""
     wanted = frozenset[str]().union(*map(functions_of, only))
     others = [one for one in items if function_of(one.nodeid.partition("::")[2]) not in wanted]
     config.hook.pytest_deselected(items=others)
