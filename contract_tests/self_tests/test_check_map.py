@@ -25,7 +25,7 @@ from wanflow_contract.plan.check_map import (
     map_of,
     subject_of,
 )
-from wanflow_contract.plan.selection import select_tests
+from wanflow_contract.plan.selection import select_tests, validate_names
 from wanflow_contract.report.result import RanTest, read_result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,7 +93,7 @@ def test_only_may_be_repeated_and_names_what_is_close() -> None:
     """Several checks select the tests of all; an unknown one is refused with its neighbours."""
     assert selected("size", "media-type") == functions_of("size") | functions_of("media-type")
     with pytest.raises(pytest.UsageError, match=r"no check 'medi-type'.*media-type"):
-        selected("media-type", "medi-type")
+        validate_names(["media-type", "medi-type"])
 
 
 def test_a_run_of_one_check_collects_its_tests_alone() -> None:

@@ -53,10 +53,10 @@ def at(server: Server) -> str:
     return server.origin + server.base
 
 
-def only_file(name: str) -> tuple[str, str, str]:
-    """Collect one file of the suite: collecting all takes seconds."""
-    first, rest = name[0], name[1:]
-    return ("--", f"--ignore-glob=/*/test_[!{first}]*", f"--ignore-glob=/*/test_{first}[!{rest[0]}]*")
+def only_file(name: str) -> list[str]:
+    """Collect one file of the suite, by its first two letters: collecting all takes seconds."""
+    others = (f"[!{name[0]}]", f"{name[0]}[!{name[1]}]")
+    return ["--", *(f"--ignore-glob=/*/test_{one}*" for one in others)]
 
 
 ONE_LAW = ("--", "-k", "visible_to_its_own_account")
@@ -158,7 +158,8 @@ def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> 
 def test_a_run_that_must_be_complete_ends_with_5(tmp_path, options, code) -> None:
     """One test alone doesn't test every rule; without the option that is no failure."""
     with Server(*KEYS) as server:
-        done = contract(tmp_path, at(server), *options, *only_file("auth"), "-k", "key_in_the_query")
+        chosen = [*only_file("auth"), "-k", "key_in_the_query"]
+        done = contract(tmp_path, at(server), *options, *chosen)
     assert done.returncode == code, done.stdout + done.stderr
     assert "0 of 91 rules tested on both sides" in done.stdout
 
