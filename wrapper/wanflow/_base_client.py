@@ -16,6 +16,7 @@ from wanflow._core.arguments import validate_task_id
 from wanflow._core.callbacks import no_slowdown
 from wanflow._flows.poll import require_success, timeout_error
 from wanflow._flows.prepare import SubmitOptions
+from wanflow._fork_safety import renew_in_children
 from wanflow._log import log_mode
 from wanflow._text import one_line
 from wanflow.errors import ConfigurationError, InvalidRequest, WanflowError
@@ -311,11 +312,14 @@ def with_uploader(config: ClientConfig, uploader: UploaderOption) -> ClientConfi
     from wanflow._core.uploads import Uploads  # noqa: PLC0415 - only with an uploader
 
     if not isinstance(chosen, str):
-        return evolve(config, uploads=Uploads(lambda: chosen))
-    from wanflow import uploads  # noqa: PLC0415 - only with an uploader
+        found = Uploads(lambda: chosen)
+    else:
+        from wanflow import uploads  # noqa: PLC0415 - only with an uploader
 
-    uploads.check_name(chosen)
-    return evolve(config, uploads=Uploads(partial(uploads.open_uploader, chosen, config.base_url)))
+        uploads.check_name(chosen)
+        found = Uploads(partial(uploads.open_uploader, chosen, config.base_url))
+    renew_in_children(found)
+    return evolve(config, uploads=found)
 
 
 def load_storage() -> Storage:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
+from weakref import ref
 
 from attrs import define, field, frozen
 
@@ -96,6 +97,14 @@ class AsyncUploader(Protocol):
         ...
 
 
+@frozen(eq=False)
+class _Running:
+    """An upload: the waker of the flow that makes it, and those of the flows that wait for it."""
+
+    owner: Callable[[], WakeHandle | None]
+    waiting: list[WakeHandle] = field(factory=list["WakeHandle"])
+
+
 @define(eq=False)
 class Uploads:
     """The uploader of a client, and the links that it has returned, by the content's digest.
@@ -113,7 +122,11 @@ class Uploads:
     _links: OrderedDict[str, UploadedLink] = field(
         factory=OrderedDict[str, UploadedLink], repr=False
     )
-    _running: dict[str, list[WakeHandle]] = field(factory=dict[str, "list[WakeHandle]"], repr=False)
+    _running: dict[str, _Running] = field(factory=dict[str, _Running], repr=False)
+
+    def renew(self) -> None:
+        """Forget the uploads of the parent process, whose threads a forked child doesn't have."""
+        self._running = {}
 
     @property
     def uploader(self) -> AnyUploader:
@@ -129,23 +142,28 @@ class Uploads:
     def begin(self, digest: str, now: float, waker: WakeHandle) -> UploadedLink | bool:
         """Return a link that can be reused; True if the caller has to upload the file.
 
-        False means that another flow uploads it: `waker` is woken when that ends.
+        False means that another flow uploads it: `waker` is woken when that ends. A flow that was
+        interrupted before it could call `end` is known by its waker, which is gone.
         """
         known = self._links.get(digest)
         if known is not None and (known.expires_at or 0.0) - now >= _REUSE_MARGIN:
             return known
         running = self._running.get(digest)
-        if running is None:
-            self._running[digest] = []
+        if running is None or running.owner() is None:
+            self._running[digest] = _Running(ref(waker))
             return True
-        running.append(waker)
+        running.waiting.append(waker)
         return False
 
-    def end(self, digest: str, link: UploadedLink | None) -> None:
+    def end(self, digest: str, owner: WakeHandle, link: UploadedLink | None) -> None:
         """Store the link of an upload, None if it failed, and wake those who wait for it."""
         if link is not None:
             _put(self._links, digest, link, _MAX_LINKS)
-        for waker in self._running.pop(digest, ()):
+        running = self._running.get(digest)
+        if running is None or running.owner() is not owner:
+            return
+        del self._running[digest]
+        for waker in running.waiting:
             waker.wake()
 
     def pin(self, key: str, links: Mapping[str, str]) -> None:
@@ -162,9 +180,11 @@ def returned_link(value: object, now: float) -> UploadedLink | None:
     if isinstance(value, str):
         expires_at = expiry_of(value)
         return UploadedLink(value, now + ASSUMED_LIFETIME if expires_at is None else expires_at)
-    if isinstance(value, UploadedLink):
-        return value if value.expires_at is not None else returned_link(value.url, now)
-    return None
+    if not isinstance(value, UploadedLink) or not isinstance(value.url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return None
+    if value.expires_at is None:
+        return returned_link(value.url, now)
+    return value if isinstance(value.expires_at, int | float) else None  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def resolve_references(node: Any, links: Mapping[str, str]) -> Any:

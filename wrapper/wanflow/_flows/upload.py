@@ -137,24 +137,22 @@ class Uploading:
         self, order: PreparedRequest, file: LocalFile, upload: FileUpload
     ) -> Flow[UploadedLink]:
         """Return the link of a file that this client has uploaded, or uploads now."""
-        uploads, digest = self.uploads, upload.sha256
-        while True:
-            now, waker = (yield from read_clock()).wall, WakeHandle()
-            begun = yield from with_lock(
-                lambda now=now, waker=waker: uploads.begin(digest, now, waker)  # type: ignore[misc]
-            )
-            if isinstance(begun, UploadedLink):
-                return begun
-            if begun:
-                break
-            yield from sleep(_RECHECK, waker=waker)
+        uploads, digest, link = self.uploads, upload.sha256, None
+        waker = WakeHandle()
         try:
-            link = yield from self._upload_one(order, file, upload)
-        except BaseException:
-            uploads.end(digest, None)
-            raise
-        uploads.end(digest, link)
-        return link
+            while True:
+                now = (yield from read_clock()).wall
+                begun = yield from with_lock(
+                    lambda now=now: uploads.begin(digest, now, waker)  # type: ignore[misc]
+                )
+                if isinstance(begun, UploadedLink):
+                    return begun
+                if begun:
+                    link = yield from self._upload_one(order, file, upload)
+                    return link
+                yield from sleep(_RECHECK, waker=waker)
+        finally:
+            uploads.end(digest, waker, link)
 
     def _upload_one(
         self, order: PreparedRequest, file: LocalFile, upload: FileUpload
@@ -189,7 +187,21 @@ class Uploading:
                 f"{file.parameter}: {file.shown} was not uploaded: the uploader raised "
                 f"{type(error).__name__}; nothing was sent, and nothing was charged"
             ) from error
+        if not hasattr(self.uploads.uploader, "upload"):
+            yield from run_blocking(lambda: self._require_unchanged(file, upload))
         return _checked_link(file, value, (yield from read_clock()).wall)
+
+    def _require_unchanged(self, file: LocalFile, upload: FileUpload) -> None:
+        """Check that a file that a function has read is still what was checked before.
+
+        Raises:
+            InvalidRequest: it isn't.
+        """
+        contents = check_files([file], None, self.storage, validate=False).contents
+        if [FileUpload.of(content).sha256 for content in contents] != [upload.sha256]:
+            raise InvalidRequest(
+                f"{file.parameter}: {file.shown} has changed while it was uploaded"
+            )
 
 
 def with_earlier_links(
@@ -276,9 +288,10 @@ def _checked_link(file: LocalFile, value: object, now: float) -> UploadedLink:
     link = returned_link(value, now)
     if link is None:
         raise InvalidRequest(
-            f"the uploader gave {value!r:.60} for {file.shown}: it is no text and no UploadedLink"
+            f"the uploader gave {type(value).__name__} for {file.shown}: it is no text and no "
+            "UploadedLink with a text and a number"
         )
-    reason = url_problem(link.url)
+    reason = _character_problem(link.url) or url_problem(link.url)
     if reason is not None:
         raise InvalidRequest(
             f"the uploader gave a link for {file.shown} that can't be used: {reason}"
@@ -287,6 +300,11 @@ def _checked_link(file: LocalFile, value: object, now: float) -> UploadedLink:
     if problem is not None:
         raise InvalidRequest(f"the uploader gave a link for {file.shown} that {problem}")
     return link
+
+
+def _character_problem(url: str) -> str | None:
+    whole = url.isprintable() and " " not in url
+    return None if whole else "it has a blank, a line end or another character that no URL has"
 
 
 def _expiry_problem(link: UploadedLink, now: float) -> str | None:
@@ -317,13 +335,15 @@ def no_uploader(order: PreparedRequest) -> InvalidRequest:
 def pinned(uploads: Uploads, order: PreparedRequest, flow: Flow[Any]) -> Flow[Any]:
     """Run a submission, and keep its links for a repetition unless its outcome is known."""
     assert order.uploaded is not None
+    uncertain_before = order.idempotency_key in uploads.pinned
     uploads.pin(order.idempotency_key, order.uploaded.links)
     try:
         outcome = yield from flow
     except SubmitUncertain:
         raise
     except WanflowError:
-        uploads.unpin(order.idempotency_key)
+        if not uncertain_before:
+            uploads.unpin(order.idempotency_key)
         raise
     uploads.unpin(order.idempotency_key)
     return outcome
