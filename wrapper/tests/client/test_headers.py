@@ -218,3 +218,21 @@ def test_a_rejected_submission_keeps_its_request_id(runner: Any) -> None:
     with pytest.raises(RateLimited) as caught:
         runner.do(client.submit, REQUEST)
     assert caught.value.request_id == "r-9"
+
+
+def test_a_whole_header_in_place_of_a_name_is_not_shown() -> None:
+    """It has the key in it."""
+    with pytest.raises(ConfigurationError) as caught:
+        wanflow.Client(
+            "a-key-of-mine", "https://h.example", default_headers={"X-Key: a-key-of-mine": ""}
+        )
+    assert "a-key-of-mine" not in str(caught.value)
+
+
+def test_a_preview_shows_no_key_in_further_headers() -> None:
+    """Some gateways want it twice."""
+    headers = {"x-api-key": "a-key-of-mine", "x-team": "blue"}
+    with wanflow.Client("a-key-of-mine", "https://h.example", default_headers=headers) as client:
+        shown = client.preview({"model": MODEL, "prompt": "x"})
+    assert "a-key-of-mine" not in repr(shown)
+    assert shown.headers["x-team"] == "blue"

@@ -37,7 +37,8 @@ def validate_headers(given: object) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in cast("Mapping[object, object]", given).items():
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ConfigurationError(f"default_headers: {name!r} is not the name of a header")
+            # Not shown: it may be a whole header, with its value.
+            raise ConfigurationError("default_headers: a key is not the name of a header")
         if name.lower() in _RESERVED:
             instead = "; use app=…" if name.lower() == "user-agent" else ""
             raise ConfigurationError(f"default_headers: the client sets {name} itself{instead}")
