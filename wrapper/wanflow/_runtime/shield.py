@@ -45,8 +45,10 @@ def run_shielded(
         _wait(done)
     except BaseException as error:
         if not on_interrupt(error):
-            on_wait()
-            _wait(done)
+            try:
+                on_wait()
+            finally:  # it calls functions of the user's
+                _wait(done)
         raise
     return cast("T", _value(ends.pop()))
 
