@@ -136,6 +136,7 @@ def _job(item: Any, number: int) -> Job:
         "attempt": item.attempt,
         "state": JobState.UNCERTAIN,
         "files": (),
+        "sends": 1,
     }
     return Job(**{**blank, **known})
 
@@ -185,6 +186,9 @@ class FakeSteps:
 
     def own_task(self, item: Any, error: Any) -> str | None:
         return getattr(error, "task_id", None)
+
+    def prices(self, models: Any) -> list[Any]:
+        return []
 
     def record_poll(self, snapshot: Snapshot) -> None:
         """Record nothing."""

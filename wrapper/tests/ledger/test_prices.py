@@ -14,17 +14,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow import Client, errors
-from wanflow._core.prices import EstimateBasis, PriceRecord, estimate_price, price_class
+from wanflow._core.prices import (
+    Estimate,
+    EstimateBasis,
+    PriceRecord,
+    estimate_price,
+    price_class,
+)
+from wanflow._core.recorder import SubmissionIntent
+from wanflow._core.snapshot import Snapshot
+from wanflow._flows.prepare import PreparedRequest, limit_cost
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 from wanflow.ledger.database import MIGRATIONS, migrate
+from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.ledger.conftest import SyncRunner
-    from wanflow.mock import MockServer
 
 CATALOG = packaged_catalog()
 MODELS = sorted(CATALOG.models)
@@ -319,3 +328,86 @@ def test_a_setting_that_is_left_out_counts_with_its_default() -> None:
                 explicit = {**body, name: rule["default"]}
                 assert price_class(CATALOG, body) == price_class(CATALOG, explicit)
     assert seen
+
+
+@pytest.mark.parametrize("limit", [0, 1e-12, 3, 1e12, float("inf")])
+@pytest.mark.parametrize("price", [0.0, 5e-324, 1e-300, 1e-9, 3.0, 1e11, float("nan")])
+def test_any_recorded_price_is_within_the_limit_or_refused(limit: float, price: float) -> None:
+    """Whatever numbers they are, a request is charged at most as often as the limit allows."""
+    prepared = PreparedRequest("m", Any, {}, "k" * 16, max_credits=limit)  # type: ignore[arg-type]
+    estimate = Estimate("m", EstimateBasis.SAME_SETTINGS, price, price, price, 1, 0.0)
+    try:
+        charges = limit_cost(prepared, estimate).max_charges
+    except errors.CreditLimitExceeded:
+        assert not price <= limit
+    else:
+        assert charges is not None
+        assert charges >= 1
+        assert charges * price <= limit + 1e-9
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(1.0, 1), (1.9, 1), (2.0, 2), (3.5, 3)])
+def test_repeated_calls_with_one_key_stay_within_the_limit_together(
+    do: SyncRunner, ledger: Ledger, limit: float, sent: int
+) -> None:
+    """Each submission of an uncertain job may have been charged, whichever call it was made by."""
+    model = next(one for one in MODELS if CATALOG.models[one].kind == "image")
+    request = {**CATALOG.models[model].example, "model": model}
+    with MockServer(polls=1, idempotency=False) as server:
+        options = {"base_url": server.base_url, "retry_timeout": 0}
+        do(lambda client: client.submit(request), **options)
+        price = ledger.jobs()[0].credits
+        assert price is not None
+        server.faults.add("lost-response")
+        for _ in range(5):
+            with pytest.raises((errors.SubmitUncertain, errors.CreditLimitExceeded)):
+                do(
+                    lambda client: client.submit(
+                        request,
+                        idempotency_key="k" * 16,
+                        max_credits=price * limit,
+                        resubmit_uncertain=True,
+                    ),
+                    **options,
+                )
+        assert sum(one.method == "POST" for one in server.journal) == 1 + sent
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"features": ["4k"]},
+        {"features": [{"name": "upscale"}]},
+        {"prompt_mode": "best"},
+        {"options": {"prompt_mode": "best"}},
+        {"long": "b" * 101},
+    ],
+    ids=repr,
+)
+def test_settings_that_differ_have_different_prices(changed: dict[str, Any]) -> None:
+    """Settings in lists and objects, and choices whose name or length is that of a text, too."""
+    choice = {"enum": ["fast", "best", "a" * 101, "b" * 101]}
+    schemas = {
+        "prompt_mode": choice,
+        "long": choice,
+        "options": {"properties": {"prompt_mode": choice}},
+    }
+    catalog: Any = type("C", (), {"models": {"m": type("M", (), {"parameters": schemas})}})
+    base = {
+        "model": "m",
+        "features": ["hd"],
+        "prompt_mode": "fast",
+        "options": {"prompt_mode": "fast"},
+        "long": "a" * 101,
+    }
+    assert price_class(catalog, base) != price_class(catalog, {**base, **changed})
+
+
+def test_a_price_is_found_though_the_server_calls_the_model_by_another_name(ledger: Ledger) -> None:
+    """A job keeps the model that was asked for."""
+    intent = SubmissionIntent("https://h", "k" * 16, "m", {"model": "m"}, b"{}", price_class="{}")
+    ledger.record_intent(intent)
+    accepted = Snapshot("task-unified-1", "pending", "m-2026", usage={"credits_reserved": 3})
+    ledger.record_accepted("k" * 16, accepted, hold=False)
+    assert [one.price for one in ledger.prices("https://h", "m")] == [3]
+    assert ledger.jobs()[0].model == "m"

@@ -141,7 +141,7 @@ def price_class(catalog: Catalog, body: Mapping[str, Any]) -> str:
     """Return what determines the price of a request: its settings, without texts and URLs.
 
     It is JSON. A setting that is left out counts with the default of the spec. Texts, prompts and
-    URLs are null, lists are their lengths.
+    URLs are null, lists of them are their lengths.
     """
     model = catalog.models.get(str(body.get("model")))
     schemas: Mapping[str, Any] = {} if model is None else model.parameters
@@ -154,19 +154,24 @@ def price_class(catalog: Catalog, body: Mapping[str, Any]) -> str:
 
 
 def _without_texts(name: str, value: Any, schema: Any) -> Any:
-    if isinstance(value, list):
-        return len(cast("list[object]", value))
-    if isinstance(value, Mapping):
-        inner = cast("Mapping[str, Any]", value)
-        return {key: _without_texts(str(key), part, None) for key, part in inner.items()}
-    if isinstance(value, str) and ("prompt" in name.lower() or _is_free_text(value, schema)):
-        return None
-    return value
-
-
-def _is_free_text(text: str, schema: Any) -> bool:
-    """Whether a string is free text or a URL, not a setting."""
     rules = cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
+    if isinstance(value, list | tuple):
+        parts = [
+            _without_texts(name, part, rules.get("items")) for part in cast("list[object]", value)
+        ]
+        return len(parts) if all(part is None for part in parts) else parts
+    if isinstance(value, Mapping):
+        inner, known = cast("Mapping[str, Any]", value), rules.get("properties", {})
+        return {
+            str(key): _without_texts(str(key), part, known.get(key)) for key, part in inner.items()
+        }
+    if not isinstance(value, str) or "enum" in rules or "const" in rules:
+        return value
+    return None if "prompt" in name.lower() or _is_free_text(value, rules) else value
+
+
+def _is_free_text(text: str, rules: Mapping[str, Any]) -> bool:
+    """Whether a string is free text or a URL, not a setting."""
     max_length: Any = rules.get("maxLength", 0)
     return (
         len(text) > _FREE_TEXT_LENGTH

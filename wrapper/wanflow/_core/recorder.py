@@ -130,6 +130,10 @@ class Recorder(Protocol):
         """Return what recorded jobs of a model cost on a server, by price class and price."""
         ...
 
+    def possible_charges(self, key: str) -> int:
+        """Return how often an uncertain submission was sent; 0 where none has this key."""
+        ...
+
     def acquire_task(self, server: str, task_id: str) -> None:
         """Keep that this process waits for a task."""
         ...

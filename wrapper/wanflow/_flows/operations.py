@@ -162,12 +162,21 @@ class Operations:
         return Preview(
             method=request.method,
             url=self._config.base_url + request.path,
-            headers={**self._config.default_headers, **request.headers},
+            headers={**self._shown_headers, **request.headers},
             body=with_links(prepared.body, files, lambda file: file.shown),
             content=request.content or b"",
             warnings=(*prepared.warnings, *prepared.deprecated),
             estimate=None if self.recording.recorder is None else self._estimate(prepared),
         )
+
+    @property
+    def _shown_headers(self) -> dict[str, str]:
+        """The headers that the user added, without the key."""
+        redact = self._config.key.redact
+        return {
+            name: redact(value.encode()).decode()
+            for name, value in self._config.default_headers.items()
+        }
 
     def estimate(self, prepared: PreparedRequest) -> Flow[Estimate]:
         """Estimate what a request will cost, from the ledger."""
@@ -176,6 +185,11 @@ class Operations:
     def _estimate(self, prepared: PreparedRequest) -> Estimate:
         body = with_links(prepared.body, prepared.local_files, lambda file: file.shown)
         return self.recording.estimate(self.catalog, prepared.model, body)
+
+    def _limit_cost(self, prepared: PreparedRequest) -> Flow[PreparedRequest]:
+        found = yield from self.estimate(prepared)
+        earlier = yield from run_blocking(lambda: self.recording.possible_charges(prepared))
+        return limit_cost(prepared, found, earlier)
 
     def submit(
         self, prepared: PreparedRequest, *, output_dir: Path | None = None, own: bool = False
@@ -188,7 +202,7 @@ class Operations:
         if prepared.expiring:
             yield from _refuse_expired(prepared)
         if prepared.max_credits is not None:
-            prepared = limit_cost(prepared, (yield from self.estimate(prepared)))
+            prepared = yield from self._limit_cost(prepared)
         if prepared.local_files:
             prepared = yield from self._upload(prepared)
         _warn(prepared.warnings, RequestWarning)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wanflow._core.prices import Estimate
 
 _ROUNDING = 1e-9
+_MANY = 1_000_000.0
 
 
 @frozen
@@ -103,22 +104,33 @@ class SubmitOptions:
     max_credits: float | None = None
 
 
-def limit_cost(prepared: PreparedRequest, estimate: Estimate) -> PreparedRequest:
+def limit_cost(prepared: PreparedRequest, estimate: Estimate, earlier: int = 0) -> PreparedRequest:
     """Return a request that is charged no more often than its `max_credits` allow.
+
+    `earlier` is how often it may have been charged before, where that is uncertain.
 
     Raises:
         CreditLimitExceeded: one charge would exceed them, or the price isn't known.
     """
     limit, price = prepared.max_credits, estimate.upper_bound
     assert limit is not None
-    if price is None or price > limit + _ROUNDING:
+    if price is None or not price <= limit + _ROUNDING:
         raise CreditLimitExceeded(
             f"not sent, because {prepared.model} may cost more than the {limit:g} credits of "
             f"max_credits: its price is {estimate.describe()}",
             max_credits=limit,
             estimate=estimate,
         )
-    return evolve(prepared, max_charges=int((limit + _ROUNDING) // price))
+    charges = int(min((limit + _ROUNDING) / price, _MANY) if price else _MANY) - earlier
+    if charges < 1:
+        raise CreditLimitExceeded(
+            f"not sent again: each of {earlier} earlier submissions with this idempotency key may "
+            f"have been charged, and one more could exceed the {limit:g} credits of max_credits, "
+            f"at a price of {estimate.describe()}",
+            max_credits=limit,
+            estimate=estimate,
+        )
+    return evolve(prepared, max_charges=charges)
 
 
 def merge_body(

@@ -87,6 +87,12 @@ class RecordedFlows:
         history = self.recorder.prices(self.server, model)
         return estimate_price(model, price_class(catalog, body), history)
 
+    def possible_charges(self, order: PreparedRequest) -> int:
+        """Return how often a request that may be sent again may have been charged before."""
+        if self.recorder is None or not order.resubmit_uncertain:
+            return 0
+        return self.recorder.possible_charges(order.idempotency_key)
+
     def release(self, task_id: str | None) -> None:
         """Note that nobody here works on a task any more."""
         if self.recorder is not None and task_id is not None:

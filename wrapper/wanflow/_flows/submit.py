@@ -114,7 +114,9 @@ def submit(
         InvalidRequest: the key was used for another request.
     """
     state, max_charges = prepared.state, prepared.max_charges
-    attempts = _Attempts(prepared.resubmit_uncertain, max_charges or math.inf)
+    attempts = _Attempts(
+        prepared.resubmit_uncertain, math.inf if max_charges is None else max_charges
+    )
     events, attempt = SubmitEvents(prepared), None
     try:
         start = (yield from read_clock()).monotonic

@@ -80,7 +80,8 @@ class CostLimit:
 
     Each submission that was or may have been accepted counts, by its key, with the reported price;
     without one, with the highest price of its class, or else of all. So an uncertain submission
-    counts with its possible cost, in this run and in later ones. A failed task counts with the
+    counts with its possible cost, in this run and in later ones, and once more each time that it is
+    sent again, unless the API says that it replays the first one. A failed task counts with the
     credits that the API says it used, else with its reservation; it is not used to estimate other
     jobs, because part of its price may have been refunded.
     """
@@ -90,6 +91,8 @@ class CostLimit:
     _unpriced: dict[str, _Cost] = field(factory=dict[str, _Cost])
     _prices: dict[str, _Prices] = field(factory=dict[str, _Prices])
     _all_prices: _Prices = field(factory=_Prices)
+    _expected: dict[str, float] = field(factory=dict[str, float])
+    _resends: Counter[str] = field(factory=Counter[str])
     # Exact, so that the sum doesn't depend on the order of the prices.
     _reported: Fraction = Fraction(0)
     _commitments: _Commitments | None = None
@@ -120,7 +123,7 @@ class CostLimit:
                     if any(one.in_flight for one in others)
                     else Decision.UNKNOWN_PRICE
                 )
-            price = max(self._all_prices.highest or 0.0, 2 * _ROUNDING)
+            price = max(self._assumed_price(price_class), 2 * _ROUNDING)
         fits = price <= self.max_credits - commitments.committed + _ROUNDING
         return Decision.GO if fits else Decision.STOP
 
@@ -128,7 +131,29 @@ class CostLimit:
         """Count a job that is about to be sent."""
         is_resend = key in self._costs
         self.release(key)
-        self._costs[key] = self._unpriced[key] = _Cost(price_class, sending=not is_resend)
+        if is_resend:
+            self._add_resends(key, price_class, 1)
+        self._costs[key] = self._unpriced[key] = _Cost(price_class, sending=True)
+
+    def expect(self, price_class: str, price: float) -> None:
+        """Take a job of a price class to cost at least this, until the API reports a price.
+
+        It is what jobs of other batches cost: a price that may have changed.
+        """
+        self._expected[price_class] = max(price, self._expected.get(price_class, 0.0))
+
+    def forget_resends(self, key: str) -> None:
+        """Count a submission once: the API says that it was accepted once."""
+        for number in range(1, self._resends.pop(key, 0) + 1):
+            self.release(f"{key} {number}")
+
+    def _add_resends(self, key: str, price_class: str, count: int) -> None:
+        """Count the earlier submissions with a key, each of which may have been charged."""
+        for _ in range(count):
+            self._resends[key] += 1
+            name = f"{key} {self._resends[key]}"
+            self._costs[name] = self._unpriced[name] = _Cost(price_class, in_flight=False)
+        self._commitments = None
 
     def restore(
         self,
@@ -139,8 +164,13 @@ class CostLimit:
         in_flight: bool,
         failed: bool = False,
         price: float | None = None,
+        sends: int = 1,
     ) -> None:
-        """Count a job that an earlier run submitted; `price` is its cost before it failed."""
+        """Count a job that an earlier run submitted; `price` is its cost before it failed.
+
+        It may have been accepted `sends` times.
+        """
+        self._add_resends(key, price_class, sends - 1)
         self._costs[key] = self._unpriced[key] = _Cost(
             price_class, in_flight=in_flight, failed=failed
         )
@@ -193,13 +223,19 @@ class CostLimit:
                 key: self._highest_price(one.price_class) for key, one in self._unpriced.items()
             }
             unknown = {key: self._unpriced[key] for key, price in prices.items() if price is None}
-            highest = self._all_prices.highest or 0.0
-            estimated = sum(highest if price is None else price for price in prices.values())
+            estimated = sum(
+                self._assumed_price(unknown[key].price_class) if price is None else price
+                for key, price in prices.items()
+            )
             self._commitments = _Commitments(float(self._reported) + estimated, unknown)
         return self._commitments
 
     def _prices_of(self, price_class: str) -> _Prices:
         return self._prices.setdefault(price_class, _Prices())
+
+    def _assumed_price(self, price_class: str) -> float:
+        """Return what a job of unknown price is taken to cost."""
+        return max(self._all_prices.highest or 0.0, self._expected.get(price_class, 0.0))
 
     def _highest_price(self, price_class: str) -> float | None:
         return self._prices_of(price_class).highest

@@ -26,6 +26,7 @@ from wanflow.batch.queue import JobQueue
 from wanflow.batch.reconcile import load_states, retry_delay
 from wanflow.batch.results import Results, status_for
 from wanflow.ledger import JobState
+from wanflow.ledger.fields import is_replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -111,6 +112,8 @@ class Engine:
     def _load_jobs(self, jobs: list[PlannedJob]) -> Flow[None]:
         """Queue what is left to do, and restore the costs of earlier submissions."""
         self.total = len(jobs)
+        if self.costs.max_credits is not None:
+            yield from self._expect_prices({job.model for job in jobs})
         for price_class, state, attempts in (yield from load_states(self.steps, jobs)):
             self._restore_costs(price_class, attempts, in_flight=isinstance(state, JobRun))
             if isinstance(state, JobResult):
@@ -119,6 +122,11 @@ class Engine:
                 self.queue.to_resume.append(state)
             else:
                 self.queue.add_submission(state)
+
+    def _expect_prices(self, models: set[str]) -> Flow[None]:
+        """Read what jobs of other batches cost."""
+        for record in (yield from run_blocking(lambda: self.steps.prices(models))):
+            self.costs.expect(record.price_class, record.price)
 
     def _restore_costs(self, price_class: str, attempts: Sequence[Job], *, in_flight: bool) -> None:
         for job in attempts:
@@ -130,6 +138,7 @@ class Engine:
                     in_flight=in_flight and job.state is JobState.ACCEPTED,
                     failed=job.state is JobState.FAILED,
                     price=job.price,
+                    sends=job.sends,
                 )
 
     def _start_steps(self) -> Flow[None]:
@@ -233,6 +242,8 @@ class Engine:
         item.recorded, item.task_id = None, accepted.id
         item.credits = credits_of(accepted.usage)
         self.costs.record(item.key, _known_price(item.credits, done=False))
+        if is_replay(accepted):
+            self.costs.forget_resends(item.key)
         if self.stop_reason or self.steps.options.stop.is_set:
             self.steps.release(item)
             yield from self.results.add_unsaved(
@@ -263,22 +274,18 @@ class Engine:
                 self.costs.settle(item.key)
                 yield from self.results.add_unsaved(item, JobStatus.RESUMABLE, reason)
             case errors.LedgerError() | errors.InvalidRequest() | errors.UploadFailed():
-                self._release_cost(item)
+                self.costs.release(item.key)
                 yield from self.results.add_unsaved(item, status_for(error), reason)
             case errors.WanflowError() if not is_rejection(error):
                 self.costs.settle(item.key)
                 yield from self.results.add_unsaved(item, JobStatus.UNCERTAIN, reason)
             case _:
-                self._release_cost(item)
+                self.costs.release(item.key)
                 is_fatal = isinstance(error, FATAL_ERRORS)
                 self.stop_reason = self.stop_reason or (reason if is_fatal else "")
                 stopped = self.steps.options.stop.is_set and is_retryable(error)
                 status = JobStatus.NOT_SENT if is_fatal or stopped else JobStatus.FAILED
                 yield from self.results.add_unsaved(item, status, reason)
-
-    def _release_cost(self, item: JobRun) -> None:
-        """Stop counting a job, unless it may have been accepted when it was sent before."""
-        (self.costs.settle if item.resend else self.costs.release)(item.key)
 
     def _on_failed(self, item: JobRun, error: BaseException | None) -> Flow[None]:
         """Handle an error of a wait or a download."""

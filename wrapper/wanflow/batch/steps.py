@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wanflow._core.effects import BatchFunction, Flow
+    from wanflow._core.prices import PriceRecord
     from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.operations import Operations
     from wanflow._flows.poll_many import PollOutcome
@@ -70,6 +71,10 @@ class Steps:
             raise JobLocked(f"job {job.id} is locked by another process")
         assert item.task_id is not None
         yield from self._acquire_task(item.task_id)
+
+    def prices(self, models: Iterable[str]) -> list[PriceRecord]:
+        """Return what jobs of some models cost, those of other batches too. It may block."""
+        return [one for model in models for one in self.ledger.prices(self._server, model)]
 
     def record_poll(self, snapshot: Snapshot) -> None:
         """Record a poll of a running task."""

@@ -74,6 +74,7 @@ MIGRATIONS: tuple[str, ...] = (
         WHERE price IS NOT NULL AND price_class IS NOT NULL
     """,
     "ALTER TABLE job ADD COLUMN uploads TEXT",
+    "ALTER TABLE job ADD COLUMN sends INTEGER NOT NULL DEFAULT 1",
 )
 
 

@@ -34,7 +34,8 @@ def resolve_duplicate(store: JobStore, job: Job, intent: SubmissionIntent) -> Sn
     if job.uncertain and not intent.resend:
         raise uncertain_error(job)
     # An uncertain job stays uncertain: a rejected resend proves nothing about the first attempt.
-    if not store.acquire(job, JobState.UNCERTAIN if job.uncertain else JobState.INTENT):
+    state = JobState.UNCERTAIN if job.uncertain else JobState.INTENT
+    if not store.acquire(job, state, resend=job.uncertain):
         raise _locked_error(job)
     return None
 

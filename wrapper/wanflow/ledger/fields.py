@@ -42,8 +42,14 @@ def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
         "accepted": time.time(),
         "reason": None if reason is None else truncated(reason),
         **NO_UPLOADS,
+        **({"sends": 1} if is_replay(snapshot) else {}),
         **snapshot_fields(snapshot),
     }
+
+
+def is_replay(snapshot: Snapshot) -> bool:
+    """Return whether the server says that an earlier submission with the same key was accepted."""
+    return snapshot.headers.get("idempotency-replayed", "").strip().lower() == "true"
 
 
 def absolute(folder: Path | None) -> Path | None:

@@ -59,7 +59,8 @@ class Job:
     rejected, failed, was lost or is uncertain; `code` is the error code of a failed task.
     `credits` is what it cost, `price` what it would have cost if it hadn't failed. `body` has a
     reference, `sha256:…`, in place of the link of an uploaded file; `uploads` has the links, and
-    only while it is unknown whether the submission was accepted.
+    only while it is unknown whether the submission was accepted. `sends` is how often it may have
+    been accepted: once, and once more each time that it was sent again while that was uncertain.
     """
 
     id: int
@@ -88,6 +89,7 @@ class Job:
     files: tuple[File, ...] = ()
     price: float | None = None
     uploads: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    sends: int = 1
 
     @property
     def finished(self) -> bool:

@@ -145,9 +145,9 @@ class Ledger:
 
     def resend(self, job: Job) -> None:
         """Record that an uncertain job is sent again: a rejection now proves nothing."""
-        self._store.change(
-            IdRef(job.id), {"state": JobState.UNCERTAIN}, only=_UNCERTAIN, durable=True
-        )
+        found = self._store.find(IdRef(job.id)) or job
+        changes = {"state": JobState.UNCERTAIN, "sends": found.sends + 1}
+        self._store.change(IdRef(job.id), changes, only=_UNCERTAIN, durable=True)
 
     def release(self, job: Job) -> None:
         """Release a claimed job, without blocking."""
@@ -250,7 +250,13 @@ class Ledger:
             **NO_UPLOADS,
         }
         if not self._store.change(KeyRef(key), changes, only=_INTENT, durable=True):
-            self._store.update_later(KeyRef(key), {"owned": False})
+            self._uncount_resend(key)
+
+    def _uncount_resend(self, key: str) -> None:
+        """Release an uncertain job whose last submission was rejected, and don't count that."""
+        job = self._store.find(KeyRef(key))
+        sends = {} if job is None or job.sends == 1 else {"sends": job.sends - 1}
+        self._store.update_later(KeyRef(key), {"owned": False, **sends})
 
     def record_unsent(self, key: str, reason: str) -> None:
         """Buffer that a submission was not sent, or was rejected."""
@@ -278,6 +284,11 @@ class Ledger:
     def prices(self, server: str, model: str) -> list[PriceRecord]:
         """Return what the jobs of a model cost on a server, by price class and price."""
         return self._store.prices(server, model)
+
+    def possible_charges(self, key: str) -> int:
+        """Return how often an uncertain submission was sent; 0 where none has this key."""
+        job = self._store.find(KeyRef(key))
+        return job.sends if job is not None and job.uncertain else 0
 
     def acquire_task(self, server: str, task_id: str) -> None:
         """Record that this process waits for a task."""

@@ -34,7 +34,7 @@ SELECT = """
 """
 _SAME_NAME = (
     *("key", "name", "attempt", "model", "digest", "status", "progress", "code", "reason"),
-    *("credits", "price", "accepted", "ended", "created"),
+    *("credits", "price", "accepted", "ended", "created", "sends"),
 )
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _STRING_ID = "(SELECT id FROM place WHERE text = ?)"
@@ -127,6 +127,10 @@ def _update(connection: sqlite3.Connection, which: JobRef, step: Update) -> bool
     return connection.execute(query, [*_sql_values(changes), *named]).rowcount == 1
 
 
+# Servers may call a model by another name: the one that was asked for is kept.
+_KEPT = {"model": "coalesce(model, ?)"}
+
+
 # SQLite caches prepared statements by their text.
 @cache
 def _insert_query(names: tuple[str, ...]) -> str:
@@ -137,7 +141,9 @@ def _insert_query(names: tuple[str, ...]) -> str:
 
 @cache
 def _update_query(names: tuple[str, ...], where: str) -> str:
-    pairs = ", ".join(f"{_COLUMNS[name][0]} = {_COLUMNS[name][1]}" for name in names)
+    pairs = ", ".join(
+        f"{_COLUMNS[name][0]} = {_KEPT.get(name, _COLUMNS[name][1])}" for name in names
+    )
     return f"UPDATE job SET {pairs} WHERE {where}"  # noqa: S608 - only our own names
 
 

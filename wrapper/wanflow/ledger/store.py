@@ -173,15 +173,19 @@ class JobStore:
         """Buffer a change, written with the job's next write or half a second later."""
         self._buffer.add(which, Update(self._with_owner(changes), only))
 
-    def acquire(self, job: Job, state: JobState) -> bool:
-        """Own a job, durably in another state; False if it changed since it was read."""
+    def acquire(self, job: Job, state: JobState, *, resend: bool = False) -> bool:
+        """Own a job, durably in another state; False if it changed since it was read.
+
+        With `resend`, count that it is sent again.
+        """
         if job.owner is not None and self._owner_lock.is_alive(job.owner.token):
             return False
         with self._guarded():
             self._identity.check()
             self._disk_reserve.restore()
             self._flush()
-            values = {"state": state, "owned": self._register_owner()}
+            sends = job.sends + resend
+            values = {"state": state, "owned": self._register_owner(), "sends": sends}
 
             def write(connection: sqlite3.Connection) -> bool:
                 found = rows.read(connection, "WHERE job.id = ?", [job.id])
