@@ -213,7 +213,7 @@ def test_an_invalid_local_file_is_not_uploaded(runner: Any, tmp_path: Path) -> N
         with pytest.raises(InvalidRequest, match=message):
             sent_body(runner, {"uploader": never}, request_with(image_urls=[tmp_path / name]))
     (tmp_path / "a.png").write_bytes(image_file("PNG"))
-    with pytest.raises(InvalidRequest, match="the uploader gave 7"):
+    with pytest.raises(InvalidRequest, match="the uploader gave int "):
         sent_body(runner, {"uploader": lambda _: 7}, request_with(image_urls=[tmp_path / "a.png"]))
 
 
