@@ -191,9 +191,11 @@ def test_a_download_does_no_disk_io_in_the_event_loop(
     with MisbehavingServer(get=DOWNLOADS[case]) as files:
         found = [task("completed", results=[files.url + "/a"])]
         with MisbehavingServer(get=found) as server, Ledger(tmp_path / "l.db") as ledger:
+            # The constructor reads the environment, with its file of certificates.
+            client = AsyncClient("key", server.url, timeout=2, ledger=ledger)
 
             async def do() -> None:
-                async with AsyncClient("key", server.url, timeout=2, ledger=ledger) as client:
+                async with client:
                     result = await client.task(ID).wait()
                     with suppress(DownloadFailed):
                         await result.download(tmp_path, timeout=1.5, max_bytes=len(LARGE) * 2)
@@ -219,9 +221,10 @@ def test_a_cancelled_download_keeps_its_part_without_blocking_the_loop(
         files = stack.enter_context(MisbehavingServer(get=[act]))
         found = [task("completed", results=[files.url + "/a"])]
         server = stack.enter_context(MisbehavingServer(get=found))
+        client = AsyncClient("key", server.url)
 
         async def do() -> None:
-            async with AsyncClient("key", server.url) as client:
+            async with client:
                 result = await client.task(ID).wait()
                 with anyio.move_on_after(0.5):
                     await result.download(tmp_path)
