@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
 
 @frozen
+class Budget:
+    """The credits that all submissions of one name may cost together on one server.
+
+    A submission belongs to it if its own name begins with `prefix`. `unknown_price` is what a job
+    counts with while its price is unknown; without it, such a job is not sent.
+    """
+
+    prefix: str
+    max_credits: float
+    unknown_price: float | None = None
+
+
+@frozen
 class SubmissionIntent:
     """A submission that is about to be sent.
 
@@ -40,6 +53,7 @@ class SubmissionIntent:
     resend: bool = False
     price_class: str | None = None
     uploads: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    budget: Budget | None = None
 
 
 @frozen

@@ -74,6 +74,7 @@ COMMANDS = {
     "ledger": CommandSpec(
         "wanflow.cli.ledger:group", "List recorded jobs and resume unfinished ones."
     ),
+    "mcp": CommandSpec("wanflow.cli.mcp:mcp", "Serve agents, within a limit of credits.", "mcp"),
     "mock": CommandSpec("wanflow.cli.mock:mock", "Run a mock server.", "mock"),
     "demo": CommandSpec(
         "wanflow.demo.command:demo", "Generate with every model against the mock.", "mock"

@@ -12,11 +12,13 @@ from wanflow.ledger.job import JobState
 if TYPE_CHECKING:
     from wanflow._core.recorder import SubmissionIntent
     from wanflow.ledger.job import Job
-    from wanflow.ledger.store import JobStore
+    from wanflow.ledger.store import Check, JobStore
 
 
-def resolve_duplicate(store: JobStore, job: Job, intent: SubmissionIntent) -> Snapshot | None:
-    """Return the task of the job; None if the submission may be sent.
+def resolve_duplicate(
+    store: JobStore, job: Job, intent: SubmissionIntent, check: Check = None
+) -> Snapshot | None:
+    """Return the task of the job; None if the submission may be sent, which `check` may forbid.
 
     Raises:
         InvalidRequest: the job was recorded for another request.
@@ -35,7 +37,7 @@ def resolve_duplicate(store: JobStore, job: Job, intent: SubmissionIntent) -> Sn
         raise uncertain_error(job)
     # An uncertain job stays uncertain: a rejected resend proves nothing about the first attempt.
     state = JobState.UNCERTAIN if job.uncertain else JobState.INTENT
-    if not store.acquire(job, state, resend=job.uncertain):
+    if not store.acquire(job, state, resend=job.uncertain, check=check):
         raise _locked_error(job)
     return None
 

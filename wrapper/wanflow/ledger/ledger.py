@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from wanflow._config import LEDGER_VARIABLE
 from wanflow._core.snapshot import LINK_LIFETIME
 from wanflow.errors import LedgerError
+from wanflow.ledger.budget import budget_check
 from wanflow.ledger.deduplication import duplicate_task_error, request_digest, resolve_duplicate
 from wanflow.ledger.fields import (
     NO_UPLOADS,
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
     from wanflow._core.effects import Outcome
     from wanflow._core.prices import PriceRecord
-    from wanflow._core.recorder import File, SubmissionIntent
+    from wanflow._core.recorder import Budget, File, SubmissionIntent
     from wanflow._core.snapshot import Snapshot
+    from wanflow.ledger.budget import BudgetState
 
 
 def default_path() -> Path:
@@ -91,10 +93,13 @@ class Ledger:
         *,
         newest_first: bool = False,
         limit: int | None = None,
+        prefix: str | None = None,
     ) -> list[Job]:
-        """List the jobs in some states, or all jobs."""
+        """List the jobs in some states, or all jobs; with `prefix`, those with such a name."""
         chosen = None if states is None else frozenset(JobState(state) for state in states)
-        return self._store.jobs(JobFilter(states=chosen, newest_first=newest_first, limit=limit))
+        return self._store.jobs(
+            JobFilter(states=chosen, newest_first=newest_first, limit=limit, prefix=prefix)
+        )
 
     def find(self, reference: str | int) -> Job | None:
         """Find a job by its number, idempotency key or task id."""
@@ -124,14 +129,24 @@ class Ledger:
         """Return whether a living process, this one or another, owns a job."""
         return self._store.is_owned(job)
 
-    def claim(self, server: str, *, unsaved: bool = False) -> ClaimedJobs:
+    def budget(self, server: str, budget: Budget) -> BudgetState:
+        """Return what the submissions of a budget cost, or may have cost."""
+        return self._store.budget(server, budget)
+
+    def claim(
+        self, server: str, *, unsaved: bool = False, prefix: str | None = None
+    ) -> ClaimedJobs:
         """Acquire every unfinished job of a server that no living process owns.
+
+        With `prefix`, only jobs whose names begin with it.
 
         With `unsaved`, completed jobs whose files weren't requested count as unfinished while
         their links are valid. This process owns the jobs until `release` or until they end.
         """
         since = time.time() - LINK_LIFETIME if unsaved else None
-        return self._store.claim(JobFilter(unfinished=True, unsaved_since=since, server=server))
+        return self._store.claim(
+            JobFilter(unfinished=True, unsaved_since=since, server=server, prefix=prefix)
+        )
 
     def remaining(self, server: str) -> Remaining:
         """Return what a resume on a server leaves: unsaved files, and jobs of other servers."""
@@ -182,6 +197,8 @@ class Ledger:
 
     def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         """Record an intent before anything is sent; return the task that it already has."""
+        budget = intent.budget
+        check = None if budget is None else budget_check(intent.server, budget)
         found = self._store.add(
             {
                 "server": intent.server,
@@ -197,9 +214,10 @@ class Ledger:
                 "price_class": intent.price_class,
                 "recorded_at": time.time(),
                 "uploads": intent.uploads,
-            }
+            },
+            check,
         )
-        known = None if found is None else resolve_duplicate(self._store, found, intent)
+        known = None if found is None else resolve_duplicate(self._store, found, intent, check)
         if known is None:
             self._submissions[intent.key] = intent
         return known

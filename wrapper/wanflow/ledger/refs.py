@@ -44,7 +44,7 @@ class JobFilter:
     """Jobs in some states (None: any state), newest or oldest first, at most `limit`.
 
     `unfinished` selects those with something left to do; with `unsaved_since`, also completed jobs
-    submitted after that time whose files weren't requested.
+    submitted after that time whose files weren't requested. `prefix` begins the names of all.
     """
 
     states: frozenset[JobState] | None = None
@@ -53,6 +53,7 @@ class JobFilter:
     server: str | None = None
     newest_first: bool = False
     limit: int | None = None
+    prefix: str | None = None
 
 
 @frozen

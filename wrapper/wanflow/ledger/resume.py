@@ -49,6 +49,7 @@ class ResumeOptions:
     `output_dir` is for files that weren't requested yet, None leaves them; `timeout` is in seconds
     for each wait; `resubmit_uncertain` sends uncertain submissions again, with their keys; at most
     `max_concurrency` jobs are in flight; `on_result` is called with each ResumeResult.
+    With `prefix`, only jobs whose names begin with it are resumed.
     """
 
     output_dir: str | PathLike[str] | None
@@ -56,6 +57,7 @@ class ResumeOptions:
     resubmit_uncertain: bool
     max_concurrency: int
     on_result: OnResult = field(default=None, repr=False)
+    prefix: str | None = None
 
 
 def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeReport]:
@@ -71,7 +73,9 @@ def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeRep
             "the client has no ledger to resume from: pass Client(ledger=…)"
         )
     server, unsaved = operations.recording.server, options.output_dir is not None
-    claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved))
+    claim = yield from run_blocking(
+        lambda: ledger.claim(server, unsaved=unsaved, prefix=options.prefix)
+    )
     report = ResumeReport()
 
     def on_finished(end: Finished) -> Flow[None]:

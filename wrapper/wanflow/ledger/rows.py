@@ -242,6 +242,9 @@ def select(connection: sqlite3.Connection, selection: JobFilter) -> list[Job]:
         values.append(_NEVER if selection.unsaved_since is None else selection.unsaved_since)
     if selection.server is not None:
         where, values = f"{where} AND server.text = ?", [*values, path_to_text(selection.server)]
+    if selection.prefix is not None:
+        where = f"{where} AND job.name >= ? AND job.name < ?"
+        values += [selection.prefix, f"{selection.prefix}\U0010ffff"]
     order = "DESC" if selection.newest_first else "ASC"
     limit = -1 if selection.limit is None else selection.limit
     return read(connection, f"{where} ORDER BY job.id {order} LIMIT ?", [*values, limit])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from wanflow._core.effects import Outcome
 from wanflow.errors import LedgerError
 from wanflow.ledger import database, rows
+from wanflow.ledger.budget import read_budget
 from wanflow.ledger.disk_reserve import DiskReserve
 from wanflow.ledger.group_commit import GroupCommitWriter
 from wanflow.ledger.job import JobState
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from wanflow._core.prices import PriceRecord
-    from wanflow._core.recorder import File
+    from wanflow._core.recorder import Budget, File
+    from wanflow.ledger.budget import BudgetState
     from wanflow.ledger.group_commit import PendingWrite, Write
     from wanflow.ledger.job import Job
     from wanflow.ledger.refs import Changes, JobRef
     from wanflow.ledger.write_buffer import Updates
+
+    Check = Callable[[sqlite3.Connection], None] | None
 
 T = TypeVar("T")
 
@@ -100,8 +104,11 @@ class JobStore:
                 raise
             return database.connect(self._path)
 
-    def add(self, job: Changes) -> Job | None:
-        """Add a job, durably; return the existing one if its key or name is taken."""
+    def add(self, job: Changes, check: Check = None) -> Job | None:
+        """Add a job, durably; return the existing one if its key or name is taken.
+
+        What `check` raises undoes the addition.
+        """
         with self._guarded():
             self._identity.check()
             self._disk_reserve.restore()
@@ -110,7 +117,7 @@ class JobStore:
             self._intern_strings(job)
 
             def write(connection: sqlite3.Connection) -> bool:
-                return rows.insert(connection, values)
+                return rows.insert(connection, values) and _passed(check, connection)
 
             if self._writer.write(write, durable=True, essential=False):
                 return None
@@ -173,10 +180,12 @@ class JobStore:
         """Buffer a change, written with the job's next write or half a second later."""
         self._buffer.add(which, Update(self._with_owner(changes), only))
 
-    def acquire(self, job: Job, state: JobState, *, resend: bool = False) -> bool:
+    def acquire(
+        self, job: Job, state: JobState, *, resend: bool = False, check: Check = None
+    ) -> bool:
         """Own a job, durably in another state; False if it changed since it was read.
 
-        With `resend`, count that it is sent again.
+        With `resend`, count that it is sent again. What `check` raises undoes the change.
         """
         if job.owner is not None and self._owner_lock.is_alive(job.owner.token):
             return False
@@ -191,7 +200,8 @@ class JobStore:
                 found = rows.read(connection, "WHERE job.id = ?", [job.id])
                 if not found or found[0].owner != job.owner or found[0].state != job.state:
                     return False
-                return rows.change(connection, IdRef(job.id), (Update(values),))
+                changed = rows.change(connection, IdRef(job.id), (Update(values),))
+                return changed and _passed(check, connection)
 
             return self._writer.write(write, durable=True, essential=False)
 
@@ -232,6 +242,11 @@ class JobStore:
         """Return what the jobs of a model cost on a server."""
         with self._read() as connection:
             return rows.read_prices(connection, server, model)
+
+    def budget(self, server: str, budget: Budget) -> BudgetState:
+        """Return what the submissions of a budget cost, or may have cost."""
+        with self._read() as connection:
+            return read_budget(connection, server, budget)
 
     def jobs(self, selection: JobFilter) -> list[Job]:
         """Return the selected jobs."""
@@ -358,6 +373,12 @@ class JobStore:
             )
         with translate_errors(self._path):
             yield
+
+
+def _passed(check: Check, connection: sqlite3.Connection) -> bool:
+    if check is not None:
+        check(connection)
+    return True
 
 
 def _change_write(which: JobRef, steps: Updates) -> Write[bool]:

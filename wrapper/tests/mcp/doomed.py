@@ -1,0 +1,45 @@
+"""The program `wanflow`, killed at a named point, or some time after its first submission began."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+from tests.crash.failpoints import Failpoint, kill
+from wanflow._transport import client as transport
+from wanflow.cli import main
+from wanflow.ledger import Ledger
+
+POINT = Failpoint(os.environ["WANFLOW_TEST_POINT"], 1)
+DELAY = float(os.environ["WANFLOW_TEST_DELAY"])
+
+
+def _with_point(name: str) -> None:
+    method = getattr(Ledger, name)
+
+    def step(self: Ledger, *args: Any, **more: Any) -> Any:
+        if DELAY and name == "record_intent":
+            threading.Timer(DELAY, kill).start()
+        return POINT.around(name, lambda: method(self, *args, **more))
+
+    setattr(Ledger, name, step)
+
+
+def _with_point_in_transport() -> None:
+    send = transport.AsyncTransport.send
+
+    async def step(self: Any, *args: Any, **more: Any) -> Any:
+        POINT.at("before submit")
+        response = await send(self, *args, **more)
+        POINT.at("after submit")
+        return response
+
+    transport.AsyncTransport.send = step  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    for _name in ("record_intent", "record_accepted"):
+        _with_point(_name)
+    _with_point_in_transport()
+    main(prog_name="wanflow")
