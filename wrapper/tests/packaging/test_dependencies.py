@@ -65,7 +65,7 @@ class TestDeclared:
             (
                 "wrapper/wanflow",
                 [
-                    *("", "aiohttp", "cli", "httpx2", "mock", "media", "otel", "spec"),
+                    *("", "aiohttp", "cli", "httpx2", "mcp", "mock", "media", "otel", "spec"),
                     *("uploads", "webhooks"),
                 ],
             ),

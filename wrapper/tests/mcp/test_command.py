@@ -1,0 +1,88 @@
+"""`wanflow mcp`: a model added to a project's spec is there, and an absent package is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from attrs import evolve
+
+from tests.mcp.conftest import charged, facts
+from tests.spec.family import document, request
+from wanflow.mock import MockServer
+from wanflow.spec.read.yaml import write_yaml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.mcp.conftest import Setup
+    from wanflow.catalog.document import JsonObject
+
+MODEL = "nova-2-sun"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def spec(folder: Path, *words: str) -> None:
+    """Run a command of the pipeline in a project."""
+    command = [sys.executable, "-m", "wanflow", "spec", "--root", str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project with the source spec of one new model."""
+    schema = request(
+        MODEL,
+        required=("model", "prompt"),
+        prompt={"type": "string", "maxLength": 100},
+        phase={"type": "string", "enum": ["new", "full"]},
+    )
+    received = tmp_path / f"{MODEL}.yaml"
+    received.write_text(write_yaml(document(schema, example={"model": MODEL, "prompt": "a moon"})))
+    folder = tmp_path / "project"
+    subprocess.run(
+        [sys.executable, "-m", "wanflow", "spec", "init", str(folder)],
+        check=True,
+        capture_output=True,
+    )
+    spec(folder, "import", str(received))
+    spec(folder, "regenerate")
+    return folder
+
+
+@pytest.mark.anyio
+async def test_a_model_that_was_just_added_can_be_submitted(setup: Setup, project: Path) -> None:
+    """Its parameters are in the schema, and are checked."""
+    import json
+
+    text = (project / "generated/wanflow_client/openapi.json").read_text()
+    merged: JsonObject = json.loads(text)
+    body = {"model": MODEL, "prompt": "a moon", "phase": "full"}
+    with MockServer(document=merged, polls=1) as mock:
+        own = evolve(setup, base_url=mock.base_url, env={"WANFLOW_PROJECT": str(project)})
+        async with own.client() as client:
+            listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+            (branch,) = listed["submit"].input_schema["properties"]["request"]["anyOf"]
+            assert branch["properties"]["phase"]["enum"] == ["new", "full"]
+            wrong = await client.call_tool("submit", {"request": {**body, "phase": "half"}})
+            assert wrong.is_error
+            done = facts(await client.call_tool("submit", {"request": body}))
+        assert charged(mock) == [done["task_id"]]
+
+
+def test_an_absent_package_is_one_sentence(tmp_path: Path) -> None:
+    """With the command that installs it, and the exit code of the configuration."""
+    code = "import sys; sys.modules['mcp'] = None; from wanflow.cli import main; main(['mcp'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith("wanflow: this command needs mcp")
+    assert done.stderr.endswith("; run: pip install 'wanflow[mcp]'\n")
