@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import Any
 
 from tests.crash.failpoints import Failpoint, kill
@@ -11,7 +12,17 @@ from wanflow._transport import client as transport
 from wanflow.cli import main
 from wanflow.ledger import Ledger
 
-POINT = Failpoint(os.environ["WANFLOW_TEST_POINT"], 1)
+KILLS = Path(os.environ["WANFLOW_TEST_KILLS"])
+
+
+def counted_kill() -> None:
+    """Kill this process, and add a byte to the file that counts it."""
+    with KILLS.open("ab", buffering=0) as file:
+        file.write(b".")
+    kill()
+
+
+POINT = Failpoint(os.environ["WANFLOW_TEST_POINT"], 1, counted_kill)
 DELAY = float(os.environ["WANFLOW_TEST_DELAY"])
 
 
@@ -20,7 +31,7 @@ def _with_point(name: str) -> None:
 
     def step(self: Ledger, *args: Any, **more: Any) -> Any:
         if DELAY and name == "record_intent":
-            threading.Timer(DELAY, kill).start()
+            threading.Timer(DELAY, counted_kill).start()
         return POINT.around(name, lambda: method(self, *args, **more))
 
     setattr(Ledger, name, step)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -28,12 +32,35 @@ def anyio_backend() -> str:
 
 async def _kill_at(setup: Setup, body: dict[str, Any], point: str, delay: float) -> None:
     """Submit with a server that is killed at a named point, or after a delay."""
-    env = {"WANFLOW_TEST_POINT": point, "WANFLOW_TEST_DELAY": str(delay)}
+    kills = str(setup.folder / "kills")
+    env = {
+        "WANFLOW_TEST_POINT": point,
+        "WANFLOW_TEST_DELAY": str(delay),
+        "WANFLOW_TEST_KILLS": kills,
+    }
     doomed = Setup(setup.base_url, setup.folder, _OPTIONS, env, "tests.mcp.doomed")
     with suppress(Exception), anyio.move_on_after(30):
         async with doomed.client() as client:
             await client.call_tool("submit", {"request": body})
             await anyio.sleep(2 if delay else 0)
+
+
+async def _servers_of_killed_clients_end(setup: Setup) -> None:
+    """Wait until no job is locked by a server that still records a response."""
+    with Ledger(setup.folder / "jobs.db") as ledger, anyio.fail_after(40):
+        while any(job.uncertain and ledger.is_owned(job) for job in ledger.jobs()):  # noqa: ASYNC110 - it is another process
+            await anyio.sleep(0.1)
+
+
+def _kill_client(setup: Setup, body: dict[str, Any], delay: float) -> None:
+    """Kill an agent some time after it began to submit."""
+    task = json.dumps([setup.base_url, str(setup.folder), _OPTIONS, body])
+    words = [sys.executable, "-m", "tests.mcp.agent", task]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begins\n"
+        time.sleep(delay)
+        process.kill()
 
 
 @pytest.mark.anyio
@@ -44,12 +71,21 @@ async def test_a_kill_loses_nothing(
     """At each named point and at random; the agent then resumes, and repeats its calls."""
     chance = random.Random(rounds)
     setup = setup.with_options(*_OPTIONS)
-    bodies = [{**request_body, "prompt": f"cat {number}"} for number in range(rounds)]
+    bodies = [{**request_body, "prompt": f"cat {number}"} for number in range(rounds + 1)]
+    async with setup.client() as client:  # then the price is known
+        facts(await client.call_tool("submit", {"request": bodies[-1]}))
     points = [f"{side} {name}" for name in NAMES for side in POINTS]
-    for number, body in enumerate(bodies):
+    for number, body in enumerate(bodies[:-1]):
         point = points[number] if number < len(points) else ""
-        await _kill_at(setup, body, point, 0.0 if point else chance.uniform(0.001, 0.15))
+        if number % 2 and not point:
+            delay = chance.uniform(0.001, 0.15)
+            await anyio.to_thread.run_sync(_kill_client, setup, body, delay)
+        else:
+            await _kill_at(setup, body, point, 0.0 if point else chance.uniform(0.001, 0.15))
+    servers = len(points) + sum(number % 2 == 0 for number in range(len(points), rounds))
+    assert (setup.folder / "kills").stat().st_size == servers
     before = len(charged(mock_server))
+    await _servers_of_killed_clients_end(setup)
     async with setup.client() as client:
         facts(await client.call_tool("resume", {}))
         ids = [
