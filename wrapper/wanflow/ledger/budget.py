@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _ROUNDING = 1e-9
 _DONE = frozenset({JobState.COMPLETED, JobState.SAVED, JobState.FAILED, JobState.LOST})
+_UNCERTAIN = frozenset({JobState.INTENT, JobState.UNCERTAIN})
 _COSTS = """
     SELECT job.id, job.state, job.sends, job.credits, (
         SELECT max(other.price) FROM job AS other
@@ -36,11 +37,13 @@ class BudgetState:
 
     `committed` has each job with the credits that the API reported; without them, with the highest
     price that its settings ever had, and else with the price that the budget assumes. What may have
-    been accepted several times counts as often.
+    been accepted several times counts as often. `uncertain` is what it would cost to
+    send all uncertain jobs again.
     """
 
     committed: float
     unknown: tuple[int, ...]
+    uncertain: float = 0.0
 
 
 def read_budget(connection: sqlite3.Connection, server: str, budget: Budget) -> BudgetState:
@@ -50,9 +53,13 @@ def read_budget(connection: sqlite3.Connection, server: str, budget: Budget) -> 
         jobs = cursor.fetchall()
     found = [(*job[:3], _price(JobState(job[1]), *job[3:])) for job in jobs]
     assumed = budget.unknown_price or 0.0
+    costs = [
+        (state, sends, assumed if price is None else price) for _, state, sends, price in found
+    ]
     return BudgetState(
-        fsum(sends * (assumed if price is None else price) for _, _, sends, price in found),
+        fsum(sends * price for _, sends, price in costs),
         tuple(number for number, _, _, price in found if price is None),
+        fsum(price for state, _, price in costs if JobState(state) in _UNCERTAIN),
     )
 
 

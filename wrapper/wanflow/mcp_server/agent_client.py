@@ -13,7 +13,6 @@ from wanflow._flows.recording import record_for
 from wanflow.async_client import AsyncClient
 from wanflow.errors import InvalidRequest
 from wanflow.mcp_server.identity import canonical, request_key
-from wanflow.mcp_server.settings import NAME_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,16 +90,25 @@ class AgentClient(AsyncClient):
         known = before is not None and before.task_id is not None
         return Submitted(snapshot, key, known, (*prepared.warnings, *prepared.deprecated))
 
-    async def resume_agents(self, settings: Settings, timeout: float) -> ResumeReport:
-        """Resume the unfinished jobs that agents submitted; save their files."""
+    async def resume_agents(
+        self, settings: Settings, ledger: Ledger, timeout: float
+    ) -> ResumeReport:
+        """Resume the unfinished jobs of the budget; save their files.
+
+        Uncertain jobs are sent again only if the budget allows that all are charged once more.
+        """
         from wanflow.ledger import resume  # noqa: PLC0415 - as in AsyncClient
+
+        budget, server = settings.budget, self.base_url
+        state = await self._driver.run(run_blocking(lambda: ledger.budget(server, budget)))
+        affordable = state.committed + state.uncertain <= budget.max_credits
 
         options = resume.ResumeOptions(
             settings.output_dir,
             timeout,
-            settings.resubmit_uncertain,
+            settings.resubmit_uncertain and affordable,
             self._operations.max_connections,
-            prefix=NAME_PREFIX,
+            prefix=budget.prefix,
         )
         return await self._driver.run(resume.resume_all(self._operations, options))
 

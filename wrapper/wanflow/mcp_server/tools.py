@@ -144,7 +144,9 @@ class Tools:
 
     async def resume(self, _call: Call) -> CallToolResult:
         """Resume the unfinished jobs that agents submitted."""
-        report = await self.client.resume_agents(self.settings, self.settings.call_seconds)
+        report = await self.client.resume_agents(
+            self.settings, self.ledger, self.settings.call_seconds
+        )
         return success(
             {
                 "jobs": [
