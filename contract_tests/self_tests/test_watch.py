@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 from attrs import evolve
 
 from wanflow import AsyncClient, Client
-from wanflow.mock import MockTransport
+from wanflow.mock import MockServer, MockTransport
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.report.result import ExitCode
@@ -277,6 +278,26 @@ def test_every_exchange_of_an_async_client_is_judged() -> None:
     asyncio.run(generate())
     assert observer.result().counters.tasks == 1
     assert observer.result().new == []
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_a_transport_of_either_library_is_judged(library: str) -> None:
+    """Over a socket, sync and async: the client uses the library of the transport."""
+    http, observer = import_module(library), Observer()
+
+    async def generate(base_url: str) -> None:
+        judged = JudgingTransport(http.AsyncHTTPTransport(), observer)
+        async with AsyncClient(KEY, base_url, transport=judged) as client:
+            await (await client.submit(cheapest(MODEL))).wait()
+
+    with MockServer(seconds=0.2) as mock:
+        judged = JudgingTransport(http.HTTPTransport(), observer)
+        assert isinstance(judged, http.BaseTransport)
+        with Client(KEY, mock.base_url, transport=judged) as client:
+            client.submit(cheapest(MODEL)).wait()
+        asyncio.run(generate(mock.base_url))
+    result = observer.result()
+    assert (result.counters.tasks, result.new, result.errors) == (2, [], [])
 
 
 class _Faulty(httpx.BaseTransport):

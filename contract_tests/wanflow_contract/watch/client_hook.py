@@ -1,12 +1,12 @@
-"""A transport for httpx that judges every exchange: `Client(transport=JudgingTransport(inner))`."""
+"""A transport that judges every exchange: `Client(transport=JudgingTransport(inner, observer))`."""
 
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-import httpx
-
+from wanflow._http_library import http_library
 from wanflow_contract.watch.recorded import MAX_BODY, Recorded
 
 if TYPE_CHECKING:
@@ -15,13 +15,20 @@ if TYPE_CHECKING:
     from wanflow_contract.watch.observer import Observer
 
 
-class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+class JudgingTransport:
     """Passes requests on to another transport, sync or async, and lets an observer judge them.
 
+    The other transport is one for httpx2 or for httpx, and this one is of the same library.
     Requests, responses and errors are not changed. A response is judged when its body was read to
-    the end, or closed. One that is longer than 32 MiB is judged without its body. The other
-    transport is one for httpx, or any that handles its requests, such as `MockTransport`.
+    the end, or closed. One that is longer than 32 MiB is judged without its body.
     """
+
+    def __new__(cls, inner: Any, observer: Observer) -> JudgingTransport:
+        """Make a transport of the library that the other one was written for."""
+        del observer
+        library = http_library(inner)
+        bases = (library.BaseTransport, library.AsyncBaseTransport)
+        return object.__new__(_of_library(cls, *bases))
 
     def __init__(self, inner: Any, observer: Observer) -> None:
         self._inner, self.observer = inner, observer
@@ -30,27 +37,15 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         """Return an attribute of the other transport, which clients may know."""
         return getattr(self._inner, name)
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: Any) -> Any:
         """Send a request of a sync client."""
         started = time.time()
-        response = self._inner.handle_request(request)
-        judge = self._judge(request, response, started)
-        if response.is_closed:  # it was made with its content, which is decoded
-            judge(response.content, complete=True, encoded=False)
-        elif isinstance(response.stream, httpx.SyncByteStream):
-            response.stream = _Stream(response.stream, _Collected(judge))
-        return response
+        return self._judged(request, self._inner.handle_request(request), started)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: Any) -> Any:
         """Send a request of an async client."""
         started = time.time()
-        response = await self._inner.handle_async_request(request)
-        judge = self._judge(request, response, started)
-        if response.is_closed:
-            judge(response.content, complete=True, encoded=False)
-        elif isinstance(response.stream, httpx.AsyncByteStream):
-            response.stream = _AsyncStream(response.stream, _Collected(judge))
-        return response
+        return self._judged(request, await self._inner.handle_async_request(request), started)
 
     def close(self) -> None:
         """Close the other transport."""
@@ -62,14 +57,22 @@ class JudgingTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         if hasattr(self._inner, "aclose"):
             await self._inner.aclose()
 
-    def _judge(self, request: httpx.Request, response: httpx.Response, started: float) -> _Judge:
-        sent_headers, headers = (
-            _pairs(request.headers),
-            _pairs(response.headers),
-        )  # clients edit them
+    def _judged(self, request: Any, response: Any, started: float) -> Any:
+        judge = self._judge(request, response, started)
+        if response.is_closed:  # it was made with its content, which is decoded
+            judge(response.content, complete=True, encoded=False)
+        else:
+            library = http_library(request)
+            bases = (library.SyncByteStream, library.AsyncByteStream)
+            response.stream = _of_library(_Stream, *bases)(response.stream, _Collected(judge))
+        return response
+
+    def _judge(self, request: Any, response: Any, started: float) -> _Judge:
+        # Clients edit headers.
+        sent_headers, headers = _pairs(request.headers), _pairs(response.headers)
 
         def judge(content: bytes, *, complete: bool, encoded: bool = True) -> None:
-            known = isinstance(request.stream, httpx.ByteStream)
+            known = isinstance(request.stream, http_library(request).ByteStream)
             recorded = Recorded(
                 method=request.method,
                 url=str(request.url),
@@ -114,12 +117,18 @@ class _Collected:
             judge(b"".join(self._parts), complete=complete and self._size <= MAX_BODY)
 
 
-class _Stream(httpx.SyncByteStream):
-    def __init__(self, inner: httpx.SyncByteStream, collected: _Collected) -> None:
+class _Stream:
+    def __init__(self, inner: Any, collected: _Collected) -> None:
         self._inner, self._collected = inner, collected
 
     def __iter__(self) -> Iterator[bytes]:
         for part in self._inner:
+            self._collected.add(part)
+            yield part
+        self._collected.end(complete=True)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for part in self._inner:
             self._collected.add(part)
             yield part
         self._collected.end(complete=True)
@@ -129,22 +138,17 @@ class _Stream(httpx.SyncByteStream):
         self._inner.close()
         self._collected.end(complete=False)
 
-
-class _AsyncStream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, collected: _Collected) -> None:
-        self._inner, self._collected = inner, collected
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._inner:
-            self._collected.add(part)
-            yield part
-        self._collected.end(complete=True)
-
     async def aclose(self) -> None:
         """Close the response."""
         await self._inner.aclose()
         self._collected.end(complete=False)
 
 
-def _pairs(headers: httpx.Headers) -> tuple[tuple[str, str], ...]:
+@cache
+def _of_library(own: type, *bases: type) -> type[Any]:
+    """Return a class that is one of a library, too: clients ask for that."""
+    return type(own.__name__, (own, *bases), {})
+
+
+def _pairs(headers: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw)

@@ -11,15 +11,16 @@ from wanflow_contract.watch.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
-    import httpx
-
-    Judging = Callable[[httpx.BaseTransport | httpx.AsyncBaseTransport], JudgingTransport]
+    Judging = Callable[[Any], JudgingTransport]
 
 
 @pytest.fixture
 def judging() -> Iterator[Judging]:
     """Return a function that makes a transport judged: `Client(transport=judging(inner))`.
+
+    The transport is one for httpx2 or httpx, sync or async.
 
     All transports of a test have one observer. The test fails at its end if a response deviated
     from the documents; an error inside a check fails it, too, and is named so.
