@@ -29,10 +29,12 @@ TESTS = (
 )
 
 
-def suite(base_url: str, folder: Path, *options: str, path: str = "") -> tuple[int, dict]:
-    """Run some tests; return the exit code and the report."""
+def suite(
+    base_url: str, folder: Path, *options: str, path: str = "", tests: str = ""
+) -> tuple[int, dict]:
+    """Run some tests, or those of one file; return the exit code and the report."""
     aimed = ["--base-url", base_url, "--spend-limit", "100000", "--contract-report", str(folder)]
-    command = [sys.executable, "-m", "pytest", "contract_tests/wanflow_contract", "-q"]
+    command = [sys.executable, "-m", "pytest", f"contract_tests/wanflow_contract/{tests}", "-q"]
     keys = {"WANFLOW_CONTRACT_API_KEY": KEY, "PYTHONPATH": path}
     done = subprocess.run(
         [*command, "-p", "no:cacheprovider", "-m", "fast", "--no-replay", *aimed, *options],
@@ -139,6 +141,7 @@ def test_what_a_client_does_not_raise_is_a_finding(tmp_path) -> None:
         code, report = suite(
             *(server.origin + server.base, tmp_path),
             *("-k", "rejection_by_the_server_is_raised and sync"),
+            tests="test_client_end_to_end.py",
         )
     assert code == 1
     assert {one["check"] for one in report["findings"]} == {"client"}
@@ -181,6 +184,7 @@ def test_a_fault_of_the_suite_is_no_finding(tmp_path) -> None:
             *(server.origin + server.base, tmp_path / "report", "-p", "planted"),
             *("-k", "unknown_id_is_400"),
             path=str(tmp_path),
+            tests="test_http.py",
         )
     assert code == 3
     assert report["findings"] == []
