@@ -49,8 +49,10 @@ def end_of(process: Process, *words: str) -> tuple[int, str]:
     return ended.returncode, err
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize("words", PRINTS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [*((words, "") for words in PRINTS), (("--help",), "1"), (("models", "--json"), "1")],
+)
 def test_a_command_that_prints_ends_with_0(
     process: Process, environment: dict[str, str], words: tuple[str, ...], unbuffered: str
 ) -> None:
