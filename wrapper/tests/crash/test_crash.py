@@ -62,7 +62,9 @@ def test_a_kill_at_any_named_point_loses_nothing(
     assert finish(server, worker_task) == (0 if worker_task.honoured else len(UNCERTAIN_POINTS))
 
 
-@pytest.mark.parametrize("honoured", [False, True], indirect=True)
+@pytest.mark.parametrize(
+    "honoured", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
+)
 def test_a_kill_at_random_loses_nothing(
     server: MockServer, worker_task: WorkerTask, rounds: int
 ) -> None:
