@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
+from tests.examples import examples
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+settings.register_profile("fewer", settings.get_profile("wanflow"), max_examples=examples(100))
+settings.load_profile("fewer")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

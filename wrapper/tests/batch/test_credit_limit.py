@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wanflow import Client, errors
 from wanflow._core.effects import (
     EmitEvent,
@@ -258,7 +259,7 @@ class EngineDriver:
                 return Finished(key)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     st.floats(0, 60),
     st.fixed_dictionaries({kind: st.integers(1, 80).map(lambda x: x / 4) for kind in KINDS}),

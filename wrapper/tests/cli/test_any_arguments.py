@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.cli.helpers import FROM_IMAGE, IMAGE, VIDEO
+from tests.examples import examples
 from wanflow.cli.exit_codes import EXIT_CODES, UNEXPECTED
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ HEADS = [
 CODES = {0, *(end.code for end in EXIT_CODES)}
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     head=st.sampled_from(HEADS),
     words=st.lists(WORDS, max_size=10),

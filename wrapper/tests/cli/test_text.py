@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.cli.helpers import IMAGE
+from tests.examples import examples
 from tests.transport.hostile_text import HostileServer, Responses, is_harmless, responses, serving
 from wanflow.cli.exit_codes import EXIT_CODES, UNEXPECTED
 
@@ -28,7 +29,7 @@ def api() -> Iterator[HostileServer]:
         yield server
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(said=responses())
 def test_no_text_of_a_response_breaks_a_command(
     wanflow: Callable[..., CommandResult], api: HostileServer, said: Responses, tmp_path: Path

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wanflow._core.download_rules import file_stem
 
 SAFE = re.compile(r"[a-z0-9][a-z0-9._~-]{0,129}")
@@ -35,7 +36,7 @@ def test_an_ordinary_task_id_is_used_unchanged() -> None:
     assert stems("t", 2) == ["t-1", "t-2"]
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.lists(st.tuples(IDS, st.integers(1, 4)), max_size=12, unique_by=lambda one: one[0]))
 @example([("t", 2), ("t-1", 1), ("t-1", 2), ("t-1-1", 1)])
 @example([("x" * 120 + "a", 1), ("x" * 120 + "b", 1), ("x" * 121, 2)])
@@ -47,7 +48,7 @@ def test_no_two_files_have_the_same_name(tasks: list[tuple[str, int]]) -> None:
     assert len(folded) == len(names)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(IDS, st.integers(0, 5000))
 def test_every_name_is_valid_on_every_system(task_id: str, index: int) -> None:
     """It has no separator or control character, is no Windows device, not hidden, not too long."""

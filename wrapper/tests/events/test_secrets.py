@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from tests.client.clients import SyncRunner
 from tests.client.fast_clock import with_fast_clock
+from tests.examples import examples
 from tests.transport.misbehaving_server import (
     ID,
     MisbehavingServer,
@@ -212,7 +213,7 @@ def test_no_secret_is_visible_in_a_good_run(operation: str, runner: Any, tmp_pat
     files=st.lists(st.sampled_from(sorted(BAD)), max_size=3),
 )
 @settings(
-    max_examples=60,
+    max_examples=examples(60),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

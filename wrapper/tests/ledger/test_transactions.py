@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wanflow._core.effects import Outcome
 from wanflow._core.recorder import File, SubmissionIntent
 from wanflow._core.snapshot import Snapshot
@@ -185,7 +186,7 @@ def run_together(ledger: Ledger, steps: Sequence[tuple[str, int]]) -> list[objec
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=st.lists(calls_of_jobs, max_size=14), cut=st.integers(1, 5))
 def test_groups_equal_single_calls(steps: list[tuple[str, int]], cut: int) -> None:
     """Calls in groups of any size have the effect of single calls."""

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wanflow._core.recorder import File, SubmissionIntent
 from wanflow._core.snapshot import Snapshot, TaskFailure
 from wanflow.errors import LedgerError, WanflowError
@@ -165,7 +166,7 @@ def test_an_unwritable_value_is_a_ledger_error(ledger: Ledger) -> None:
 words = st.sampled_from([*UNWRITABLE, *["valid"] * len(UNWRITABLE)])
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(words, min_size=4, max_size=30), st.integers(1, 8))
 def test_any_mixture_keeps_the_valid_jobs(kinds: list[str], threads: int) -> None:
     """In any order, all valid jobs are kept."""
@@ -222,7 +223,7 @@ def test_links_of_any_text_are_read_back_equal(ledger: Ledger, links: tuple[str,
     assert ledger.find(task(1)).links == links
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.binary(min_size=1, max_size=40).filter(lambda raw: not {0, 47} & set(raw)))
 def test_a_folder_of_any_name_is_read_back_equal(raw: bytes) -> None:
     """A path is bytes, and needn't be UTF-8."""

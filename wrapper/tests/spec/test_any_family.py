@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spec.family import document, request, source
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.merge.decisions import format_report
@@ -88,7 +89,7 @@ def families(draw: st.DrawFn) -> list[SourceSpec]:
 
 
 @given(families())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_the_merge_of_any_sources_is_proved(sources: list[SourceSpec]):
     """Nothing is lost or added, and each request accepts what its source accepts."""
     made = merge(sources)
@@ -97,7 +98,7 @@ def test_the_merge_of_any_sources_is_proved(sources: list[SourceSpec]):
 
 
 @given(families(), st.randoms())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_the_order_of_any_sources_does_not_matter(sources: list[SourceSpec], random):
     """Shuffled sources give the same spec and the same report."""
     shuffled = list(sources)
@@ -108,7 +109,7 @@ def test_the_order_of_any_sources_does_not_matter(sources: list[SourceSpec], ran
 
 
 @given(families())
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_any_spec_equals_itself(sources: list[SourceSpec]):
     """A spec compared with itself has no changes; an additional source breaks no request."""
     fewer, more = merge(sources[:-1]).document, merge(sources).document

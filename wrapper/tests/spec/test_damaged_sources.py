@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spec.breakage import with_broken_nodes, with_broken_text
 from wanflow.cli.spec import spec
 from wanflow.spec.errors import SpecError
@@ -52,7 +53,7 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(made=broken())
 def test_a_broken_document_is_imported_whole_or_rejected_in_one_line(place: Path, made) -> None:
     """There is never a traceback, a long output, a wrong name, or an incomplete import."""

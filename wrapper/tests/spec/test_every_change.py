@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wanflow.spec.checks.keywords import KNOWN
 from wanflow.spec.diff.change_kinds import KINDS, Severity
 from wanflow.spec.diff.diff import compare
@@ -96,7 +97,7 @@ def test_the_document_has_every_keyword():
     assert keys >= KNOWN - {"discriminator"}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_every_changed_node_of_the_real_documents_is_reported(
     sources: list[SourceSpec], built: BuildResult, data: Any

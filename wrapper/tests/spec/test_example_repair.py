@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spec.family import VIDEOS, document, request, source
 from wanflow.spec.build import build_from
 from wanflow.spec.checks.examples import invalid_examples
@@ -101,7 +102,7 @@ def test_an_invalid_response_example_is_no_reason_to_reject(status: str) -> None
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3) | st.just([1])
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(default=VALUES, example=VALUES, shown=st.dictionaries(st.sampled_from("ab"), VALUES))
 def test_no_example_makes_an_import_fail(default, example, shown) -> None:
     """With any values the source is imported, and the remaining examples are valid."""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tests.examples import examples
 from tests.spec.family import VIDEOS, document, request
 from wanflow.cli.spec import spec
 from wanflow.spec.errors import Conflict, FindingsError, InvalidDocument
@@ -160,7 +161,7 @@ SCALARS = st.sampled_from(AMBIGUOUS) | st.text(max_size=6)
 
 
 @given(st.dictionaries(SCALARS, SCALARS | st.integers() | st.booleans() | st.none(), max_size=6))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_every_loader_reads_the_written_yaml_the_same(data: Json):
     """PyYAML, ruamel.yaml and this project's loader read the same from written YAML."""
     text = write_yaml(data)
@@ -171,7 +172,7 @@ def test_every_loader_reads_the_written_yaml_the_same(data: Json):
 
 
 @given(st.lists(SCALARS.filter(lambda text: text.isascii() and text.isprintable()), max_size=5))
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_quoted_scalars_are_read_the_same_by_every_loader(texts: list[str]):
     """Quoting an ambiguous scalar doesn't change what YAML 1.2 reads."""
     loose = "".join(f"- {text}\n" for text in texts)
@@ -308,7 +309,7 @@ def test_an_alias_bomb_is_rejected(tmp_path: Path, empty: Checkout):
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_document_that_lost_indentation_is_rejected(data, tmp_path_factory):
     """It is rejected, whatever the line from which the indentation is missing."""
     path = data.draw(st.sampled_from(SOURCES))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spec.family import (
     ERROR,
     RESPONSE,
@@ -116,7 +117,7 @@ def test_dozens_of_different_models_in_one_path_are_proved(count: int):
 
 
 @given(st.integers(2, 16), st.integers(0, 2**32))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_any_different_models_are_proved(count: int, seed: int):
     """With any parameters, on one path or on three."""
     paths = (VIDEOS, "/v1/images/generations", "/v1/audios/generations")

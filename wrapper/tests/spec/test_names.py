@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from openapi_python_client import strings
 from openapi_python_client.strings import ClassName, PythonIdentifier
 
+from tests.examples import examples
 from tests.spec.family import VIDEOS, document, request, source
 from wanflow import Client
 from wanflow.catalog.document import load_packaged
@@ -178,7 +179,7 @@ def test_reserved_names_equal_those_of_the_generator() -> None:
         as_the_generator_names(name.upper())
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.text() | st.text(st.sampled_from("aBcD12_-. \\/")))
 def test_any_name_equals_that_of_the_generator(name: str) -> None:
     """The generator's rules are repeated here, since importing it is slow."""

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.spec.family import VIDEOS, document, request
 from wanflow.spec.errors import InvalidDocument
 from wanflow.spec.intake.loader import LoadedDocument, load_file
@@ -199,7 +200,7 @@ def test_a_rendered_operation_is_not_a_document(tmp_path: Path) -> None:
         assert read(tmp_path, both).source.text == GENERATION
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     above=st.lists(st.sampled_from(sorted(BESIDE)), max_size=4),
     below=st.lists(st.sampled_from(sorted(BESIDE)), max_size=4),

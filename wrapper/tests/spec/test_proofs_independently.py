@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from tests.examples import examples
 from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def submissions(built: BuildResult) -> dict[str, list[SourceOperation]]:
 
 @pytest.mark.parametrize("path", ["/v1/videos/generations", "/v1/images/generations"])
 @given(data=st.data())
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 def test_the_merged_request_accepts_what_some_source_accepts(built: BuildResult, path: str, data):
     """A body is valid for the merged request if and only if it is valid for one of the sources."""
     calls = submissions(built)[path]
@@ -108,7 +109,7 @@ def test_the_generated_bodies_are_both_valid_and_invalid(built: BuildResult, pat
         name = call.request["$ref"].rpartition("/")[2]
 
         @given(body=bodies(schema[name]), call=st.just(call))
-        @settings(max_examples=60, database=None, derandomize=True)
+        @settings(max_examples=examples(60), database=None, derandomize=True)
         def judged(body: Any, call: SourceOperation) -> None:
             verdicts.append(source_accepts(call, body))
 
@@ -118,7 +119,7 @@ def test_the_generated_bodies_are_both_valid_and_invalid(built: BuildResult, pat
 
 
 @given(data=st.data())
-@settings(max_examples=250)
+@settings(max_examples=examples(250))
 def test_an_overlay_accepts_nothing_that_a_source_rejects(built: BuildResult, data):
     """A body that the final spec accepts is valid for its source."""
     calls = [call for group in submissions(built).values() for call in group]

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.client.clients import RUNNERS
+from tests.examples import examples
 from tests.transport.misbehaving_server import ID, MisbehavingServer, responds
 from tests.transport.test_guarantees import KEY, body
 from wanflow import DownloadFailed, WanflowError
@@ -85,7 +86,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield runner
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(raw=raw_responses() | st.binary(max_size=200))
 @example(raw=b"HTTP/1.1 200 OK\r\n\r\n" + b'{"id": 5, "status": "completed", "results": null}')
 @example(raw=b"HTTP/1.1 429 X\r\nRetry-After: \xb2\r\nContent-Length: 0\r\n\r\n")
@@ -104,7 +105,7 @@ def test_any_response_gives_a_result_or_a_wanflow_error(raw: bytes, runner: Any)
         runner.do(client.close)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(raw=raw_responses())
 def test_any_response_to_a_download_gives_a_file_or_an_error(
     raw: bytes, runner: Any, tmp_path_factory: pytest.TempPathFactory

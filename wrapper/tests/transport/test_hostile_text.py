@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.client.clients import RUNNERS
 from tests.client.fast_clock import with_fast_clock
+from tests.examples import examples
 from tests.transport.hostile_text import HostileServer, Responses, is_harmless, responses, serving
 from tests.transport.test_guarantees import KEY, body
 from wanflow import WanflowError
@@ -91,7 +92,7 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield runner
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(hostile=responses())
 def test_no_text_of_a_response_harms_a_client_or_its_ledger(
     hostile: Responses, runner: Any, api: HostileServer, tmp_path_factory: pytest.TempPathFactory

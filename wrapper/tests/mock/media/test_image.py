@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
+from tests.examples import examples
 from wanflow.mock.files.media import ImageSpec, render_png
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def opened(data: bytes) -> Image.Image:
     return image
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(size=allowed_sizes(), prompt=ANY_TEXT)
 def test_an_image_has_the_requested_size(size: tuple[int, int], prompt: str) -> None:
     """Any size that the documents allow, with any prompt, gives a picture of that size."""
@@ -70,7 +71,7 @@ def test_any_prompt_is_drawn(prompt: str) -> None:
 
 
 @given(picture=st.just(PICTURE), seed=st.integers())
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_the_same_request_gives_the_same_bytes(picture: ImageSpec, seed: int) -> None:
     """Equal values make equal files, whatever the seed."""
     picture = attrs.evolve(picture, seed=seed)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.examples import examples
 from wanflow.mock.files.media import available, placeholder_mp4, placeholder_png
 
 WITHOUT_THE_EXTRA = """
@@ -42,7 +43,7 @@ print("imported nothing")
 """
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(width=st.integers(1, 3000), height=st.integers(1, 3000))
 def test_a_placeholder_png_has_the_asked_size(width: int, height: int) -> None:
     """A decoder that checks every sum reads the picture in the asked size, in two colours."""

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ImageChops, ImageStat
 
+from tests.examples import examples
 from wanflow.mock.files.media import VideoSpec, render_mp4
 from wanflow.mock.gateway.outputs import frame_size
 
@@ -73,7 +74,7 @@ def pictures(data: bytes) -> list[Image]:
         return [frame.to_image() for frame in file.decode(video=0)]
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     width=st.integers(1, 500),
     height=st.integers(1, 500),
