@@ -26,7 +26,7 @@ test: check ## check, then the tests: what CI runs
 test-times: set-up ## the tests, and which of them take the most CPU time
 	@$(PY) .ci/with-args $(PY) -m pytest $(WORKERS) -m "not slow" -q -p benchmarks.cpu_by_test
 
-slow: set-up ## the tests and examples that `make test` leaves out (of the suite itself: make contract)
+slow: set-up ## the tests and examples that `make test` leaves out (of the suite: make contract)
 	@$(PY) -m pytest $(WORKERS) -m slow wrapper/tests contract_tests/self_tests
 	@WANFLOW_ALL_EXAMPLES=1 $(PY) -m pytest $(WORKERS) -m "hypothesis and not slow" wrapper/tests
 
