@@ -79,7 +79,8 @@ async def test_a_model_that_was_just_added_can_be_submitted(setup: Setup, projec
 
 def test_an_absent_package_is_one_sentence(tmp_path: Path) -> None:
     """With the command that installs it, and the exit code of the configuration."""
-    code = "import sys; sys.modules['mcp'] = None; from wanflow.cli import main; main(['mcp'])"
+    command = ["mcp", "--max-credits", "5", "-o", "."]
+    code = f"import sys; sys.modules['mcp'] = None; from wanflow.cli import main; main({command})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )

@@ -24,13 +24,11 @@ from wanflow.cli.options import (
 )
 from wanflow.errors import ConfigurationError
 from wanflow.mcp_server.agent_client import AgentClient
-from wanflow.mcp_server.http import PATH, listen
-from wanflow.mcp_server.run import run_http, run_stdio
 from wanflow.mcp_server.settings import Settings, budget_prefix
-from wanflow.mcp_server.tools import Tools
 
 if TYPE_CHECKING:
     from wanflow.ledger import Ledger
+    from wanflow.mcp_server.tools import Tools
 
 TOKEN_VARIABLE = "WANFLOW_MCP_TOKEN"  # noqa: S105 - the name of the variable
 _MIN_TOKEN_LENGTH = 16
@@ -97,6 +95,13 @@ def mcp(**options: Any) -> None:
 
     The agents' jobs are charged to your account: --max-credits limits what they may cost.
     """
+    try:  # the help needs no extra
+        from wanflow.mcp_server.run import run_stdio
+        from wanflow.mcp_server.tools import Tools
+    except ModuleNotFoundError as missing:
+        raise ConfigurationError(
+            f"this command needs {missing.name}; run: pip install 'wanflow[mcp]'"
+        ) from missing
     settings = _settings(options)
     keep_prompts = not options["no_prompts"]
     with open_ledger(options["ledger"], create=True, keep_prompts=keep_prompts) as ledger:
@@ -134,6 +139,9 @@ def _client(options: dict[str, Any], ledger: Ledger) -> AgentClient:
 
 
 def _run_http(tools: Tools, options: dict[str, Any]) -> None:
+    from wanflow.mcp_server.http import PATH, listen
+    from wanflow.mcp_server.run import run_http
+
     token, given = _token(options["token_file"])
     try:
         listener = listen(options["host"], options["port"])
