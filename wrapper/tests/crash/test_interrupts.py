@@ -33,12 +33,21 @@ _FEW = 25
 _SETTLED = {JobState.REJECTED, JobState.ACCEPTED, JobState.COMPLETED, JobState.SAVED}
 
 
-def points(count: int) -> list[int]:
+_MANY = 150
+"""Points by default where the interrupt must come between two events that are close."""
+
+
+def points(count: int, few: int = _FEW) -> list[int]:
     """Choose points: all, or a random sample with the first and the last."""
     every = range(1, count + 1)
-    if os.environ.get(ROUNDS_VARIABLE) is not None or count <= _FEW:
+    if os.environ.get(ROUNDS_VARIABLE) is not None or count <= few:
         return list(every)
-    return [1, *sorted(random.Random(count).sample(every[1:-1], _FEW - 2)), count]
+    return [1, *sorted(random.Random(count).sample(every[1:-1], few - 2)), count]
+
+
+def many_points(count: int) -> list[int]:
+    """Choose points: all, or a larger sample."""
+    return points(count, _MANY)
 
 
 @contextmanager
@@ -158,7 +167,7 @@ def test_a_call_interrupted_before_sending_can_be_repeated(
             "ledger": ledger,
             "on_event": print,
         }
-        INJECTORS[kind].each(options, call, points, lambda number, _: again.append(number))
+        INJECTORS[kind].each(options, call, many_points, lambda number, _: again.append(number))
         unsent = [n for n in again if (job := ledger.find(key_of(n))) and job.task_id is None]
         with Client(**options) as client:
             tasks = {number: call(client, number).id for number in again}
