@@ -46,9 +46,13 @@ def run_shielded(
     except BaseException as error:
         if not on_interrupt(error):
             try:
-                on_wait()
-            finally:  # it calls functions of the user's
+                on_wait()  # it calls functions of the user's
+            except KeyboardInterrupt:  # the second interrupt
+                raise
+            except BaseException:
                 _wait(done)
+                raise
+            _wait(done)
         raise
     return cast("T", _value(ends.pop()))
 
