@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.any_model import model_name
 from wanflow import AsyncClient, Client
-from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
 
@@ -81,7 +81,4 @@ def run_batch(
 @pytest.fixture(scope="session")
 def model() -> str:
     """The name of a text-to-image model."""
-    models = packaged_catalog().models.values()
-    return next(
-        one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
-    )
+    return model_name("image")

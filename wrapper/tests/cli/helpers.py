@@ -8,12 +8,13 @@ from typing import Any
 from attrs import frozen
 from jsonschema_rs import validator_for
 
+from tests.any_model import model_name
 from wanflow.cli.json_output import json_schema
 
-VIDEO = "wan2.5-text-to-video"
-IMAGE = "wan2.5-text-to-image"
+VIDEO = model_name("video")
+IMAGE = model_name("image")
+FROM_IMAGE = model_name("video", "image_urls", "model_params")
 SCHEMA = validator_for(json.loads(json_schema()))
-FROM_IMAGE = "wan2.6-image-to-video"
 
 
 @frozen

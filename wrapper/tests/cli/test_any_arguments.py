@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
@@ -49,7 +50,7 @@ CODES = {0, *(end.code for end in EXIT_CODES)}
 @given(
     head=st.sampled_from(HEADS),
     words=st.lists(WORDS, max_size=10),
-    stdin=st.binary(max_size=20) | st.just(b'{"model": "wan2.5-text-to-video", "prompt": "x"}'),
+    stdin=st.binary(max_size=20) | st.just(json.dumps({"model": VIDEO, "prompt": "x"}).encode()),
 )
 def test_no_command_line_is_unexpected(
     wanflow: Callable[..., CommandResult], head: list[str], words: list[str], stdin: bytes

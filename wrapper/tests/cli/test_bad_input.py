@@ -28,13 +28,14 @@ def unreachable_url() -> Iterator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/apiv1"
 
 
+MISSPELT = f"{VIDEO[:-2]}i{VIDEO[-1]}"
 # The arguments, the exit code, and what the message has to name.
 ERRORS: list[tuple[tuple[str, ...], int, tuple[str, ...]]] = [
     (("rnu",), 2, ("'rnu'", "run, submit")),
     (("--frobnicate",), 2, ("--frobnicate",)),
     (("run",), 2, ("model", VIDEO, "--request")),
-    (("run", "wan2.5-text-to-vidio", *PROMPT), 2, (f"did you mean {VIDEO}",)),
-    (("models", "wan2.5-text-to-vidio"), 2, (f"did you mean {VIDEO}",)),
+    (("run", MISSPELT, *PROMPT), 2, (f"did you mean {VIDEO}",)),
+    (("models", MISSPELT), 2, (f"did you mean {VIDEO}",)),
     (("run", VIDEO), 2, ("prompt is required",)),
     (("run", VIDEO, *PROMPT, "--duration", "x"), 2, ("duration must be one of 5, 10", '"x"')),
     (("run", VIDEO, *PROMPT, "--duration", "7"), 2, ("duration must be one of 5, 10", "7")),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.any_model import model_name
 from tests.crash.worker import WorkerTask
-from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -29,10 +29,7 @@ def rounds() -> int:
 @pytest.fixture(scope="session")
 def image_model() -> str:
     """A model that makes an image from text."""
-    models = packaged_catalog().models.values()
-    return next(
-        one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
-    )
+    return model_name("image")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.any_model import model_name
 from tests.uploads.conftest import image
 from wanflow import Client
 from wanflow.cli.exit_codes import exit_code_for
@@ -48,7 +49,7 @@ def test_the_example_of_an_uploader_is_one(tmp_path: Path) -> None:
     uploader = names_of(PYTHON[1])["OwnServer"]()
     with MockServer(polls=1) as mock, Client(mock.api_key, mock.base_url, uploader=uploader) as one:
         body = {"prompt": "x", "image_urls": [image(tmp_path)]}
-        one.submit({"model": "wan2.6-image-to-video", **body})
+        one.submit({"model": model_name("video", "image_urls"), **body})
         sent = [entry.body for entry in mock.journal if entry.method == "POST"]
     assert re.search(r"https://files\.example\.com/[0-9a-f]{64}\.png", sent[0])
 

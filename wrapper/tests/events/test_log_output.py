@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.any_model import model_name
 from wanflow import Client, ConfigurationError, events
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ import sys
 from wanflow import Client
 
 with Client("a-key-of-this-test", sys.argv[1]) as client:
-    client.run(model="wan2.5-text-to-image", prompt="a quiet lake [mock:progression=polls=2]")
+    client.run(model=sys.argv[2], prompt="a quiet lake [mock:progression=polls=2]")
 """
 STABLE = {"time", "level", "event", "operation", "task_id", "message"}
 
@@ -28,7 +29,7 @@ STABLE = {"time", "level", "event", "operation", "task_id", "message"}
 def stderr_of(mode: str, mock: MockServer) -> list[str]:
     """Run a program with WANFLOW_LOG → the lines of its stderr."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, mock.base_url],
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, mock.base_url, model_name("image")],
         env={**os.environ, "WANFLOW_LOG": mode},
         capture_output=True,
         text=True,
@@ -104,7 +105,7 @@ except ZeroDivisionError:
 
 def test_a_command_writes_nothing_else_beside_json(mock: MockServer) -> None:
     """Its progress is in the events."""
-    command = [sys.executable, "-m", "wanflow", "run", "wan2.5-text-to-image", "--no-ledger"]
+    command = [sys.executable, "-m", "wanflow", "run", model_name("image"), "--no-ledger"]
     done = subprocess.run(
         [*command, "--prompt", "a quiet lake [mock:progression=polls=1]"],
         env={

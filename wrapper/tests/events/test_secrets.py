@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from tests.any_model import model_name
 from tests.client.clients import SyncRunner
 from tests.client.fast_clock import with_fast_clock
 from tests.examples import examples
@@ -44,7 +45,7 @@ SIGNATURE = "signature-of-the-link"
 HEADER = "value-of-the-users-header"
 SECRETS = (KEY, PROMPT, SIGNATURE, HEADER)
 ALL = " ".join(SECRETS)
-REQUEST = {"model": "wan2.5-text-to-image", "prompt": PROMPT}
+REQUEST = {"model": model_name("image"), "prompt": PROMPT}
 
 ERROR = {
     "error": {
@@ -149,7 +150,11 @@ OPERATIONS: dict[str, Callable[[Any, Any, Path], object]] = {
     ),
     "upload": lambda runner, client, folder: runner.do(
         client.submit,
-        {"model": "wan2.5-image-to-image", "prompt": PROMPT, "image_urls": ["./a.png"]},
+        {
+            "model": model_name("image", "image_urls"),
+            "prompt": PROMPT,
+            "image_urls": ["./a.png"],
+        },
         validate=False,
     ),
     "refresh": lambda runner, client, folder: runner.do(client.task(ID).refresh),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.any_model import model_name
 from tests.client.fast_clock import with_fast_clock
 from wanflow import Ledger, WanflowError, events
 from wanflow.catalog.catalog import packaged_catalog
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MODEL = packaged_catalog().models["wan2.5-text-to-image"]
+MODEL = packaged_catalog().models[model_name("image")]
 REQUEST = {"model": MODEL.name, "prompt": "a quiet lake", "n": 2}
 TIMEOUT = 60.0
 

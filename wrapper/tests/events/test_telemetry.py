@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from tests.any_model import model_name
 from tests.client.fast_clock import with_fast_clock
 from wanflow import DownloadFailed, SubmitUncertain, TaskFailed, events
 from wanflow.telemetry import Telemetry
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from wanflow.mock import MockServer
 
-MODEL = "wan2.5-text-to-image"
+MODEL = model_name("image")
 PROMPT = "a lake that nobody knows of"
 
 

@@ -234,9 +234,9 @@ def test_an_id_that_could_not_be_written_is_written_later(
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
 
 
-def test_a_task_id_in_two_responses_is_one_job(do: Any, ledger: Ledger) -> None:
+def test_a_task_id_in_two_responses_is_one_job(do: Any, ledger: Ledger, model: str) -> None:
     """The second submission is uncertain: its own task isn't known."""
-    first = {"model": "wan2.5-text-to-image", "prompt": "x"}
+    first = {"model": model, "prompt": "x"}
     with MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server:
         given = {"base_url": server.url}
         do(lambda client: client.submit(first, idempotency_key=OWN_KEY), **given)

@@ -13,7 +13,7 @@ from attrs import evolve, field, frozen
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from wanflow.catalog.catalog import packaged_catalog
+from tests.any_model import model_name
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ def setup(mock_server: MockServer, tmp_path: Path) -> Setup:
 @pytest.fixture(scope="session")
 def request_body() -> dict[str, Any]:
     """A request for a picture."""
-    models = packaged_catalog().models.values()
-    name = next(
-        one.name for one in models if one.kind == "image" and "image_urls" not in one.parameters
-    )
-    return {"model": name, "prompt": "a cat"}
+    return {"model": model_name("image"), "prompt": "a cat"}
 
 
 def facts(result: Any) -> dict[str, Any]:
