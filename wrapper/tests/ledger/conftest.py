@@ -50,13 +50,8 @@ def mock() -> Iterator[MockServer]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with Ledger(path) as opened:
+def ledger(location: Path | str) -> Iterator[Ledger]:
+    with Ledger(location) as opened:
         yield opened
 
 

@@ -25,28 +25,28 @@ class LedgerCommand:
     """Runs `wanflow ledger …` on one ledger."""
 
     def __init__(
-        self, path: Path, mock: MockServer, api_key: str, base_url: str | None = None
+        self, location: Path | str, mock: MockServer, api_key: str, base_url: str | None = None
     ) -> None:
-        self._path = path
+        self._location = location
         address = base_url or mock.base_url
         self._environment = {"WANFLOW_API_KEY": api_key, "WANFLOW_BASE_URL": address}
 
     def __call__(self, *words: str, code: int = 0) -> Any:
-        command = ["ledger", *words, "--ledger", str(self._path)]
+        command = ["ledger", *words, "--ledger", str(self._location)]
         done = CliRunner().invoke(main, command, env=self._environment)
         assert done.exit_code == code, done.output
         return done
 
 
 @pytest.fixture
-def ledger_command(path: Path, mock: MockServer, api_key: str) -> LedgerCommand:
-    return LedgerCommand(path, mock, api_key)
+def ledger_command(location: Path | str, mock: MockServer, api_key: str) -> LedgerCommand:
+    return LedgerCommand(location, mock, api_key)
 
 
 @pytest.fixture
-def task_id(path: Path, mock: MockServer, api_key: str, model: str) -> str:
+def task_id(location: Path | str, mock: MockServer, api_key: str, model: str) -> str:
     """The accepted task of a ledger that also has an uncertain and a rejected job."""
-    with Ledger(path) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
+    with Ledger(location) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
         task = client.submit(model=model, prompt="=a fox")
         rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
         for prompt in ("x", "[mock:code=400]"):
@@ -124,6 +124,9 @@ def test_resume_saves_files_and_reports_uncertain_jobs(
     done = ledger_command("resume", "-o", str(tmp_path / "out"), code=15)
     assert done.stdout.strip() == str(next((tmp_path / "out").iterdir()))
     assert "ask the provider" in done.stderr
+    assert "1 resumed, 1 not resumed to the end" in done.stderr
+    again = ledger_command("resume", "-o", str(tmp_path / "out"), code=15)
+    assert "0 resumed, 1 not resumed to the end" in again.stderr
     ledger_command("resume", "--resubmit-uncertain", "-o", str(tmp_path / "out"))
     assert ledger_command("list", "--state", "uncertain").stdout == ""
 

@@ -197,7 +197,7 @@ def test_a_forked_child_does_not_own_the_jobs_of_its_dead_parent(path: Path) -> 
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout.readline() == "forked\n"
-        process.wait(20)
+        process.wait(60)
         with Ledger(path) as ledger:
             (job,) = ledger.jobs()
             assert not ledger.is_owned(job)

@@ -11,14 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import pytest
 
 from tests.transport.misbehaving_server import MisbehavingServer, hangs, responds_json, task
+from tests.waiting import TIME_LIMIT, wait_until
 from wanflow import AsyncClient, Client, errors
 from wanflow._core.recorder import SubmissionIntent
+from wanflow.events import ResponseAwaited
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
@@ -56,22 +58,39 @@ def delayed_response(action: Callable[[], object], body: Any) -> Any:
 
 
 class InterruptedWhileIntending(Ledger):
-    """Ctrl-C comes while the intent is recorded."""
+    """Ctrl-C comes while the intent is recorded, and has an effect before that ends."""
+
+    def __enter__(self) -> Self:
+        self.interrupted = threading.Event()
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        super().__exit__(*error)
+
+    def _interrupt(self, *_: object) -> None:
+        self.interrupted.set()
+        raise KeyboardInterrupt
 
     def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         known = super().record_intent(intent)
         press_ctrl_c()
-        time.sleep(0.1)
+        assert self.interrupted.wait(TIME_LIMIT)
+        time.sleep(0.2)  # the client has yet to notice it
         return known
 
 
 def test_an_interrupt_after_the_intent_cancels_the_submission(
-    path: Path, request_body: dict[str, Any]
+    location: Path | str, request_body: dict[str, Any]
 ) -> None:
     """Nothing is sent, the job says so, and the same key is accepted afterwards."""
-    with MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server, Ledger(path) as plain:
+    with (
+        MisbehavingServer(post=[responds_json(200, ACCEPTED)]) as server,
+        Ledger(location) as plain,
+    ):
         with (
-            InterruptedWhileIntending(path) as ledger,
+            InterruptedWhileIntending(location) as ledger,
             Client("k", server.url, ledger=ledger) as client,
             pytest.raises(KeyboardInterrupt) as caught,
         ):
@@ -108,17 +127,22 @@ def test_a_second_interrupt_is_not_delayed(ledger: Ledger, request_body: dict[st
 
         def act(connection: socket.socket) -> bool:
             press_ctrl_c()
-            threading.Timer(0.3, press_ctrl_c).start()
             return hung(connection)
+
+        def interrupt_again(event: object) -> None:
+            if isinstance(event, ResponseAwaited):
+                threading.Timer(0.1, press_ctrl_c).start()
 
         server._acts["POST"].append(act)
         begun = time.monotonic()
         with (
-            Client("k", server.url, ledger=ledger, timeout=20) as client,
+            Client(
+                "k", server.url, ledger=ledger, timeout=10 * TIME_LIMIT, on_event=interrupt_again
+            ) as client,
             pytest.raises(KeyboardInterrupt) as caught,
         ):
             client.submit(**request_body)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < TIME_LIMIT
         assert any(OWN_KEY in note for note in caught.value.__notes__)
 
 
@@ -160,15 +184,25 @@ def test_a_native_cancellation_waits_for_the_response_too(
 ) -> None:
     """`task.cancel()` and `asyncio.timeout` also wait for the response."""
 
+    submitting: list[tuple[asyncio.AbstractEventLoop, asyncio.Timeout]] = []
+
+    def time_out() -> None:
+        [(loop, limit)] = submitting
+        loop.call_soon_threadsafe(limit.reschedule, loop.time())
+
+    async def submit(client: AsyncClient) -> None:
+        async with asyncio.timeout(None) as limit:  # it ends once the request has arrived
+            submitting.append((asyncio.get_running_loop(), limit))
+            await client.submit(**request_body)
+
     async def main(server: MisbehavingServer) -> None:
         async with AsyncClient("k", server.url, ledger=ledger) as client:
             with pytest.raises(TimeoutError) as caught:
-                async with asyncio.timeout(0.1):
-                    await client.submit(**request_body)
+                await submit(client)
             cause: Any = caught.value.__cause__
             assert (cause.task_id, cause.idempotency_key) == (TASK_ID, OWN_KEY)
 
-    with MisbehavingServer(post=[delayed_response(lambda: time.sleep(0.2), ACCEPTED)]) as server:
+    with MisbehavingServer(post=[delayed_response(time_out, ACCEPTED)]) as server:
         asyncio.run(main(server))
     (job,) = ledger.jobs()
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
@@ -186,18 +220,18 @@ threading.Event().wait()
 """
 
 
-def test_a_submission_that_waits_for_a_connection_has_no_intent(path: Path, model: str) -> None:
+def test_a_submission_that_waits_for_a_connection_has_no_intent(
+    location: Path | str, model: str
+) -> None:
     """If the process is killed while 12 submissions share 2 connections, only 2 are uncertain."""
     with MisbehavingServer() as server:
         server._acts["POST"].append(hangs(server.done))
-        words = [sys.executable, "-c", SUBMITS, server.url, str(path), model]
+        words = [sys.executable, "-c", SUBMITS, server.url, str(location), model]
         with subprocess.Popen(words) as process:
-            until = time.monotonic() + 30
-            while server.count("POST") < 2 and time.monotonic() < until:
-                time.sleep(0.02)
-            time.sleep(0.3)
+            wait_until(lambda: server.count("POST") == 2)
+            time.sleep(0.3)  # so that a third one would usually have come
             process.kill()
-        with Ledger(path) as ledger:
+        with Ledger(location) as ledger:
             assert [job.state for job in ledger.jobs()] == [JobState.INTENT] * 2
 
 
@@ -208,7 +242,7 @@ def test_an_id_that_could_not_be_written_is_written_later(
     """The exception has the id, and the ledger has it once it can be written."""
     ledger = Ledger(path)
     other = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-    ledger._store._connection.execute("PRAGMA busy_timeout = 50")
+    ledger._store._database.connection.execute("PRAGMA busy_timeout = 50")
 
     def lock() -> None:
         other.execute("BEGIN IMMEDIATE")
@@ -226,9 +260,8 @@ def test_an_id_that_could_not_be_written_is_written_later(
             ledger.close()
             ledger = Ledger(path)
         with Ledger(path) as reader:
-            until = time.monotonic() + (0 if at_close else 10)
-            while reader.jobs()[0].task_id is None and time.monotonic() < until:
-                time.sleep(0.05)
+            if not at_close:
+                wait_until(lambda: reader.jobs()[0].task_id)
             (job,) = reader.jobs()
     ledger.close()
     assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, TASK_ID, None)
@@ -336,12 +369,12 @@ def test_a_concurrent_submission_is_recorded_before_the_error_is_raised(
         raise error
 
     def rejected(connection: socket.socket) -> bool:
-        assert both.wait(20)
+        assert both.wait(60)
         return responds_json(400, {"error": {"code": "bad", "message": "no"}})(connection)
 
     def accepted(connection: socket.socket) -> bool:
         both.set()
-        assert raised.wait(20)
+        assert raised.wait(60)
         time.sleep(0.3)
         return responds_json(200, ACCEPTED)(connection)
 

@@ -232,10 +232,10 @@ def test_prices_of_another_server_or_model_are_not_used(
             assert found.basis is EstimateBasis.UNKNOWN
 
 
-def test_prices_have_no_texts_and_no_links(do: SyncRunner, path: Path) -> None:
+def test_prices_have_no_texts_and_no_links(do: SyncRunner, location: Path | str) -> None:
     """A ledger without prompts has none of them in its price classes either."""
     secret = "planted-4711"
-    with Ledger(path, keep_prompts=False) as ledger:
+    with Ledger(location, keep_prompts=False) as ledger:
         for model in MODELS:
             rules = CATALOG.models[model].parameters
             request = {**CATALOG.models[model].example, "model": model}

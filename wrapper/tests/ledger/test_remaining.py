@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
+from shlex import quote
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
 from tests.ledger.test_commands import LedgerCommand
+from tests.ledgers import execute
 from wanflow import Client, errors
 from wanflow.ledger import JobState, Ledger
 from wanflow.ledger.export import isoformat
@@ -35,12 +35,11 @@ def complete(do: SyncRunner, model: str, *prompts: str) -> list[str]:
     return names
 
 
-def age(path: Path, seconds: float, task_id: str | None = None) -> None:
+def age(location: Path | str, seconds: float, task_id: str | None = None) -> None:
     """Make jobs older than they are."""
-    query = "UPDATE job SET created = created - ?1, accepted = accepted - ?1"
-    with closing(sqlite3.connect(path)) as connection, connection:
-        done = connection.execute(f"{query} WHERE ?2 IS NULL OR task = ?2", [seconds, task_id])
-        assert done.rowcount
+    query = "UPDATE job SET created = created - ?, accepted = accepted - ?"
+    which = ("", []) if task_id is None else (" WHERE task = ?", [task_id])
+    assert execute(location, query + which[0], [seconds, seconds, *which[1]])
 
 
 def states(ledger: Ledger) -> list[str]:
@@ -48,12 +47,12 @@ def states(ledger: Ledger) -> list[str]:
 
 
 def test_unsaved_files_are_saved_if_a_directory_is_given(
-    do: SyncRunner, ledger: Ledger, path: Path, model: str, tmp_path: Path
+    do: SyncRunner, ledger: Ledger, location: Path | str, model: str, tmp_path: Path
 ) -> None:
     """The files of completed tasks are saved, those whose URLs expire first, first."""
     early, later, late = complete(do, model, "a", "b", "c")
-    age(path, 3600, late)
-    age(path, 60, later)
+    age(location, 3600, late)
+    age(location, 60, later)
     left = do(lambda client: client.resume_all()).remaining
     assert [job.task_id for job in left.unsaved] == [late, later, early]
     assert left.files == 3
@@ -66,11 +65,11 @@ def test_unsaved_files_are_saved_if_a_directory_is_given(
 
 
 def test_files_whose_urls_have_expired_are_not_requested(
-    do: SyncRunner, ledger: Ledger, path: Path, model: str, tmp_path: Path
+    do: SyncRunner, ledger: Ledger, location: Path | str, model: str, tmp_path: Path
 ) -> None:
     """Tasks whose URLs have expired are neither resumed nor reported."""
     complete(do, model, "a")
-    age(path, _DAY + 1)
+    age(location, _DAY + 1)
     endings = do(lambda client: client.resume_all(tmp_path / "out"))
     assert endings == []
     assert endings.remaining.files == 0
@@ -79,7 +78,7 @@ def test_files_whose_urls_have_expired_are_not_requested(
 def test_the_command_reports_unsaved_files_and_how_to_save_them(
     do: SyncRunner,
     ledger: Ledger,
-    path: Path,
+    location: Path | str,
     model: str,
     mock: MockServer,
     api_key: str,
@@ -90,11 +89,11 @@ def test_the_command_reports_unsaved_files_and_how_to_save_them(
     (job,) = ledger.jobs()
     until = isoformat(job.links_expire_at)
     assert until is not None
-    ledger_command = LedgerCommand(path, mock, api_key)
+    ledger_command = LedgerCommand(location, mock, api_key)
     said = ledger_command("resume").stderr
     assert "1 file is not saved" in said
     assert until in said
-    assert f"wanflow ledger resume --output-dir out --ledger {path}" in said
+    assert f"wanflow ledger resume --output-dir out --ledger {quote(str(location))}" in said
     _, row = ledger_command("list").stdout.splitlines()
     assert name in row
     assert f"{job.credits:g}" in row.split()
@@ -106,29 +105,34 @@ def test_the_command_reports_unsaved_files_and_how_to_save_them(
 
 
 def test_jobs_of_another_server_are_reported_and_get_no_key(
-    do: SyncRunner, path: Path, model: str, mock: MockServer, api_key: str
+    do: SyncRunner, location: Path | str, model: str, mock: MockServer, api_key: str
 ) -> None:
     """A resume with another base URL resumes nothing, and names the server of the jobs."""
     do(lambda client: client.submit(model=model, prompt="a"))
     do(lambda client: client.submit(model=model, prompt="b"))
     seen = mock.accounts.for_key("key-for-other-server").submitted
     other_server = LedgerCommand(
-        path, mock, "key-for-other-server", base_url=f"{mock.base_url}/other"
+        location, mock, "key-for-other-server", base_url=f"{mock.base_url}/other"
     )
     said = other_server("resume").stderr
     assert f"2 unfinished jobs belong to another server ({mock.base_url})" in said
     assert "0 resumed" in said
     assert mock.accounts.for_key("key-for-other-server").submitted == seen
-    assert "another server" not in LedgerCommand(path, mock, api_key)("resume").stderr
+    assert "another server" not in LedgerCommand(location, mock, api_key)("resume").stderr
 
 
 def test_another_key_loses_nothing(
-    do: SyncRunner, ledger: Ledger, path: Path, model: str, mock: MockServer, tmp_path: Path
+    do: SyncRunner,
+    ledger: Ledger,
+    location: Path | str,
+    model: str,
+    mock: MockServer,
+    tmp_path: Path,
 ) -> None:
     """A 404 within 24 hours leaves a task unfinished, and the right key finds it again."""
     names = [do(lambda client: client.submit(model=model, prompt="x")).id for _ in range(2)]
-    age(path, 120)  # younger ones are polled for a minute
-    said = LedgerCommand(path, mock, uuid4().hex)(
+    age(location, 120)  # younger ones are polled for a minute
+    said = LedgerCommand(location, mock, uuid4().hex)(
         "resume", "--output-dir", str(tmp_path / "out"), code=15
     ).stderr
     assert said.count("it stays unfinished") == 2
@@ -141,11 +145,11 @@ def test_another_key_loses_nothing(
 
 
 def test_an_unknown_task_is_lost_after_24_hours_until_it_is_found_again(
-    do: SyncRunner, ledger: Ledger, path: Path, model: str, mock: MockServer
+    do: SyncRunner, ledger: Ledger, location: Path | str, model: str, mock: MockServer
 ) -> None:
     """After 24 hours a 404 means lost; a task that is found again is accepted again."""
     name = do(lambda client: client.submit(model=model, prompt="[mock:progression=polls=2] x")).id
-    age(path, _DAY + 1)
+    age(location, _DAY + 1)
     with (
         Client(uuid4().hex, mock.base_url, ledger=ledger) as other_client,
         pytest.raises(errors.NotFound),

@@ -95,13 +95,13 @@ def test_a_job_stays_uncertain_if_its_resubmission_is_rejected(
 
 
 def test_an_uncertain_job_without_its_prompt_stays_uncertain(
-    path: Path, model: str, mock: MockServer, api_key: str
+    location: Path | str, model: str, mock: MockServer, api_key: str
 ) -> None:
     """A job recorded without its prompt can't be sent again."""
     rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
     try:
         with (
-            Ledger(path, keep_prompts=False) as ledger,
+            Ledger(location, keep_prompts=False) as ledger,
             Client(api_key, mock.base_url, ledger=ledger) as client,
         ):
             with pytest.raises(errors.SubmitUncertain):

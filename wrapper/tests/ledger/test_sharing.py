@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ledger.together import Held
+from tests.waiting import wait_until
 from wanflow import errors
+from wanflow._core.effects import Outcome
 from wanflow._core.recorder import SubmissionIntent
 from wanflow._core.snapshot import Snapshot
 from wanflow.ledger import JobState, Ledger
@@ -53,9 +57,9 @@ def accept(ledger: Ledger, number: int) -> None:
 
 
 @contextmanager
-def claimer(path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def claimer(location: Path | str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A process that claims all unfinished jobs, and owns them until it exits."""
-    words = [sys.executable, "-c", CLAIM, str(path), SERVER]
+    words = [sys.executable, "-c", CLAIM, str(location), SERVER]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True) as process:
         try:
@@ -64,11 +68,11 @@ def claimer(path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
             process.kill()
 
 
-def test_two_processes_never_own_the_same_job(ledger: Ledger, path: Path) -> None:
+def test_two_processes_never_own_the_same_job(ledger: Ledger, location: Path | str) -> None:
     """A job is owned by one running process, and is free when that is killed."""
     for number in range(3):
         accept(ledger, number)
-    with claimer(path) as (claimed, process):
+    with claimer(location) as (claimed, process):
         assert claimed == 3
         other = ledger.claim(SERVER)
         assert (len(other.jobs), other.locked) == (0, 3)
@@ -78,32 +82,34 @@ def test_two_processes_never_own_the_same_job(ledger: Ledger, path: Path) -> Non
         assert len(ledger.claim(SERVER).jobs) == 3
 
 
-def test_a_job_that_is_locked_by_another_is_not_submitted(ledger: Ledger, path: Path) -> None:
+def test_a_job_that_is_locked_by_another_is_not_submitted(
+    ledger: Ledger, location: Path | str
+) -> None:
     """The same key in two concurrent processes is sent by one of them."""
     ledger.record_intent(intent(1))
-    with Ledger(path) as other, pytest.raises(errors.JobLocked):
+    with Ledger(location) as other, pytest.raises(errors.JobLocked):
         other.record_intent(intent(1))
 
 
-def test_an_intent_of_a_dead_process_is_uncertain(path: Path) -> None:
+def test_an_intent_of_a_dead_process_is_uncertain(location: Path | str) -> None:
     """An intent of an exited process may have been sent: it is uncertain, and not sent again."""
-    first = Ledger(path)
+    first = Ledger(location)
     first.record_intent(intent(1))
     first.close()
-    with Ledger(path) as second:
+    with Ledger(location) as second:
         with pytest.raises(errors.SubmitUncertain):
             second.record_intent(intent(1))
         assert second.record_intent(intent(1, resend=True)) is None
         assert second.jobs()[0].state is JobState.UNCERTAIN
 
 
-def test_processes_that_create_a_ledger_concurrently_all_write(path: Path) -> None:
+def test_processes_that_create_a_ledger_concurrently_all_write(location: Path | str) -> None:
     """Several processes may create the same ledger, and none loses a job."""
-    words = [[sys.executable, "-c", WRITE, str(path), f"process-{name}"] for name in range(5)]
+    words = [[sys.executable, "-c", WRITE, str(location), f"process-{name}"] for name in range(5)]
     processes = [subprocess.Popen(one, stderr=subprocess.PIPE, text=True) for one in words]
     troubles = [process.communicate()[1] for process in processes]
     assert troubles == [""] * len(words)
-    with Ledger(path) as ledger:
+    with Ledger(location) as ledger:
         assert len(ledger.jobs([JobState.ACCEPTED])) == 100
 
 
@@ -133,7 +139,7 @@ def test_a_failed_write_does_not_affect_concurrent_ones(ledger: Ledger) -> None:
     assert settled == [number != 5 for number in range(1, 9)]
 
 
-def test_a_ledger_is_not_used_across_a_fork(ledger: Ledger, path: Path) -> None:
+def test_a_ledger_is_not_used_across_a_fork(ledger: Ledger, location: Path | str) -> None:
     """In a forked process the error says to open the ledger again."""
     script = """
 import os, sys
@@ -148,7 +154,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
-    words = [sys.executable, "-c", script, str(path)]
+    words = [sys.executable, "-c", script, str(location)]
     said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     assert "open it again there" in said
 
@@ -161,24 +167,44 @@ def test_closing_leaves_no_trace_of_the_process(path: Path) -> None:
     assert {file.name for file in path.parent.iterdir()} == {"ledger.db", "ledger.db-reserve"}
 
 
-def test_a_closed_ledger_is_an_error(path: Path) -> None:
+def test_a_closed_ledger_is_an_error(location: Path | str) -> None:
     """Each use of a closed ledger is an error, and doesn't block."""
-    ledger = Ledger(path)
+    ledger = Ledger(location)
     ledger.record_intent(intent(1))
     ledger.close()
     with ThreadPoolExecutor(1) as pool:
         for number in (2, 3):
             with pytest.raises(errors.LedgerError, match="closed"):
-                pool.submit(ledger.record_intent, intent(number)).result(10)
+                pool.submit(ledger.record_intent, intent(number)).result(60)
 
 
-def test_a_buffered_update_is_written_without_another_write(ledger: Ledger, path: Path) -> None:
+def test_a_task_is_recorded_while_another_thread_closes_its_ledger(path: Path) -> None:
+    """It was paid for; this process owns nothing any more."""
+    ledger = Ledger(path)
+    ledger.record_intent(intent(1))
+    outcomes = SimpleQueue[Outcome]()
+    queue = ledger._store._writer._queue
+    with ThreadPoolExecutor(1) as pool:
+        with Held(ledger):
+            closing = pool.submit(ledger.close)
+            while not queue.qsize():
+                pass
+            snapshot = Snapshot("task-1", "pending")
+            record = partial(ledger.record_accepted, intent(1).key, snapshot, hold=True)
+            ledger.submit(record, outcomes.put)
+        assert outcomes.get(timeout=20).error is None
+        closing.result(20)
+    with Ledger(path) as again:
+        (job,) = again.jobs()
+        assert (job.state, job.task_id, job.owner) == (JobState.ACCEPTED, "task-1", None)
+
+
+def test_a_buffered_update_is_written_without_another_write(
+    ledger: Ledger, location: Path | str
+) -> None:
     """A buffered update is written within half a second."""
     accept(ledger, 1)
     ledger.acquire_task(SERVER, "task-1")
     ledger.release_task(SERVER, "task-1")
-    deadline = time.monotonic() + 20
-    with Ledger(path) as other:
-        while not other.claim(SERVER).jobs:
-            assert time.monotonic() < deadline, "the job is owned for ever"
-            time.sleep(0.05)
+    with Ledger(location) as other:
+        wait_until(lambda: other.claim(SERVER).jobs)

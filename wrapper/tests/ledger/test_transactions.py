@@ -1,29 +1,28 @@
-"""`run_in_transaction`: functions share one commit, with the effect of single calls."""
+"""`submit`: functions share one commit, with the effect of single calls."""
 
 from __future__ import annotations
 
 import sqlite3
 import tempfile
-import threading
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from tests.ledger.together import run_together
 from wanflow._core.effects import Outcome
 from wanflow._core.recorder import File, SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._runtime.batch_executor import BatchExecutor
 from wanflow.errors import InvalidRequest, LedgerError
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 SERVER = "http://api.example/v1"
 MANY = 30
@@ -45,13 +44,17 @@ class FailingConnection:
     """Wraps the connection of a ledger; counts commits, and fails at a chosen statement."""
 
     def __init__(self, ledger: Ledger, at: str = "nothing", times: int = 1) -> None:
-        self.real = ledger._store._connection
+        self.real = ledger._store._database.connection
         self.at, self.times, self.commits = at, times, 0
-        ledger._store._writer.connection = self  # type: ignore[assignment]
+        # The functions share a transaction because they wait for the end of another one.
+        self.skip = at == "COMMIT"
+        ledger._store._database.connection = self  # type: ignore[assignment]
 
     def execute(self, query: str, *values: Any) -> Any:
         self.commits += query == "COMMIT"
-        if query.strip().startswith(self.at) and self.times:
+        if query.strip().startswith(self.at) and self.skip:
+            self.skip = False
+        elif query.strip().startswith(self.at) and self.times:
             self.times -= 1
             error = sqlite3.OperationalError("disk I/O error")
             error.sqlite_errorcode = sqlite3.SQLITE_IOERR
@@ -62,30 +65,34 @@ class FailingConnection:
     def in_transaction(self) -> bool:
         return self.real.in_transaction
 
+    def close(self) -> None:
+        self.real.close()
 
-def test_many_functions_share_one_commit(ledger: Ledger) -> None:
+
+def test_many_functions_share_one_commit(ledger: Ledger, path: Path) -> None:
     """Many functions share one commit; each has its own result."""
     ledger.record_intent(intent(0))
     connection = FailingConnection(ledger)
-    outcomes = ledger.run_in_transaction(
-        [partial(ledger.record_intent, intent(number)) for number in range(1, MANY)]
+    outcomes = run_together(
+        ledger, [partial(ledger.record_intent, intent(number)) for number in range(1, MANY)]
     )
     assert [outcome.error for outcome in outcomes] == [None] * (MANY - 1)
-    assert connection.commits == 1
+    assert connection.commits == 2  # the first one is that of the transaction they waited for
     assert len(ledger.jobs()) == MANY
 
 
 def test_functions_see_earlier_writes(ledger: Ledger) -> None:
     """The same submission twice is one job; only another request with its key fails."""
     other = b'{"another": 1}'
-    outcomes = ledger.run_in_transaction(
+    outcomes = run_together(
+        ledger,
         [
             partial(ledger.record_intent, intent(1)),
             partial(accepted, ledger, 1),
             partial(ledger.record_intent, intent(1)),
             partial(ledger.record_intent, intent(1, other)),
             partial(ledger.record_intent, intent(2)),
-        ]
+        ],
     )
     assert outcomes[2].value.id == "task-1"
     assert isinstance(outcomes[3].error, InvalidRequest)
@@ -97,7 +104,7 @@ def test_functions_see_earlier_writes(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("at", ["COMMIT", "UPDATE", "INSERT INTO file", "SAVEPOINT"])
-def test_a_failed_commit_is_repeated_one_by_one(ledger: Ledger, at: str) -> None:
+def test_a_failed_commit_is_repeated_one_by_one(ledger: Ledger, path: Path, at: str) -> None:
     """Each function is called again by itself, and no buffered update is lost."""
     for number in range(3):
         ledger.record_intent(intent(number))
@@ -106,41 +113,47 @@ def test_a_failed_commit_is_repeated_one_by_one(ledger: Ledger, at: str) -> None
         ledger.record_done(SERVER, ended)
     FailingConnection(ledger, at)
     file = File(0, Path("/files/1.png"), 3, "ab" * 32)
-    outcomes = ledger.run_in_transaction(
-        [partial(ledger.record_files, SERVER, f"task-{number}", [file]) for number in range(3)]
+    outcomes = run_together(
+        ledger,
+        [partial(ledger.record_files, SERVER, f"task-{number}", [file]) for number in range(3)],
     )
     assert outcomes == [Outcome()] * 3
     found = [(job.state, job.progress, job.files) for job in ledger.jobs()]
     assert found == [(JobState.SAVED, 100, (file,))] * 3
 
 
-def test_a_write_that_fails_twice_is_an_error(ledger: Ledger) -> None:
+def test_a_write_that_fails_twice_is_an_error(ledger: Ledger, path: Path) -> None:
     """If the second attempt fails, too, its caller gets the error; a later write succeeds."""
     ledger.record_intent(intent(1))
-    # The shared commit, and the single one.
+    # The shared commit, and the first single one.
     FailingConnection(ledger, "UPDATE", times=2)
-    (outcome,) = ledger.run_in_transaction([partial(accepted, ledger, 1)])
+    outcome, _ = run_together(
+        ledger, [partial(accepted, ledger, 1), partial(ledger.record_intent, intent(2))]
+    )
     assert isinstance(outcome.error, LedgerError)
     assert not ledger.is_cached(SERVER, "task-1")
     accepted(ledger, 1)
-    assert ledger.jobs()[0].state is JobState.ACCEPTED
+    assert [job.state for job in ledger.jobs()] == [JobState.ACCEPTED, JobState.INTENT]
 
 
 def test_a_locked_file_is_an_error_for_each(ledger: Ledger, path: Path) -> None:
     """If no transaction can begin, no function is called, and each has the error."""
     ledger.record_intent(intent(0))
-    ledger._store._connection.execute("PRAGMA busy_timeout = 50")
+    ledger._store._database.connection.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     called: list[int] = []
-    outcomes = ledger.run_in_transaction([partial(called.append, number) for number in range(3)])
+    outcomes = SimpleQueue[Outcome]()
+    for number in range(3):
+        ledger.submit(partial(called.append, number), outcomes.put)
+    errors = [str(outcomes.get(timeout=20).error) for _ in range(3)]
     other.execute("ROLLBACK")
     other.close()
     assert called == []
-    assert ["locked" in str(outcome.error) for outcome in outcomes] == [True] * 3
+    assert ["locked" in error for error in errors] == [True] * 3
     assert [
         outcome.error
-        for outcome in ledger.run_in_transaction([partial(ledger.record_intent, intent(1))])
+        for outcome in run_together(ledger, [partial(ledger.record_intent, intent(1))])
     ] == [None]
 
 
@@ -178,15 +191,15 @@ def call(ledger: Ledger, name: str, number: int) -> object:
     return getattr(ledger, name)(*arguments[name])
 
 
-def run_together(ledger: Ledger, steps: Sequence[tuple[str, int]]) -> list[object]:
+def call_together(ledger: Ledger, steps: Sequence[tuple[str, int]]) -> list[object]:
     functions = [partial(call, ledger, *one) for one in steps]
     return [
         type(outcome.error) if outcome.error else outcome.value
-        for outcome in ledger.run_in_transaction(functions)
+        for outcome in run_together(ledger, functions)
     ]
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(steps=st.lists(calls_of_jobs, max_size=14), cut=st.integers(1, 5))
 def test_groups_equal_single_calls(steps: list[tuple[str, int]], cut: int) -> None:
     """Calls in groups of any size have the effect of single calls."""
@@ -195,79 +208,10 @@ def test_groups_equal_single_calls(steps: list[tuple[str, int]], cut: int) -> No
         for size in (1, cut):
             with Ledger(Path(name) / f"{size}-{len(found)}.db") as ledger:
                 groups = [steps[at : at + size] for at in range(0, len(steps), size)]
-                outcomes = [outcome for group in groups for outcome in run_together(ledger, group)]
+                outcomes = [outcome for group in groups for outcome in call_together(ledger, group)]
                 jobs = [
                     (job.key, job.state, job.task_id, job.progress, job.links, job.files)
                     for job in ledger.jobs()
                 ]
                 found.append((outcomes, jobs))
         assert found[0] == found[1]
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_waiting_callers_share_the_next_group(backend: str) -> None:
-    """Calls that arrive while the thread is busy form a group; each caller gets its own result."""
-    calls: list[int] = []
-    threads: set[int] = set()
-
-    def group(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        calls.append(len(functions))
-        threads.add(threading.get_ident())
-        return [_ended(function) for function in functions]
-
-    async def submit(executor: BatchExecutor, number: int, found: dict[int, object]) -> None:
-        try:
-            found[number] = await executor.submit(partial(_half, number), group)
-        except ValueError as error:
-            found[number] = str(error)
-
-    async def main() -> dict[int, object]:
-        executor, found = BatchExecutor(), dict[int, object]()
-        async with anyio.create_task_group() as tasks:
-            for number in range(MANY):
-                tasks.start_soon(submit, executor, number, found)
-        return found
-
-    found = anyio.run(main, backend=backend)
-    assert found == {n: f"{n} is odd" if n % 2 else n // 2 for n in range(MANY)}
-    assert sum(calls) == MANY
-    assert threading.get_ident() not in threads
-    if backend == "asyncio":
-        assert len(calls) < MANY / 2
-
-
-def test_a_cancelled_caller_does_not_cancel_its_function() -> None:
-    """The function of a cancelled caller still runs, and so do the others."""
-    done: list[int] = []
-    release = threading.Event()
-
-    def group(functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        assert release.wait(20)
-        return [_ended(function) for function in functions]
-
-    async def main() -> None:
-        executor = BatchExecutor()
-        async with anyio.create_task_group() as tasks:
-            with anyio.CancelScope() as scope:
-                tasks.start_soon(executor.submit, partial(done.append, 1), group)
-                tasks.start_soon(executor.submit, partial(done.append, 2), group)
-                await anyio.sleep(0.05)
-                tasks.cancel_scope.cancel()
-                release.set()
-            assert scope is not None
-
-    anyio.run(main)
-    assert done == [1, 2]
-
-
-def _half(number: int) -> int:
-    if number % 2:
-        raise ValueError(f"{number} is odd")
-    return number // 2
-
-
-def _ended(function: Callable[[], Any]) -> Outcome:
-    try:
-        return Outcome(function())
-    except ValueError as error:
-        return Outcome(error=error)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from wanflow._core.prices import Estimate, EstimateBasis
 from wanflow._core.recorder import File
 from wanflow.ledger.job import Job, JobState, Owner
-from wanflow.ledger.ledger import Ledger, default_path
+from wanflow.ledger.ledger import Ledger
+from wanflow.ledger.location import default_path
 
 __all__ = [
     "Estimate",

@@ -10,16 +10,16 @@ from attrs import frozen
 
 from wanflow.errors import CreditLimitExceeded
 from wanflow.ledger.job import JobState
+from wanflow.ledger.refs import prefix_range
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable
-
     from wanflow._core.recorder import Budget
+    from wanflow.ledger.connection import Connection
 
 _ROUNDING = 1e-9
-_DONE = frozenset({JobState.COMPLETED, JobState.SAVED, JobState.FAILED, JobState.LOST})
-_UNCERTAIN = frozenset({JobState.INTENT, JobState.UNCERTAIN})
+_DONE = frozenset({JobState.COMPLETED, JobState.SAVED, JobState.FAILED})
+_FREE = (str(JobState.PLANNED), str(JobState.REJECTED))
+"""States in which nothing can have been charged."""
 _COSTS = """
     SELECT job.id, job.state, job.sends, job.credits, (
         SELECT max(other.price) FROM job AS other
@@ -27,7 +27,7 @@ _COSTS = """
             AND other.price_class = job.price_class AND other.price IS NOT NULL
     )
     FROM job WHERE job.server = (SELECT id FROM place WHERE text = ?)
-        AND job.name >= ? AND job.name < ? AND job.state <> ?
+        AND job.name >= ? AND job.name < ? AND job.state NOT IN (?, ?)
 """
 
 
@@ -37,44 +37,49 @@ class BudgetState:
 
     `committed` has each job with the credits that the API reported; without them, with the highest
     price that its settings ever had, and else with the price that the budget assumes. What may have
-    been accepted several times counts as often. `uncertain` is what it would cost to
-    send all uncertain jobs again.
+    been accepted several times counts as often.
     """
 
     committed: float
     unknown: tuple[int, ...]
-    uncertain: float = 0.0
 
 
-def read_budget(connection: sqlite3.Connection, server: str, budget: Budget) -> BudgetState:
+def read_budget(connection: Connection, server: str, budget: Budget) -> BudgetState:
     """Return what the submissions of a budget cost, or may have cost."""
-    names = budget.prefix, f"{budget.prefix}\U0010ffff"
-    with closing(connection.execute(_COSTS, [server, *names, str(JobState.REJECTED)])) as cursor:
+    names = prefix_range(budget.prefix)
+    with closing(connection.execute(_COSTS, [server, *names, *_FREE])) as cursor:
         jobs = cursor.fetchall()
-    found = [(*job[:3], _price(JobState(job[1]), *job[3:])) for job in jobs]
+    found = [(job[0], job[2], _price(JobState(job[1]), *job[3:])) for job in jobs]
     assumed = budget.unknown_price or 0.0
-    costs = [
-        (state, sends, assumed if price is None else price) for _, state, sends, price in found
-    ]
     return BudgetState(
-        fsum(sends * price for _, sends, price in costs),
-        tuple(number for number, _, _, price in found if price is None),
-        fsum(price for state, _, price in costs if JobState(state) in _UNCERTAIN),
+        fsum(sends * (assumed if price is None else price) for _, sends, price in found),
+        tuple(number for number, _, price in found if price is None),
     )
 
 
-def budget_check(server: str, budget: Budget) -> Callable[[sqlite3.Connection], None]:
-    """Return what checks a budget, after a submission of it was written and before a commit."""
+@frozen
+class BudgetCheck:
+    """Checks a budget, after a submission of it was written and before the commit."""
 
-    def check(connection: sqlite3.Connection) -> None:
-        state = read_budget(connection, server, budget)
-        problem = _problem(budget, state)
+    server: str
+    budget: Budget
+
+    @property
+    def lock(self) -> str:
+        """The budget's server and name."""
+        return f"budget {self.server} {self.budget.prefix}"
+
+    def __call__(self, connection: Connection, /) -> None:
+        """Check that the budget allows the submission.
+
+        Raises:
+            CreditLimitExceeded: it doesn't.
+        """
+        problem = _problem(self.budget, read_budget(connection, self.server, self.budget))
         if problem is not None:
             raise CreditLimitExceeded(
-                f"not sent, because {problem}", max_credits=budget.max_credits
+                f"not sent, because {problem}", max_credits=self.budget.max_credits
             )
-
-    return check
 
 
 def _price(state: JobState, reported: float | None, highest: float | None) -> float | None:

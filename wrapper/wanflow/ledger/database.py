@@ -75,6 +75,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     "ALTER TABLE job ADD COLUMN uploads TEXT",
     "ALTER TABLE job ADD COLUMN sends INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE job ADD COLUMN name_template TEXT",
 )
 
 
@@ -213,9 +214,10 @@ class FileIdentity:
                 what = "was deleted" if found is None else "was replaced by another file"
                 raise self._error(end, what)
         # SQLite never shortens the file; a program that overwrites or empties it does.
-        size, self._size = self._size, _size(self._path)
-        if self._size < size:
+        size = _size(self._path)
+        if size < self._size:
             raise self._error("", "was overwritten by another program")
+        self._size = size
 
     def _error(self, end: str, what: str) -> LedgerError:
         return LedgerError(

@@ -11,19 +11,20 @@ from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
     from wanflow._core.recorder import SubmissionIntent
+    from wanflow.ledger.connection import Check
     from wanflow.ledger.job import Job
-    from wanflow.ledger.store import Check, JobStore
+    from wanflow.ledger.protocol import Store
 
 
 def resolve_duplicate(
-    store: JobStore, job: Job, intent: SubmissionIntent, check: Check = None
+    store: Store, job: Job, intent: SubmissionIntent, check: Check | None = None
 ) -> Snapshot | None:
     """Return the task of the job; None if the submission may be sent, which `check` may forbid.
 
     Raises:
         InvalidRequest: the job was recorded for another request.
         SubmitUncertain: it may have been accepted, and resending wasn't requested.
-        JobLocked: another process works on it.
+        JobLocked: another process works on it, or a queue's workers will.
     """
     if job.digest != request_digest(job.key or "", intent.content) or job.server != intent.server:
         raise InvalidRequest(
@@ -31,13 +32,17 @@ def resolve_duplicate(
         )
     if job.task_id is not None:
         return _recorded_snapshot(job, job.task_id)
+    if job.state is JobState.PLANNED:
+        raise JobLocked(f"job {job.id} waits in a queue, whose workers submit it")
     if store.is_owned(job):
         raise _locked_error(job)
     if job.uncertain and not intent.resend:
         raise uncertain_error(job)
     # An uncertain job stays uncertain: a rejected resend proves nothing about the first attempt.
     state = JobState.UNCERTAIN if job.uncertain else JobState.INTENT
-    if not store.acquire(job, state, resend=job.uncertain, check=check):
+    # The budget that pays for it now is the one that is checked.
+    name = None if check is None else intent.name
+    if not store.acquire(job, state, resend=job.uncertain, name=name, check=check):
         raise _locked_error(job)
     return None
 

@@ -34,8 +34,9 @@ class DiskReserve:
         with suppress(FileNotFoundError):
             if self.path.lstat().st_size >= self.size:
                 return
+        file = open_regular(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            with os.fdopen(open_regular(self.path, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+            with file:
                 file.write(bytes(self.size))
                 file.flush()
                 os.fsync(file.fileno())

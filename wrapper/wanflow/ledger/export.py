@@ -35,6 +35,7 @@ def to_dict(job: Job) -> dict[str, Any]:
         **{name: isoformat(getattr(job, name)) for name in _TIMES},
         "expires": isoformat(job.links_expire_at),
         "output_dir": None if job.output_dir is None else str(job.output_dir),
+        "name_template": job.name_template,
         "files": [
             {"index": file.index, "path": str(file.path), "size": file.size, "sha256": file.sha256}
             for file in job.files
@@ -60,6 +61,8 @@ def summary(job: Job) -> str:
     match job.state:
         case JobState.SAVED:
             return ", ".join(str(file.path) for file in job.files)
+        case JobState.PLANNED:
+            return "nothing was sent; a worker of its queue submits it"
         case JobState.INTENT | JobState.UNCERTAIN:
             return f"it may have been charged; ask about idempotency key {job.key}"
         case JobState.COMPLETED:
@@ -68,12 +71,16 @@ def summary(job: Job) -> str:
                 if job.links_expire_at
                 else ""
             )
-        case JobState.ACCEPTED if job.reason:
-            return f"to be resumed: {job.reason}"
         case JobState.ACCEPTED:
-            return f"{job.status or ''} {'' if job.progress is None else job.progress} %".strip()
+            return _accepted_summary(job)
         case _:
             return " ".join(filter(None, (job.code, job.reason)))
+
+
+def _accepted_summary(job: Job) -> str:
+    if job.reason:
+        return f"to be resumed: {job.reason}"
+    return f"{job.status or ''} {'' if job.progress is None else job.progress} %".strip()
 
 
 def write_json(jobs: Iterable[Job], to: TextIO) -> None:

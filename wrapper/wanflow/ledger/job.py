@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wanflow._core.recorder import File
+    from wanflow._core.uploads import UploadedLink
 
 
 class JobState(StrEnum):
     """How far a job has come."""
 
+    PLANNED = "planned"
+    """Recorded for a queue, whose workers submit it. Nothing was sent."""
     INTENT = "intent"
     """Recorded before sending. If its process died, it may have been sent."""
     UNCERTAIN = "uncertain"
@@ -61,6 +64,7 @@ class Job:
     reference, `sha256:…`, in place of the link of an uploaded file; `uploads` has the links, and
     only while it is unknown whether the submission was accepted. `sends` is how often it may have
     been accepted: once, and once more each time that it was sent again while that was uncertain.
+    `name_template` is how its files are named, None for the names by the task's id.
     """
 
     id: int
@@ -88,8 +92,9 @@ class Job:
     owner: Owner | None = None
     files: tuple[File, ...] = ()
     price: float | None = None
-    uploads: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    uploads: Mapping[str, UploadedLink] = field(factory=dict[str, "UploadedLink"], repr=False)
     sends: int = 1
+    name_template: str | None = None
 
     @property
     def finished(self) -> bool:

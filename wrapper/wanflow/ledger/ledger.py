@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from wanflow._config import LEDGER_VARIABLE
+from attrs import frozen
+
 from wanflow._core.snapshot import LINK_LIFETIME
-from wanflow.errors import LedgerError
-from wanflow.ledger.budget import budget_check
+from wanflow._database_url import without_password
+from wanflow.errors import JobLocked, LedgerError
+from wanflow.ledger.budget import BudgetCheck
 from wanflow.ledger.deduplication import duplicate_task_error, request_digest, resolve_duplicate
 from wanflow.ledger.fields import (
     NO_UPLOADS,
@@ -22,37 +21,31 @@ from wanflow.ledger.fields import (
     without_prompts,
 )
 from wanflow.ledger.job import Job, JobState, Remaining, remaining_of
+from wanflow.ledger.location import default_path, parse_location
 from wanflow.ledger.refs import ClaimedJobs, IdRef, JobFilter, KeyRef, TaskRef
-from wanflow.ledger.store import JobStore
+from wanflow.ledger.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
+    from pathlib import Path
     from typing import Any
 
-    from wanflow._core.effects import Outcome
+    from wanflow._core.effects import Deliver, Outcome
     from wanflow._core.prices import PriceRecord
     from wanflow._core.recorder import Budget, File, SubmissionIntent
     from wanflow._core.snapshot import Snapshot
+    from wanflow._core.uploads import UploadedLink
     from wanflow.ledger.budget import BudgetState
 
 
-def default_path() -> Path:
-    """Return WANFLOW_LEDGER, else `wanflow/ledger.db` in the user's data directory."""
-    named = os.environ.get(LEDGER_VARIABLE)
-    return Path(named) if named else _data_dir() / "wanflow" / "ledger.db"
+@frozen
+class _Target:
+    """Where the files of an owned task are saved, and by which template they are named."""
 
+    folder: Path
+    name: str | None = None
 
-def _data_dir() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    named = os.environ.get("XDG_DATA_HOME", "")
-    return Path(named) if Path(named).is_absolute() else Path.home() / ".local" / "share"
-
-
-_NOT_OWNED = Path()
 
 # The states from which each change is allowed.
 _INTENT = frozenset({JobState.INTENT})
@@ -63,29 +56,34 @@ _NOT_SAVED = frozenset({JobState.ACCEPTED, JobState.COMPLETED, JobState.LOST})
 
 
 class Ledger:
-    """A record of paid work in one file: `Client(ledger=Ledger(path))`.
+    """A record of paid work in a file or a database: `Client(ledger=Ledger(path))`.
 
-    Threads and processes may share it. It never contains the API key. Close it, or use it in
-    a `with` block.
+    Threads and processes may share it; machines may share one in PostgreSQL. It never contains the
+    API key. Close it, or use it in a `with` block.
 
     Args:
-        path: the file, created if needed; `default_path()` by default.
+        path: the file, created if needed, or the `postgresql://` URL of a database, which needs
+            the extra `queue`; `default_path()` by default.
         keep_prompts: False removes prompts; uncertain jobs can't be sent again then.
 
+    Attributes:
+        path: the absolute path of the file, or the URL without its password.
+
     Raises:
-        LedgerError: the file can't be opened, is damaged, or is of a newer version.
+        LedgerError: it can't be opened, is damaged, or is of a newer version.
     """
 
     def __init__(
         self, path: str | PathLike[str] | None = None, *, keep_prompts: bool = True
     ) -> None:
-        self.path = (default_path() if path is None else Path(path)).absolute()
-        self._keep_prompts = keep_prompts
-        self._store = JobStore(self.path)
-        # Submissions in flight, by key, and the output directories of owned tasks: what is already
-        # recorded isn't written again.
+        location = default_path() if path is None else parse_location(path)
+        self.path = without_password(location) if isinstance(location, str) else location
+        self._location, self._keep_prompts = location, keep_prompts
+        self._store = open_store(location)
+        # Submissions in flight, by key, and the targets of owned tasks: what is already recorded
+        # isn't written again.
         self._submissions: dict[str, SubmissionIntent] = {}
-        self._owned: dict[TaskRef, Path | None] = {}
+        self._owned: dict[TaskRef, _Target | None] = {}
 
     def jobs(
         self,
@@ -158,11 +156,16 @@ class Ledger:
         """Acquire one job, if it is unchanged since it was read and no living process owns it."""
         return self._store.acquire(job, job.state)
 
-    def resend(self, job: Job) -> None:
-        """Record that an uncertain job is sent again: a rejection now proves nothing."""
-        found = self._store.find(IdRef(job.id)) or job
-        changes = {"state": JobState.UNCERTAIN, "sends": found.sends + 1}
-        self._store.change(IdRef(job.id), changes, only=_UNCERTAIN, durable=True)
+    def resend(self, job: Job, budget: Budget | None = None) -> None:
+        """Record that an uncertain job is sent again: a rejection now proves nothing.
+
+        Raises:
+            CreditLimitExceeded: the budget doesn't allow it.
+            JobLocked: it is no longer uncertain, or was deleted.
+        """
+        check = None if budget is None else BudgetCheck(job.server, budget)
+        if not self._store.resend(job.id, check):
+            raise JobLocked(f"job {job.id} was changed meanwhile, so it was not sent again")
 
     def release(self, job: Job) -> None:
         """Release a claimed job, without blocking."""
@@ -176,6 +179,10 @@ class Ledger:
         """Write buffered changes, release the jobs that this process owns, and close."""
         self._store.close()
 
+    def reopen(self) -> Ledger:
+        """Open the same ledger again, with locks and connections of its own."""
+        return Ledger(self._location, keep_prompts=self._keep_prompts)
+
     def __enter__(self) -> Self:
         return self
 
@@ -187,18 +194,21 @@ class Ledger:
 
     # The methods of the recorder: `wanflow._core.recorder` says when each is called.
 
-    def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Call functions that use this ledger, in one commit; return their outcomes."""
-        ends = self._store.run_in_transaction(functions)
-        if any(isinstance(end.error, LedgerError) for end in ends):
-            # A change may not have been written.
-            self._owned.clear()
-        return ends
+    def submit(self, function: Callable[[], Any], deliver: Deliver) -> None:
+        """Call a function that uses this ledger, in a transaction shared with others."""
+
+        def on_end(outcome: Outcome) -> Callable[[], object] | None:
+            if isinstance(outcome.error, LedgerError):
+                # A change may not have been written.
+                self._owned.clear()
+            return deliver(outcome)
+
+        self._store.submit(function, on_end)
 
     def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:
         """Record an intent before anything is sent; return the task that it already has."""
         budget = intent.budget
-        check = None if budget is None else budget_check(intent.server, budget)
+        check = None if budget is None else BudgetCheck(intent.server, budget)
         found = self._store.add(
             {
                 "server": intent.server,
@@ -214,6 +224,7 @@ class Ledger:
                 "price_class": intent.price_class,
                 "recorded_at": time.time(),
                 "uploads": intent.uploads,
+                "name_template": intent.name_template,
             },
             check,
         )
@@ -222,7 +233,7 @@ class Ledger:
             self._submissions[intent.key] = intent
         return known
 
-    def uploaded_links(self, key: str) -> Mapping[str, str]:
+    def uploaded_links(self, key: str) -> Mapping[str, UploadedLink]:
         """Return the links, by reference, that an uncertain submission was sent with."""
         job = self._store.find(KeyRef(key))
         return {} if job is None else job.uploads
@@ -237,7 +248,10 @@ class Ledger:
             self._record_unassigned_task(key, snapshot.id)
         self._submissions.pop(key, None)
         if hold and intent is not None:
-            self._owned[TaskRef(intent.server, snapshot.id)] = absolute(intent.folder)
+            folder = absolute(intent.folder)
+            self._owned[TaskRef(intent.server, snapshot.id)] = (
+                None if folder is None else _Target(folder, intent.name_template)
+            )
 
     def _record_unassigned_task(self, key: str, task_id: str) -> None:
         """Record a task whose job was deleted; raise if the task belongs to another job.
@@ -289,10 +303,12 @@ class Ledger:
         changes = {"state": JobState.UNCERTAIN, "reason": truncated(reason), "owned": False}
         self._store.update_later(KeyRef(key), changes, only=_UNCERTAIN)
 
-    def is_cached(self, server: str, task_id: str, folder: Path | None = None) -> bool:
-        """Return whether this process owns a task with an output directory, or this one."""
+    def is_cached(
+        self, server: str, task_id: str, folder: Path | None = None, name: str | None = None
+    ) -> bool:
+        """Return whether this process owns a task with an output directory, or this target."""
         held = self._owned.get(TaskRef(server, task_id))
-        return held is not None and (folder is None or held == folder.absolute())
+        return held is not None and (folder is None or _is_target(held, folder, name))
 
     def submitted_at(self, server: str, task_id: str) -> float | None:
         """Return the Unix time at which a task was accepted; None if it isn't recorded."""
@@ -353,13 +369,22 @@ class Ledger:
             changes = {"reason": truncated(reason), "owned": False}
             self._store.change(task, changes, only=_UNFINISHED)
 
-    def record_target_dir(self, server: str, task_id: str, folder: Path) -> None:
-        """Record a task's output directory."""
-        task, wanted = TaskRef(server, task_id), folder.absolute()
-        if self._owned.get(task) != wanted:
-            self.acquire_task(server, task_id)
-            self._store.change(task, {"output_dir": wanted, "owned": True})
-            self._owned[task] = wanted
+    def record_target_dir(
+        self, server: str, task_id: str, folder: Path, name: str | None = None
+    ) -> str | None:
+        """Record a task's output directory and name template; return the recorded template."""
+        task = TaskRef(server, task_id)
+        held = self._owned.get(task)
+        if held is not None and _is_target(held, folder, name):
+            return held.name
+        self.acquire_task(server, task_id)
+        target = {"output_dir": folder.absolute(), "owned": True}
+        self._store.change(task, target if name is None else {**target, "name_template": name})
+        if name is None:
+            job = self._store.find(task)
+            name = None if job is None else job.name_template
+        self._owned[task] = _Target(folder.absolute(), name)
+        return name
 
     def record_files(self, server: str, task_id: str, files: Sequence[File]) -> None:
         """Record the files of a task, all of them on disk; its links are no longer needed."""
@@ -370,5 +395,10 @@ class Ledger:
     def release_task(self, server: str, task_id: str) -> None:
         """Buffer that this process no longer works on a task."""
         task = TaskRef(server, task_id)
-        if self._owned.pop(task, _NOT_OWNED) is not _NOT_OWNED:
+        if task in self._owned:
+            del self._owned[task]
             self._store.update_later(task, {"owned": False})
+
+
+def _is_target(held: _Target, folder: Path, name: str | None) -> bool:
+    return held.folder == folder.absolute() and name in {None, held.name}

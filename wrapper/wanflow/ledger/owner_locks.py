@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from wanflow._regular_file import remove, try_lock
+
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
     from typing import BinaryIO
-
-    from wanflow.ledger.group_commit import Write
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: BinaryIO) -> bool:
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    from wanflow._regular_file import try_lock as _lock
 
 
 def _open_private(path: str, flags: int) -> int:
@@ -60,7 +47,7 @@ class OwnerLock:
         path = self._lock_path(self.token)
         file = open(path, "ab", 0, opener=_open_private)  # noqa: SIM115 - Path has no opener
         try:
-            if not _lock(file):
+            if not try_lock(file):
                 reason = "files can't be locked there; put the ledger on another disk"
                 raise OSError(errno.ENOLCK, reason)
             self._lock_file = file
@@ -73,7 +60,7 @@ class OwnerLock:
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None
-            self._lock_path(self.token).unlink(missing_ok=True)
+            self.remove_stale(self.token)
 
     def is_alive(self, token: str) -> bool:
         """Return whether the owner with a token is alive."""
@@ -86,31 +73,12 @@ class OwnerLock:
         except OSError:
             return True
         with os.fdopen(number, "r+b", buffering=0) as file:
-            return not _lock(file)
+            return not try_lock(file)
 
     def remove_stale(self, token: str) -> None:
-        """Delete the lock file of a dead owner."""
-        self._lock_path(token).unlink(missing_ok=True)
+        """Delete the lock file of a dead owner; one that another process checks now stays."""
+        with suppress(PermissionError):
+            remove(self._lock_path(token))
 
     def _lock_path(self, token: str) -> Path:
         return self.ledger.with_name(f"{self.ledger.name}-{token}.alive")
-
-
-def register_owner(token: str, process: int) -> Write[int]:
-    """Return the write that adds a process to the owners, and returns its id."""
-
-    def write(connection: sqlite3.Connection) -> int:
-        query = "INSERT INTO holder (token, process) VALUES (?, ?) RETURNING id"
-        found: int = connection.execute(query, [token, process]).fetchone()[0]
-        return found
-
-    return write
-
-
-def unregister_owner(token: str) -> Write[None]:
-    """Return the write that removes an owner, and so releases its jobs."""
-
-    def write(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM holder WHERE token = ?", [token])
-
-    return write

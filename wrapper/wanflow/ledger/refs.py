@@ -62,3 +62,8 @@ class ClaimedJobs:
 
     jobs: tuple[Job, ...]
     locked: int
+
+
+def prefix_range(prefix: str) -> tuple[str, str]:
+    """Return the first name that begins with a prefix, and one that is after all of them."""
+    return prefix, f"{prefix}\U0010ffff"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import evolve, field, frozen
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from wanflow._core.effects import Finished, Flow
+    from wanflow._core.file_names import NameTemplate
+    from wanflow._core.recorder import Budget
     from wanflow._core.snapshot import Snapshot
     from wanflow._flows.operations import Operations
 
@@ -49,7 +52,8 @@ class ResumeOptions:
     `output_dir` is for files that weren't requested yet, None leaves them; `timeout` is in seconds
     for each wait; `resubmit_uncertain` sends uncertain submissions again, with their keys; at most
     `max_concurrency` jobs are in flight; `on_result` is called with each ResumeResult.
-    With `prefix`, only jobs whose names begin with it are resumed.
+    With `budget`, only its jobs are resumed, and sent again only as far as it allows.
+    `name` is a template of the names of files in `output_dir`, for jobs without one.
     """
 
     output_dir: str | PathLike[str] | None
@@ -57,7 +61,8 @@ class ResumeOptions:
     resubmit_uncertain: bool
     max_concurrency: int
     on_result: OnResult = field(default=None, repr=False)
-    prefix: str | None = None
+    budget: Budget | None = None
+    name: NameTemplate | None = None
 
 
 def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeReport]:
@@ -73,9 +78,8 @@ def resume_all(operations: Operations, options: ResumeOptions) -> Flow[ResumeRep
             "the client has no ledger to resume from: pass Client(ledger=…)"
         )
     server, unsaved = operations.recording.server, options.output_dir is not None
-    claim = yield from run_blocking(
-        lambda: ledger.claim(server, unsaved=unsaved, prefix=options.prefix)
-    )
+    prefix = None if options.budget is None else options.budget.prefix
+    claim = yield from run_blocking(lambda: ledger.claim(server, unsaved=unsaved, prefix=prefix))
     report = ResumeReport()
 
     def on_finished(end: Finished) -> Flow[None]:
@@ -119,7 +123,10 @@ def _finish_job(
     folder = job.output_dir or options.output_dir
     ended = yield from operations.wait(task_id, options.timeout, None, own=folder is not None)
     if folder is not None:
-        yield from operations.download(ended, folder)
+        chosen = job.output_dir is not None or job.name_template is not None
+        name = None if chosen else options.name
+        job_files = operations.download_job(ended, folder, name=name)
+        yield from operations.recording.download(job_files)
 
 
 def _resubmit(
@@ -135,5 +142,6 @@ def _resubmit(
     expired = yield from operations.expired_links(job.uploads.values())
     if expired:
         raise uncertain_error(evolve(job, reason=f"the link of an uploaded file {expired}"))
-    entry = SubmissionRecord(ledger, job.key, job.server, lambda: ledger.resend(job), own=True)
+    record_intent = partial(ledger.resend, job, options.budget)
+    entry = SubmissionRecord(ledger, job.key, job.server, record_intent, own=True)
     return (yield from operations.submit_prepared_body(job.body, entry, job.uploads))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from attrs import frozen
 
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
     from pathlib import Path
 
 _REASONS = {
@@ -50,20 +50,35 @@ def is_file_error(error: BaseException) -> bool:
     return code not in _STATEMENT_ERRORS
 
 
-@contextmanager
-def translate_errors(path: Path) -> Generator[None]:
+@frozen
+class translate_errors:  # noqa: N801 - used as a function; as a generator it would cost five times
     """Turn what SQLite and the file system raise into LedgerError."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        reason = _REASONS.get(_code(error)) or str(error)
-        raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
-    except (UnicodeError, OverflowError) as error:
-        reason = f"a value can't be stored: {type(error).__name__}"
-        raise LedgerError(f"ledger {path}: {reason}", path=str(path)) from error
+
+    path: Path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None and isinstance(error, Exception):
+            translated = translate(error, self.path)
+            if translated is not error:
+                raise translated from error
+
+
+def translate(error: BaseException, path: Path) -> BaseException:
+    """Return the LedgerError for what SQLite or the file system raised; any other error itself."""
+    match error:
+        case sqlite3.Error():
+            reason = _REASONS.get(_code(error)) or str(error)
+        case UnicodeError() | OverflowError():
+            reason = f"a value can't be stored: {type(error).__name__}"
+        case OSError():
+            reason = error.strerror or str(error)
+        case _:
+            return error
+    found = LedgerError(f"ledger {path}: {reason}", path=str(path))
+    found.__cause__ = error
+    return found
 
 
 def _code(error: BaseException) -> int:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
-    import sqlite3
-
+    from wanflow.ledger.connection import Connection
     from wanflow.ledger.refs import Changes
 
 # The columns that a wait has written, which are kept.
@@ -21,10 +20,18 @@ _WAIT_COLUMNS = (
     *("state", "folder", "status", "progress", "code", "reason", "links", "credits"),
     *("price", "ended", "created", "holder"),
 )
+_OF_OTHER = ", ".join(f"other.{name}" for name in _WAIT_COLUMNS)
+
+
+IS_FREE = """NOT EXISTS (
+    SELECT 1 FROM job AS other
+    WHERE other.task = ? AND other.server = job.server AND other.id <> job.id
+)"""
+"""The condition that no other job has a task's id."""
 
 
 def assign_task_id(
-    connection: sqlite3.Connection, where: str, named: list[object], changes: Changes
+    connection: Connection, where: str, named: list[object], changes: Changes
 ) -> Changes | None:
     """Give a task id to the job that `where` finds; return the changes that are left to write.
 
@@ -32,7 +39,7 @@ def assign_task_id(
     """
     task_id = changes["task_id"]
     query = f"""
-        SELECT job.id AS mine, other.* FROM job
+        SELECT job.id AS mine, other.id, other.key, {_OF_OTHER} FROM job
         JOIN job AS other ON other.server = job.server AND other.task = ? AND other.id <> job.id
         WHERE {where}
     """  # noqa: S608 - our own condition
@@ -50,7 +57,7 @@ def assign_task_id(
     return None
 
 
-def _merge(connection: sqlite3.Connection, other: Any, task_id: str, accepted: float) -> None:
+def _merge(connection: Connection, other: Any, task_id: str, accepted: float) -> None:
     connection.execute("UPDATE file SET job = ? WHERE job = ?", [other["mine"], other["id"]])
     connection.execute("DELETE FROM job WHERE id = ?", [other["id"]])
     pairs = ", ".join(f"{name} = COALESCE(?, {name})" for name in _WAIT_COLUMNS)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from threading import Lock, Timer
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from wanflow.ledger.job import JobState
     from wanflow.ledger.refs import JobRef
-
-_log = logging.getLogger("wanflow")
-_FLUSH_DELAY = 0.5
-"""Seconds after which buffered changes are written at the latest."""
 
 
 @frozen
@@ -49,21 +44,19 @@ def coalesced(steps: Updates) -> Update | None:
 
 @define(eq=False)
 class WriteBuffer:
-    """The buffered updates of each job; `flush` is called if nothing else writes them in time."""
+    """The buffered updates of each job."""
 
-    flush: Callable[[], None]
     _updates: dict[JobRef, Updates] = field(factory=dict["JobRef", "Updates"], repr=False)
     _lock: Lock = field(factory=Lock, repr=False)
-    _timer: Timer | None = field(default=None, repr=False)
-    _closed: bool = field(default=False, repr=False)
-    _failed: bool = field(default=False, repr=False)
+
+    def __bool__(self) -> bool:
+        """Return whether there are any updates."""
+        return bool(self._updates)
 
     def add(self, which: JobRef, step: Update) -> None:
         """Buffer a change."""
         with self._lock:
-            before = self._updates.get(which, ())
-            self._updates[which] = _append(before, step)
-            self._start_timer()
+            self._updates[which] = _append(self._updates.get(which, ()), step)
 
     def pop(self, which: JobRef) -> Updates:
         """Remove and return the updates of one job, for the caller to write."""
@@ -73,42 +66,13 @@ class WriteBuffer:
     def put_back(self, which: JobRef, steps: Updates) -> None:
         """Put updates back that could not be written."""
         with self._lock:
-            later = self._updates.get(which, ())
-            self._updates[which] = (*steps, *later)
-            self._start_timer()
+            self._updates[which] = (*steps, *self._updates.get(which, ()))
 
     def pop_all(self) -> dict[JobRef, Updates]:
         """Remove and return all updates, for the caller to write."""
         with self._lock:
             taken, self._updates = self._updates, {}
         return taken
-
-    def close(self) -> None:
-        """Write all updates, and stop the timer."""
-        with self._lock:
-            self._closed = True
-            timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-            timer.join()
-        self.flush()
-
-    def _start_timer(self) -> None:
-        if self._timer is None and not self._closed:
-            timer = Timer(_FLUSH_DELAY, self._flush_from_timer)
-            timer.daemon = True
-            timer.start()
-            self._timer = timer
-
-    def _flush_from_timer(self) -> None:
-        self._timer = None
-        failed, self._failed = self._failed, False
-        try:
-            self.flush()
-        except Exception as error:  # no thread waits for this one
-            self._failed = True
-            if not failed:
-                _log.warning("the ledger can't be written, and is tried again: %s", error)
 
 
 def _append(before: Updates, step: Update) -> Updates:

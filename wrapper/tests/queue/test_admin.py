@@ -1,0 +1,123 @@
+"""What people ask of a queue, and decide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.queue.test_steps import SUBMIT
+from wanflow.errors import InvalidRequest
+from wanflow.ledger.job import JobState
+from wanflow.queue import admin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+    Fault = Callable[..., AbstractContextManager[None]]
+
+
+def test_the_status_counts_the_jobs_of_each_batch(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+) -> None:
+    add_jobs(3)
+    worker.drain()
+    add_jobs(2, name="run2")
+    first, second = admin.batches(worker.database)
+    assert (first.name, first.states) == ("run1", {JobState.SAVED: 3})
+    assert (second.name, second.states) == ("run2", {JobState.PLANNED: 2})
+    assert admin.depth(worker.database) == (2, 2)
+    assert [one.name for one in admin.batches(worker.database, "run2")] == ["run2"]
+
+
+def test_an_unknown_batch_is_an_error(worker: ManualWorker) -> None:
+    with pytest.raises(InvalidRequest, match="no batch 'none'"):
+        admin.batches(worker.database, "none")
+    with pytest.raises(InvalidRequest, match="no batch 'none'"):
+        admin.cancel(worker.database, "none")
+
+
+def test_a_canceled_batch_sends_nothing_more_and_saves_what_was_paid_for(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account
+) -> None:
+    add_jobs(5)
+    worker.turn(limit=2)
+    assert admin.cancel(worker.database, "run1") == 3
+    worker.drain()
+    assert worker.states() == {"refused": 3, "saved": 2}
+    assert account.submitted == 2
+
+
+def test_an_uncertain_job_is_named_and_sent_again_only_where_its_user_says_so(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account, fault: Fault
+) -> None:
+    add_jobs(1)
+    with fault("reset", operation=SUBMIT):
+        worker.turn()
+    (named,) = admin.questionable(worker.database)
+    assert named.key == worker.column("key")[0]
+    assert admin.retry(worker.database, worker.engine) == 0
+    worker.drain()
+    assert worker.states() == {"uncertain": 1}
+    assert admin.retry(worker.database, worker.engine, uncertain=True) == 1
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+    assert worker.column("sends") == [2]
+    assert account.submitted == 1
+
+
+def test_an_uncertain_job_that_is_parked_is_not_sent_again_as_a_parked_one(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account, fault: Fault
+) -> None:
+    """A resend in which three workers died: who retries parked jobs has not asked for another."""
+    add_jobs(1)
+    with fault("lost-response", operation=SUBMIT):
+        worker.turn()
+    admin.retry(worker.database, worker.engine, uncertain=True)
+    worker.execute("UPDATE wanflow.queue SET attempts = 3")
+    worker.turn()
+    (named,) = admin.questionable(worker.database)
+    assert "3 workers died" in named.reason
+    assert admin.retry(worker.database, worker.engine) == 0
+    worker.drain()
+    assert account.submitted == 1
+    assert admin.retry(worker.database, worker.engine, uncertain=True) == 1
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+
+
+def test_a_parked_job_goes_on_where_it_was(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account, fault: Fault
+) -> None:
+    add_jobs(1)
+    with fault("status=404", operation="files"):
+        worker.drain()
+    (named,) = admin.questionable(worker.database, "run1")
+    assert named.state is JobState.COMPLETED
+    assert admin.retry(worker.database, worker.engine, "run1") == 1
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+    assert account.submitted == 1
+
+
+def test_a_batch_that_is_halted_goes_on_only_where_it_is_meant(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+) -> None:
+    """By its name, by a job of it, or with all others."""
+    for name in ("run1", "run2", "run3"):
+        add_jobs(1, name=name)
+    first, *_ = worker.column("id")
+
+    def halted(name: str | None = None, jobs: list[int] | None = None) -> list[str]:
+        worker.execute("UPDATE wanflow.batch SET halted = 'a reason'")
+        admin.retry(worker.database, worker.engine, name, jobs)
+        return [one.name for one in admin.batches(worker.database) if one.halted]
+
+    assert halted(jobs=[first]) == ["run2", "run3"]
+    assert halted("run2") == ["run1", "run3"]
+    assert halted() == []

@@ -1,0 +1,66 @@
+"""A callback brings a poll forward, and receivers of one queue share what was handled."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wanflow.queue import QueueCallbacks
+from wanflow.queue.engine import StepKind
+from wanflow.webhooks.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.queue.handle import QueuedBatch
+
+
+@pytest.fixture
+def callbacks(queue: str) -> Iterator[QueueCallbacks]:
+    """The callbacks of a queue."""
+    with QueueCallbacks(queue) as opened:
+        yield opened
+
+
+def test_a_poll_that_waits_is_due_when_the_callback_of_its_task_comes(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, callbacks: QueueCallbacks
+) -> None:
+    add_jobs(2)
+    worker.turn([StepKind.SUBMIT])
+    worker.execute("UPDATE wanflow.queue SET execute_after = now() + interval '1 hour'")
+    assert worker.take() == []
+    first, _ = worker.column("task")
+    callbacks.notify(first)
+    assert [work.task for work in worker.take()] == [first]
+
+
+def test_an_unknown_task_changes_nothing(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, callbacks: QueueCallbacks
+) -> None:
+    add_jobs(1)
+    before = worker.execute("SELECT * FROM wanflow.queue")
+    callbacks.notify("task-unified-1-none")
+    assert worker.execute("SELECT * FROM wanflow.queue") == before
+
+
+def test_an_event_is_new_for_one_of_several_receivers(queue: str) -> None:
+    stores = [QueueCallbacks(queue) for _ in range(4)]
+    assert all(isinstance(one, Store) for one in stores)
+    with ThreadPoolExecutor(4) as pool:
+        added = list(pool.map(lambda one: one.add("key"), stores))
+    assert sorted(added) == [False, False, False, True]
+    assert all(one.seen("key") for one in stores)
+    stores[0].remove("key")
+    assert not stores[1].seen("key")
+    for one in stores:
+        one.close()
+
+
+def test_keys_are_kept_for_eight_days(callbacks: QueueCallbacks, worker: ManualWorker) -> None:
+    callbacks.add("old")
+    worker.execute("UPDATE wanflow.callback SET at = now() - interval '9 days'")
+    callbacks.add("new")
+    assert worker.execute("SELECT key FROM wanflow.callback") == [("new",)]

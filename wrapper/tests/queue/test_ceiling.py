@@ -1,0 +1,127 @@
+"""The credit limit of a batch is exact, whatever workers send its jobs."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wanflow.batch.cost_limit import Decision
+from wanflow.queue.engine import StepKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+
+@pytest.fixture
+def price(add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account) -> float:
+    """The price of a job, which is in the ledger."""
+    add_jobs(1, "the first", name="earlier")
+    worker.drain()
+    return account.spent
+
+
+class TestALimit:
+    def test_lets_through_exactly_what_it_pays_for_with_eight_workers(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        new_worker: Callable[..., ManualWorker],
+        account: Account,
+        price: float,
+    ) -> None:
+        batch = add_jobs(40, max_credits=price * 13)
+        workers = [new_worker() for _ in range(8)]
+        workers[0].make_due()
+        taken = [one.take(limit=5) for one in workers]
+        assert sum(map(len, taken)) == 40
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda one, works: one.run(works), workers, taken))
+        assert account.submitted == 1 + 13
+        workers[0].drain()
+        assert workers[0].states() == {"saved": 14, "planned": 27}
+        report = batch.wait()
+        assert report.stop_reason == Decision.STOP.value
+        assert report.credits_spent == pytest.approx(price * 13)
+
+    def test_that_is_raised_lets_the_others_through(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        account: Account,
+        price: float,
+    ) -> None:
+        add_jobs(4, max_credits=price * 2)
+        worker.drain()
+        add_jobs(4, max_credits=price * 3)
+        worker.drain()
+        assert account.submitted == 1 + 3
+        assert worker.states() == {"saved": 4, "planned": 1}
+
+    def test_sends_one_job_of_unknown_price_at_a_time(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        new_worker: Callable[..., ManualWorker],
+        account: Account,
+    ) -> None:
+        add_jobs(6, max_credits=1000)
+        one, other = new_worker(), new_worker()
+        one.make_due()
+        (work,) = one.take(limit=1)
+        answer = one.stalled_submission(work)
+        other.turn([StepKind.SUBMIT])
+        assert account.submitted == 1
+        assert answer().error is None
+        other.drain()
+        assert account.submitted == 6
+        assert other.states() == {"saved": 6}
+
+    def test_is_given_back_by_what_was_not_accepted(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        account: Account,
+        price: float,
+        fault: Callable[..., AbstractContextManager[None]],
+    ) -> None:
+        add_jobs(3, max_credits=price)
+        with fault("status=400", operation="createImageGeneration", count=1):
+            worker.turn([StepKind.SUBMIT], limit=1)
+        assert worker.execute("SELECT max(reserved) FROM wanflow.batch") == [(0.0,)]
+        worker.drain()
+        assert account.submitted == 1 + 1
+
+    def test_counts_what_is_uncertain(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        account: Account,
+        price: float,
+        fault: Callable[..., AbstractContextManager[None]],
+    ) -> None:
+        add_jobs(3, max_credits=price * 2)
+        with fault("lost-response", operation="createImageGeneration", count=1):
+            worker.turn([StepKind.SUBMIT], limit=1)
+        worker.drain()
+        assert account.submitted == 1 + 2
+        assert worker.states() == {"saved": 2, "uncertain": 1, "planned": 1}
+
+    def test_is_not_counted_where_there_is_none(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, price: float
+    ) -> None:
+        add_jobs(2)
+        worker.drain()
+        assert worker.execute("SELECT DISTINCT reserved FROM wanflow.batch") == [(0.0,)]
+
+    def test_is_what_the_api_reports_at_the_end(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, price: float
+    ) -> None:
+        add_jobs(3, max_credits=1000)
+        worker.drain()
+        ((reserved,),) = worker.execute("SELECT max(reserved) FROM wanflow.batch")
+        assert reserved == pytest.approx(3 * price)

@@ -1,0 +1,148 @@
+"""A batch in a queue: checked as a batch is, enqueued whole, and the same one only once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.any_model import model_name
+from tests.queue.manual_worker import enqueue
+from tests.uploads.conftest import BUCKET, object_names
+from wanflow import AsyncClient
+from wanflow.batch import InvalidBatch
+from wanflow.errors import ConfigurationError, LedgerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
+    from wanflow.queue.handle import QueuedBatch
+
+MODEL = model_name("image")
+
+
+def job(prompt: str = "a cat", **more: Any) -> dict[str, Any]:
+    return {"model": MODEL, "prompt": prompt, **more}
+
+
+class TestEnqueuing:
+    def test_an_invalid_line_enqueues_nothing_and_names_every_problem(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path, worker: ManualWorker
+    ) -> None:
+        with pytest.raises(InvalidBatch) as caught:
+            enqueue(queue, server, api_key, [job(), {"model": MODEL}, {"model": 1}], tmp_path)
+        assert [error.line for error in caught.value.row_errors] == [2, 3]
+        assert worker.states() == {}
+        assert worker.rows() == 0
+
+    def test_each_planned_job_has_a_row_from_the_beginning(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        assert add_jobs(7).added == 7
+        assert worker.states() == {"planned": 7}
+        assert worker.rows() == 7
+        assert worker.sweep() == 0
+
+    def test_the_same_batch_on_two_machines_at_the_same_time_is_one(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            batches = list(pool.map(lambda _: add_jobs(20), range(4)))
+        assert sorted(one.added for one in batches) == [0, 0, 0, 20]
+        assert worker.states() == {"planned": 20}
+        assert worker.rows() == 20
+
+    def test_the_same_requests_under_another_name_are_other_jobs(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        add_jobs(2)
+        assert add_jobs(2, name="run2").added == 2
+        assert worker.states() == {"planned": 4}
+
+    def test_a_key_means_one_job_of_its_batch_and_one_request(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path, worker: ManualWorker
+    ) -> None:
+        enqueue(queue, server, api_key, [job(key="a"), job(key="a"), job(key="b")], tmp_path)
+        assert worker.states() == {"planned": 2}
+        with pytest.raises(InvalidBatch, match="key 'b' was already used for another request"):
+            enqueue(queue, server, api_key, [job("a dog", key="b"), job(key="c")], tmp_path)
+        assert worker.states() == {"planned": 2}
+        enqueue(queue, server, api_key, [job("a dog", key="b")], tmp_path / "2", name="run2")
+        assert worker.states() == {"planned": 3}
+
+    def test_a_batch_stays_with_its_folder(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path
+    ) -> None:
+        enqueue(queue, server, api_key, [job()], tmp_path)
+        with pytest.raises(ConfigurationError, match="'run1' is in the queue with another folder"):
+            enqueue(queue, server, api_key, [job()], tmp_path / "other")
+
+    @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 501])
+    def test_a_name_is_printable_and_short(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path, name: str
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="the name of a batch is a text of 1 to 500"):
+            enqueue(queue, server, api_key, [job()], tmp_path, name=name)
+
+    def test_a_database_without_a_queue_is_named_as_such(
+        self, postgres_url: str, server: MockServer, api_key: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="run wanflow queue init"):
+            enqueue(postgres_url, server, api_key, [job()], tmp_path)
+
+    def test_an_unreachable_database_is_an_error_without_its_password(
+        self, server: MockServer, api_key: str, tmp_path: Path
+    ) -> None:
+        url = "postgresql://someone:secret@127.0.0.1:1/none"
+        with pytest.raises(LedgerError, match="database can't be reached") as caught:
+            enqueue(url, server, api_key, [job()], tmp_path)
+        assert "secret" not in str(caught.value)
+
+
+class TestOutcomes:
+    def test_come_in_an_iterator_and_in_the_report_of_a_batch(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, tmp_path: Path
+    ) -> None:
+        batch = add_jobs(3)
+        worker.drain()
+        results = list(batch)
+        assert [str(one.status) for one in results] == ["saved"] * 3
+        report = batch.wait()
+        assert report.complete
+        assert {one.job.line for one in report.results} == {1, 2, 3}
+        for one in report.results:
+            assert all(file.path.stat().st_size == file.size for file in one.files)
+            assert one.files
+        assert (tmp_path / "out" / "report.json").exists()
+        assert (tmp_path / "out" / "index.html").exists()
+
+    def test_come_in_an_async_iterator(
+        self, queue: str, server: MockServer, api_key: str, worker: ManualWorker, tmp_path: Path
+    ) -> None:
+        async def run() -> list[str]:
+            async with AsyncClient(api_key, server.base_url) as client:
+                batch = await client.enqueue([job(), job("a dog")], queue=queue, out=tmp_path)
+                await anyio.to_thread.run_sync(worker.drain)
+                found = [str(one.status) async for one in batch]
+                assert (await batch.wait()).complete
+                return found
+
+        assert anyio.run(run) == ["saved", "saved"]
+
+
+def test_files_and_report_go_to_object_storage(
+    queue: str, server: MockServer, api_key: str, worker: ManualWorker, s3: Any
+) -> None:
+    batch = enqueue(queue, server, api_key, [job()], f"s3://{BUCKET}/run1")
+    worker.drain()
+    report = batch.wait()
+    assert report.complete
+    (file,) = report.results[0].files
+    names = object_names(s3)
+    assert str(file.path).removeprefix(f"s3://{BUCKET}/") in names
+    assert "run1/report.json" in names

@@ -1,0 +1,164 @@
+"""A database that is lost: an answer is kept on the disk, and nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.any_model import model_name
+from tests.queue.manual_worker import ManualWorker, enqueue
+from wanflow._core.effects import TimePoint
+from wanflow._core.snapshot import Snapshot
+from wanflow.errors import LedgerError
+from wanflow.queue.answers import Accepted, NotAccepted, Uncertain, from_json, to_json
+from wanflow.queue.database import DatabaseLost
+from wanflow.queue.engine import StepKind
+from wanflow.queue.spool import Spool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.postgres import PostgresServer
+    from wanflow.mock import MockServer
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+MODEL = model_name("image")
+NOW = TimePoint(1.8e9, 1.8e9)
+
+
+class TestALostDatabase:
+    def test_keeps_the_task_of_a_submission_and_writes_it_when_it_is_back(
+        self,
+        own_queue: tuple[PostgresServer, str],
+        server: MockServer,
+        api_key: str,
+        account: Account,
+        tmp_path: Path,
+    ) -> None:
+        postgres, url = own_queue
+        enqueue(url, server, api_key, [{"model": MODEL, "prompt": "a cat"}], tmp_path / "out")
+        worker = ManualWorker(url, server, api_key, tmp_path)
+        (work,) = worker.take([StepKind.SUBMIT])
+        write = worker.stalled_submission(work)
+        postgres.stop("immediate")
+        assert isinstance(write().error, DatabaseLost)
+        recorder = worker.recorder(work)
+        recorder.record_accepted_later(work.key, Snapshot("task-unified-1-abc", "pending"))
+        with pytest.raises(DatabaseLost):
+            worker.spool.replay(worker.writes, NOW)
+        worker.close()
+        postgres.start()
+        # The next process that has the folder.
+        other = ManualWorker(url, server, api_key, tmp_path)
+        assert other.spool.replay(other.writes, NOW) == 1
+        assert other.states() == {"accepted": 1}
+        assert other.column("task") == ["task-unified-1-abc"]
+        assert other.rows() >= 1
+        assert other.spool.paths() == []
+        assert account.submitted == 1
+        other.close()
+
+    def test_before_an_intent_sends_nothing(
+        self,
+        own_queue: tuple[PostgresServer, str],
+        server: MockServer,
+        api_key: str,
+        account: Account,
+        tmp_path: Path,
+    ) -> None:
+        postgres, url = own_queue
+        enqueue(url, server, api_key, [{"model": MODEL, "prompt": "a cat"}], tmp_path / "out")
+        worker = ManualWorker(url, server, api_key, tmp_path)
+        works = worker.take()
+        postgres.stop("immediate")
+        worker.run(works)
+        assert account.submitted == 0
+        postgres.start()
+        worker.database.close()
+        worker.die()
+        worker.spool.replay(worker.writes, NOW)
+        worker.drain()
+        assert worker.states() == {"saved": 1}
+        assert account.submitted == 1
+        worker.close()
+
+
+class TestAnAnswer:
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Accepted(1, "k", Snapshot("task-unified-1-a", "pending", usage={"x": 1}), reason="r"),
+            NotAccepted(1, "k", 7, "busy", 2.0),
+            NotAccepted(1, "k", 7, "no credits", halted="no credits"),
+            Uncertain(1, "k", 7, "lost"),
+        ],
+        ids=lambda one: type(one).__name__,
+    )
+    def test_is_read_as_it_was_written(self, answer: Accepted | NotAccepted | Uncertain) -> None:
+        assert from_json(json.loads(json.dumps(to_json(answer)))) == answer
+
+    def test_that_is_applied_twice_changes_nothing(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        add_jobs(1)
+        (work,) = worker.take()
+        worker.intend(work)
+        answer = Accepted(work.id, work.key, Snapshot("task-unified-1-a", "pending"))
+        for _ in range(3):
+            worker.spool.store(answer)
+        assert worker.spool.replay(worker.writes, NOW) == 3
+        assert worker.column("task") == ["task-unified-1-a"]
+
+    def test_of_another_database_is_kept(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        add_jobs(1)
+        worker.spool.store(NotAccepted(1, "a key of another database", 7, "busy"))
+        before = worker.execute("SELECT * FROM wanflow.job")
+        assert worker.spool.replay(worker.writes, NOW) == 0
+        assert len(worker.spool.paths()) == 1
+        assert worker.execute("SELECT * FROM wanflow.job") == before
+
+    def test_of_an_earlier_intent_does_not_take_back_a_later_one(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        new_worker: Callable[..., ManualWorker],
+    ) -> None:
+        """Its commit was never known: another worker may have won the same step since."""
+        add_jobs(1)
+        late, other = new_worker(), new_worker()
+        (work,) = late.take()
+        lost = late.recorder(work)
+        other.intend(work)
+        late.spool.store(NotAccepted(work.id, work.key, lost.token, "not sent", 0.0))
+        late.spool.replay(late.writes, NOW)
+        assert other.states() == {"intent": 1}
+
+    def test_with_a_second_task_of_a_job_is_a_job_of_its_own(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        add_jobs(1)
+        (work,) = worker.take()
+        worker.intend(work)
+        for task in ("task-unified-1-a", "task-unified-1-b"):
+            worker.spool.store(Accepted(work.id, work.key, Snapshot(task, "pending")))
+        assert worker.spool.replay(worker.writes, NOW) == 2
+        assert sorted(worker.column("task")) == ["task-unified-1-a", "task-unified-1-b"]
+        assert worker.states() == {"accepted": 2}
+        assert worker.sweep() == 0
+
+
+class TestTheFolder:
+    def test_that_cannot_be_written_is_an_error_at_the_start(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with pytest.raises(LedgerError, match=r"the spool folder .* can't be written"):
+            Spool(tmp_path / "file" / "spool")
+
+    def test_is_readable_only_to_its_owner(self, tmp_path: Path) -> None:
+        spool = Spool(tmp_path / "spool")
+        spool.store(NotAccepted(1, "k", 7, "busy"))
+        assert spool.folder.stat().st_mode & 0o077 == 0

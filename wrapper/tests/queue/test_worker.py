@@ -1,0 +1,178 @@
+"""A whole worker: it runs a batch, stops when it is asked to, and goes on after a lost database."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.any_model import model_name
+from tests.queue.manual_worker import enqueue
+from wanflow import AsyncClient
+from wanflow.errors import ConfigurationError
+from wanflow.queue import StopSignal, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.postgres import PostgresServer
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait as long as it takes."""
+    never = Event()
+    while not condition():
+        never.wait(0.01)
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[StopSignal]:
+    """Run a worker in a thread, and stop it."""
+    stop = StopSignal()
+    thread = Thread(target=worker.run, args=[stop])
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.fixture
+def new(queue: str, server: MockServer, api_key: str, tmp_path: Path) -> Callable[..., Worker]:
+    """Make a worker."""
+
+    def make(url: str = queue, **more: Any) -> Worker:
+        client = AsyncClient(api_key, server.base_url)
+        return Worker(client, url, spool=tmp_path / "spool", **more)
+
+    return make
+
+
+def test_workers_run_a_batch_to_its_report(
+    add_jobs: Callable[..., QueuedBatch],
+    new: Callable[..., Worker],
+    worker: ManualWorker,
+    account: Account,
+) -> None:
+    batch = add_jobs(12)
+    with running(new()), running(new()):
+        report = batch.wait()
+    assert report.complete
+    assert account.submitted == 12
+    assert worker.rows() == 0
+    assert worker.execute("SELECT 1 FROM wanflow.job WHERE holder IS NOT NULL") == []
+
+
+def test_a_stopped_worker_finishes_what_is_in_flight_and_holds_nothing(
+    add_jobs: Callable[..., QueuedBatch], new: Callable[..., Worker], worker: ManualWorker
+) -> None:
+    add_jobs(30)
+    run = new(submissions=2)
+    with running(run):
+        wait_until(lambda: bool(run.metrics.value("submissions_accepted")))
+    assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
+    assert "intent" not in worker.states()
+    assert worker.sweep() == 0
+
+
+def test_a_worker_goes_on_when_a_lost_database_is_back(
+    own_queue: tuple[PostgresServer, str],
+    server: MockServer,
+    api_key: str,
+    account: Account,
+    new: Callable[..., Worker],
+    tmp_path: Path,
+) -> None:
+    postgres, url = own_queue
+    jobs = [{"model": model_name("image"), "prompt": f"a cat {number}"} for number in range(10)]
+    batch = enqueue(url, server, api_key, jobs, tmp_path / "out")
+    run = new(url, lease=1.0)
+    with running(run):
+        wait_until(lambda: bool(run.metrics.value("submissions_accepted")))
+        postgres.stop("immediate")
+        wait_until(lambda: not run.metrics.value("database_up"))
+        postgres.start()
+        report = batch.wait()
+    assert {str(one.status) for one in report.results} <= {"saved", "uncertain"}
+    assert account.submitted <= 10
+    assert sum(str(one.status) == "uncertain" for one in report.results) <= 8
+
+
+def test_a_worker_serves_its_metrics_and_its_health(new: Callable[..., Worker]) -> None:
+    run = new(metrics_port=0)
+    with running(run):
+        wait_until(lambda: bool(run.metrics_address and run.metrics.value("database_up")))
+        assert run.metrics_address is not None
+        host, port = run.metrics_address
+        assert host == "127.0.0.1"
+        with urlopen(f"http://{host}:{port}/healthz") as response:
+            assert response.read() == b"ok\n"
+        with urlopen(f"http://{host}:{port}/metrics") as response:
+            text = response.read().decode()
+    assert "wanflow_worker_database_up 1\n" in text
+    assert "# TYPE wanflow_worker_polls_total counter\n" in text
+
+
+def test_a_database_without_a_queue_is_an_error_at_the_start(
+    postgres_url: str, server: MockServer, api_key: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="wanflow queue init"):
+        Worker(AsyncClient(api_key, server.base_url), postgres_url)
+
+
+class TestTheCommand:
+    def test_ends_with_exit_code_0_on_sigterm_and_enqueuing_waits_for_it(
+        self, queue: str, server: MockServer, api_key: str, account: Account, tmp_path: Path
+    ) -> None:
+        jobs = tmp_path / "jobs.jsonl"
+        model = model_name("image")
+        jobs.write_text(
+            "".join(json.dumps({"model": model, "prompt": f"{n}"}) + "\n" for n in range(5))
+        )
+        environment = {
+            **{name: text for name, text in os.environ.items() if "WANFLOW" not in name},
+            "WANFLOW_API_KEY": api_key,
+            "WANFLOW_BASE_URL": server.base_url,
+            "WANFLOW_QUEUE": queue,
+        }
+
+        def start(*words: str) -> subprocess.Popen[str]:
+            return subprocess.Popen(
+                [sys.executable, "-m", "wanflow", *words],
+                env=environment,
+                cwd=tmp_path,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+
+        worker = start("worker", "--spool", "spool")
+        words = ("batch", "jobs.jsonl", "--queue", queue, "--out", "out", "--name", "run1")
+        enqueued = start(*words, "--no-wait")
+        _, err = enqueued.communicate()
+        assert enqueued.returncode == 0, err
+        assert "5 jobs in the queue, 5 of them new" in err
+        waiting = start(*words, "--json")
+        out, err = waiting.communicate()
+        assert waiting.returncode == 0, err
+        events = [json.loads(line) for line in out.splitlines()]
+        assert [one["event"] for one in events] == ["enqueued", *["job"] * 5, "report"]
+        assert events[0]["added"] == 0
+        worker.send_signal(signal.SIGTERM)
+        _, err = worker.communicate()
+        assert worker.returncode == 0, err
+        assert account.submitted == 5

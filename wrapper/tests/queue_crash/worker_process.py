@@ -1,0 +1,81 @@
+"""A worker in a process of its own, which kills itself at a named point with some probability.
+
+Arguments: the queue's URL, the base URL, the key, the spool folder, the lease, the timeout of a
+request, the submissions in flight, the name of the point ("-" for none) and the probability.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from wanflow import AsyncClient
+from wanflow._core.effects import SendTracker
+from wanflow.queue import StopSignal, Worker
+from wanflow.queue.database import DatabaseLost
+from wanflow.queue.engine import Engine
+from wanflow.queue.recorder import StepRecorder
+
+# The class and the method at which the process is killed, and whether before or after the call.
+POINTS: dict[str, tuple[type[Any], str, bool]] = {
+    "a step was taken": (Engine, "take", False),
+    "an intent is written": (StepRecorder, "record_intent", True),
+    "an intent is committed and nothing was sent": (SendTracker, "begin", True),
+    "the first byte is sent": (SendTracker, "begin", False),
+    "an answer came and isn't written": (StepRecorder, "record_accepted", True),
+    "an answer is written and not committed": (Engine, "put", False),
+    "files are saved and not recorded": (StepRecorder, "record_files", True),
+    "files are recorded and not committed": (Engine, "finish", False),
+}
+
+
+def kill_at(point: str, probability: float) -> None:
+    """Let the process be killed at a point."""
+    owner, name, before = POINTS[point]
+    method = getattr(owner, name)
+
+    @wraps(method)
+    def killing(*arguments: Any, **more: Any) -> Any:
+        chosen = random.random() < probability
+        if chosen and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        value = method(*arguments, **more)
+        if chosen:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return value
+
+    setattr(owner, name, killing)
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    queue, base_url, key, spool, lease, timeout, submissions, point, probability = sys.argv[1:]
+    if point != "-":
+        kill_at(point, float(probability))
+    stop = StopSignal()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    client = AsyncClient(key, base_url, timeout=float(timeout))
+    while not stop.is_set:
+        # A supervisor would start it again.
+        with suppress(DatabaseLost):
+            worker = Worker(
+                client,
+                queue,
+                submissions=int(submissions),
+                lease=float(lease),
+                spool=Path(spool),
+            )
+            worker.run(stop)
+            return
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What came of a submission: the one thing that can't be asked for again, so it is never lost.
+
+An answer that the database can't take now is written to a file, and applied later, possibly by
+another process. Applying one twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, frozen
+
+from wanflow._core.snapshot import Snapshot
+from wanflow.ledger.fields import snapshot_fields, truncated
+from wanflow.ledger.job import JobState
+from wanflow.queue import moves, schedule
+from wanflow.queue.engine import SCHEMA, StepKind
+from wanflow.queue.moves import JOB, Fence, Following, move
+from wanflow.queue.work import NOW
+
+if TYPE_CHECKING:
+    from wanflow._core.effects import TimePoint
+    from wanflow.queue.writes import Transaction
+
+_SENT = frozenset({JobState.INTENT, JobState.UNCERTAIN})
+_SNAPSHOT_FIELDS = ("id", "status", "model", "progress", "created", "estimated_time", "usage")
+
+
+@frozen
+class Accepted:
+    """There is a task. `reason` says why it may not be the submission's own."""
+
+    job: int
+    key: str
+    snapshot: Snapshot
+    replayed: bool = False
+    reason: str | None = None
+
+    def apply(self, transaction: Transaction, now: TimePoint, row: int | None = None) -> None:
+        """Record the task, whatever step the job is in: it is paid for."""
+        other = _find_task(transaction, self.snapshot.id, self.job)
+        if other is not None:
+            _mark_duplicate(transaction, self, other, row)
+            return
+        polls = schedule.begun(now, self.snapshot)
+        # Two tasks of one job are two charges: the second one is a job of its own.
+        values = {
+            "state": str(JobState.ACCEPTED),
+            "task": self.snapshot.id,
+            "accepted": now.wall,
+            "reason": None if self.reason is None else truncated(self.reason),
+            "schedule": schedule.to_text(polls),
+            "tries": 0,
+            "uploads": None,
+            **({"sends": 1} if self.replayed else {}),
+            **snapshot_fields(self.snapshot),
+        }
+        if values.get("credits"):
+            values["reserved"] = values["credits"]
+        following = Following(StepKind.POLL, polls.first_delay(now.monotonic, 0.5))
+        if move(transaction, Fence(self.job, _SENT), values, following, row=row) is None:
+            _adopt(transaction, self, values)
+
+
+@frozen
+class NotAccepted:
+    """Nothing was accepted. It is sent again in `delay` seconds, or never (None).
+
+    `token` names the intent, which was the first one of the job. `halted` is why no job of its
+    batch is sent any more.
+    """
+
+    job: int
+    key: str
+    token: int
+    reason: str
+    delay: float | None = None
+    halted: str | None = None
+
+    def apply(self, transaction: Transaction, now: TimePoint, row: int | None = None) -> None:
+        """Take the intent back, or end the job."""
+        del now
+        again = self.delay is not None or self.halted is not None
+        values = {
+            "state": str(JobState.PLANNED if again else JobState.REJECTED),
+            "reason": truncated(self.reason),
+            "reserved": None,
+        }
+        following = None
+        if self.delay is not None and self.halted is None:
+            following = Following(StepKind.SUBMIT, self.delay)
+        moved = move(
+            transaction, Fence(self.job, _SENT, token=self.token), values, following, row=row
+        )
+        if moved is not None and moved.batch is not None and self.halted is not None:
+            moves.halt(transaction, moved.batch, self.halted)
+
+
+@frozen
+class Uncertain:
+    """It may have been accepted. It is sent again in `delay` seconds, or never (None)."""
+
+    job: int
+    key: str
+    token: int
+    reason: str
+    delay: float | None = None
+
+    def apply(self, transaction: Transaction, now: TimePoint, row: int | None = None) -> None:
+        """Mark the job uncertain."""
+        del now
+        values = {"state": str(JobState.UNCERTAIN), "reason": truncated(self.reason)}
+        following = None if self.delay is None else Following(StepKind.SUBMIT, self.delay)
+        move(transaction, Fence(self.job, _SENT, token=self.token), values, following, row=row)
+
+
+Answer = Accepted | NotAccepted | Uncertain
+_KINDS: dict[str, type[Any]] = {one.__name__: one for one in (Accepted, NotAccepted, Uncertain)}
+
+
+def to_json(answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON values, without the headers and the whole body of the response."""
+    values = asdict(answer, recurse=False)
+    if isinstance(answer, Accepted):
+        snapshot = answer.snapshot
+        values["snapshot"] = {name: getattr(snapshot, name) for name in _SNAPSHOT_FIELDS}
+    return {"answer": type(answer).__name__, **values}
+
+
+def from_json(values: dict[str, Any]) -> Answer:
+    """Return the answer that `to_json` wrote."""
+    given = dict(values)
+    kind = _KINDS[given.pop("answer")]
+    if "snapshot" in given:
+        given["snapshot"] = Snapshot(**given["snapshot"])
+    answer: Answer = kind(**given)
+    return answer
+
+
+def _find_task(transaction: Transaction, task: str, job: int) -> int | None:
+    """Return the other job of the same server that has a task."""
+    query = f"""
+        SELECT other.id FROM {JOB} AS other JOIN {JOB} AS mine ON mine.server = other.server
+        WHERE mine.id = %s AND other.task = %s AND other.id <> mine.id
+    """  # noqa: S608 - our own names
+    found = transaction.connection.execute(query, [job, task]).fetchone()
+    return None if found is None else found[0]
+
+
+def _mark_duplicate(
+    transaction: Transaction, answer: Accepted, other: int, row: int | None
+) -> None:
+    reason = f"the API responded with task {answer.snapshot.id}, which is that of job {other}"
+    values = {"state": str(JobState.UNCERTAIN), "reason": reason}
+    move(transaction, Fence(answer.job, _SENT), values, row=row)
+
+
+def _adopt(transaction: Transaction, answer: Accepted, values: dict[str, Any]) -> None:
+    """Record the task as a job of its own, unless its job has it already."""
+    reason = f"a second task of job {answer.job}, which was sent again"
+    query = f"""
+        INSERT INTO {JOB} (server, model, state, task, folder, intended, accepted, reason, batch,
+            line, schedule, credits, price, price_class, body, abridged, holder)
+        SELECT server, model, 'accepted', %s, folder, {NOW}, %s, %s, batch,
+            line, %s, %s, %s, price_class, body, abridged, holder
+        FROM {JOB} WHERE id = %s AND task IS DISTINCT FROM %s
+        ON CONFLICT DO NOTHING
+        RETURNING step, server, batch, id
+    """  # noqa: S608 - our own names
+    given = [values.get(name) for name in ("schedule", "credits", "price")]
+    task = answer.snapshot.id
+    named = [task, values["accepted"], reason, *given, answer.job, task]
+    found = transaction.connection.execute(query, named).fetchone()
+    if found is not None:
+        *moved, number = found
+        moves.enqueue(transaction, number, moves.Moved(*moved), Following(StepKind.POLL))
+
+
+def belongs(transaction: Transaction, answer: Answer) -> bool:
+    """Return whether the database has the job of an answer, and not another one of its number."""
+    found = transaction.connection.execute(
+        f"SELECT 1 FROM {SCHEMA}.job WHERE id = %s AND key = %s",  # noqa: S608
+        [answer.job, answer.key],
+    ).fetchone()
+    return found is not None

@@ -1,0 +1,108 @@
+"""The credit limit of a batch, for all workers: reserved in the transaction of the intent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wanflow.batch.cost_limit import Decision
+from wanflow.errors import CreditLimitExceeded
+from wanflow.ledger.job import JobState
+from wanflow.queue.engine import SCHEMA
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from wanflow.queue.work import Work
+
+_ROUNDING = 1e-9
+_RUNNING = frozenset({JobState.INTENT, JobState.ACCEPTED, JobState.COMPLETED})
+_PRICE = f"""
+    SELECT max(price) FROM {SCHEMA}.job
+    WHERE server = %s AND model = %s AND price_class = %s
+        AND price IS NOT NULL AND price_class IS NOT NULL
+"""  # noqa: S608 - our own names
+_HIGHEST = f"SELECT max(price) FROM {SCHEMA}.job WHERE batch = %s"  # noqa: S608
+_RESERVE = f"UPDATE {SCHEMA}.batch SET reserved = reserved + %s, unpriced = %s WHERE id = %s"  # noqa: S608
+# Credits that come back may let more jobs be sent.
+_SETTLE = f"""
+    UPDATE {SCHEMA}.batch SET
+        reserved = greatest(0, reserved + %(new)s - %(old)s),
+        unpriced = CASE WHEN unpriced = %(job)s AND %(known)s THEN NULL ELSE unpriced END,
+        halted = CASE WHEN halted = %(stop)s AND %(new)s < %(old)s - %(rounding)s
+            OR halted = %(unknown)s AND unpriced = %(job)s AND %(known)s
+            THEN NULL ELSE halted END
+    WHERE id = %(batch)s
+"""  # noqa: S608
+
+
+class PriceUnknown(CreditLimitExceeded):
+    """The price of another job isn't known yet: until it is, no job of unknown price is sent."""
+
+
+def reserve(connection: Connection[Any], work: Work) -> float:
+    """Reserve the credits of a job that is about to be sent, and return them.
+
+    The price is the highest that its settings ever had. Of the jobs of unknown price only one is
+    in flight, counted with the highest price of the batch.
+
+    Raises:
+        CreditLimitExceeded: the limit doesn't allow it.
+        PriceUnknown: it may be allowed later.
+    """
+    query = f"SELECT max_credits, reserved, unpriced FROM {SCHEMA}.batch WHERE id = %s FOR UPDATE"  # noqa: S608
+    found = connection.execute(query, [work.batch]).fetchone()
+    assert found is not None
+    limit, reserved, unpriced = found
+    values = [work.server, work.model, work.price_class]
+    price = _number(connection, _PRICE, values)
+    known = price is not None
+    if price is None:
+        if unpriced not in {None, work.id}:
+            raise _unknown(connection, unpriced, limit)
+        price = _number(connection, _HIGHEST, [work.batch]) or 0.0
+    needed = price if known else max(price, 2 * _ROUNDING)
+    if limit is not None and reserved + needed > limit + _ROUNDING:
+        raise CreditLimitExceeded(Decision.STOP.value, max_credits=limit)
+    connection.execute(_RESERVE, [price, unpriced if known else work.id, work.batch])
+    return price
+
+
+def release(connection: Connection[Any], work: Work, reserved: float | None) -> None:
+    """Undo a reservation in the transaction that made it."""
+    if reserved is not None:
+        settle(connection, work.batch, work.id, reserved, 0.0)
+
+
+def settle(
+    connection: Connection[Any], batch: int | None, job: int, old: float, new: float | None
+) -> None:
+    """Replace what a job had reserved by what it costs; None where it costs nothing any more.
+
+    A job of unknown price that was not accepted leaves its place to another one.
+    """
+    values = {
+        "batch": batch,
+        "job": job,
+        "old": old,
+        "new": new or 0.0,
+        "known": new is None or new > 0,
+        "stop": Decision.STOP.value,
+        "unknown": Decision.UNKNOWN_PRICE.value,
+        "rounding": _ROUNDING,
+    }
+    connection.execute(_SETTLE, values)
+
+
+def _unknown(connection: Connection[Any], job: int, limit: float) -> CreditLimitExceeded:
+    found = connection.execute(
+        f"SELECT state FROM {SCHEMA}.job WHERE id = %s",  # noqa: S608
+        [job],
+    ).fetchone()
+    if found is not None and JobState(found[0]) in _RUNNING:
+        return PriceUnknown(Decision.WAIT.value, max_credits=limit)
+    return CreditLimitExceeded(Decision.UNKNOWN_PRICE.value, max_credits=limit)
+
+
+def _number(connection: Connection[Any], query: str, values: list[Any]) -> float | None:
+    found = connection.execute(query.encode(), values).fetchone()
+    return None if found is None else found[0]

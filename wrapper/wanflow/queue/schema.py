@@ -1,0 +1,150 @@
+"""The tables of a queue, beside those of the ledger in the schema `wanflow`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from wanflow.errors import ConfigurationError
+from wanflow.ledger.ledger import Ledger
+from wanflow.ledger.postgres.owner import QUEUE_OWNER
+from wanflow.queue.database import Database
+from wanflow.queue.engine import SCHEMA, Engine
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# Entry N migrates from version N to N + 1. Published entries never change.
+MIGRATIONS: tuple[str, ...] = (
+    f"""
+    CREATE TABLE {SCHEMA}.batch (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text NOT NULL UNIQUE,
+        server bigint NOT NULL REFERENCES {SCHEMA}.place,
+        folder bigint NOT NULL REFERENCES {SCHEMA}.place,
+        max_credits float8,
+        reserved float8 NOT NULL DEFAULT 0,
+        unpriced bigint,
+        resubmit boolean NOT NULL DEFAULT false,
+        halted text,
+        created float8 NOT NULL
+    );
+    CREATE TABLE {SCHEMA}.rate (
+        server bigint NOT NULL REFERENCES {SCHEMA}.place,
+        key bytea NOT NULL,
+        per_second float8 NOT NULL,
+        tokens float8 NOT NULL DEFAULT 0,
+        filled float8 NOT NULL,
+        paused_until float8 NOT NULL DEFAULT 0,
+        slowed float8 NOT NULL DEFAULT 0,
+        PRIMARY KEY (server, key)
+    );
+    CREATE TABLE {SCHEMA}.callback (
+        key text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now()
+    );
+    CREATE INDEX callback_at ON {SCHEMA}.callback (at);
+    ALTER TABLE {SCHEMA}.job
+        ADD COLUMN step integer NOT NULL DEFAULT 0,
+        ADD COLUMN batch bigint REFERENCES {SCHEMA}.batch,
+        ADD COLUMN line integer,
+        ADD COLUMN tries integer NOT NULL DEFAULT 0,
+        ADD COLUMN parked text,
+        ADD COLUMN reserved float8,
+        ADD COLUMN token bigint,
+        ADD COLUMN sending_until float8,
+        ADD COLUMN resend boolean NOT NULL DEFAULT false,
+        ADD COLUMN schedule text;
+    INSERT INTO {SCHEMA}.holder (token, process) VALUES ('{QUEUE_OWNER}', 0);
+    CREATE INDEX job_batch ON {SCHEMA}.job (batch, state) WHERE batch IS NOT NULL;
+    """,  # noqa: S608 - our own names
+)
+"""
+`batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost, and
+`unpriced` the one job in flight whose price isn't known. `rate`: the token bucket of a key, by its
+hash. `callback`: the callbacks that were handled. `job`: `step` numbers the steps of a job, and is
+the fence of every write; `token` names its last intent, and `sending_until` is when the request of
+that has certainly ended; `schedule` is what its polls have shown.
+"""
+_LOCK = 0x77666C71
+_TABLE = f"{SCHEMA}.queue_version"
+
+
+@frozen
+class Initialized:
+    """How many changes were made, and whether a commit is on one machine only."""
+
+    changes: int
+    single_copy: bool
+
+
+def initialize(url: str) -> Initialized:
+    """Create or migrate the tables of the ledger and of the queue in a database.
+
+    Raises:
+        ConfigurationError: the tables are of a newer version.
+        LedgerError: the database can't be reached, or refuses it.
+    """
+    Ledger(url).close()
+    with Database(url) as database, database.connection() as connection:
+        return Initialized(install(connection), without_standby(connection))
+
+
+def install(connection: Connection[Any]) -> int:
+    """Create or migrate the tables of the queue in one transaction; return the number of changes.
+
+    The tables of the ledger exist already. Any number of processes may do this concurrently.
+
+    Raises:
+        ConfigurationError: the tables are of a newer version.
+    """
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (version integer NOT NULL)")
+        before = _version(connection) or 0
+        _require_supported(before)
+        Engine.install(connection)
+        for script in MIGRATIONS[before:]:
+            connection.execute(script.encode())
+        connection.execute(f"DELETE FROM {_TABLE}")  # noqa: S608 - our own name
+        connection.execute(f"INSERT INTO {_TABLE} VALUES (%s)", [len(MIGRATIONS)])  # noqa: S608
+    return len(MIGRATIONS) - before
+
+
+def require_installed(database: Database) -> None:
+    """Check that the tables exist in this version.
+
+    Raises:
+        ConfigurationError: they don't.
+        DatabaseLost: the database can't be reached.
+    """
+    with database.connection() as connection:
+        found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_TABLE]).fetchone()
+        version = (_version(connection) or 0) if found and found[0] else 0
+    _require_supported(version)
+    if version < len(MIGRATIONS):
+        raise ConfigurationError(
+            "the database has no tables of a queue in this version: run wanflow queue init URL"
+        )
+
+
+def without_standby(connection: Connection[Any]) -> bool:
+    """Return whether a commit is on one machine only, so that its loss loses paid jobs."""
+    found = connection.execute(
+        "SELECT current_setting('synchronous_standby_names') = '' "
+        "OR current_setting('synchronous_commit') IN ('off', 'local')"
+    ).fetchone()
+    return found is not None and bool(found[0])
+
+
+def _version(connection: Connection[Any]) -> int | None:
+    found = connection.execute(f"SELECT max(version) FROM {_TABLE}").fetchone()  # noqa: S608
+    return None if found is None else found[0]
+
+
+def _require_supported(version: int) -> None:
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"the queue has version {version}, and this wanflow supports versions up to "
+            f"{len(MIGRATIONS)}; use a newer wanflow"
+        )

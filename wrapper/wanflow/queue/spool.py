@@ -1,0 +1,117 @@
+"""Answers that the database couldn't take, each in a file that is flushed to the disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from attrs import define, field
+
+from wanflow import _regular_file as regular_file
+from wanflow._storage import directories
+from wanflow.errors import LedgerError
+from wanflow.ledger.location import data_dir
+from wanflow.queue import answers
+from wanflow.queue.database import DatabaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wanflow._core.effects import TimePoint
+    from wanflow.queue.answers import Answer
+    from wanflow.queue.writes import Writes
+
+_log = logging.getLogger("wanflow")
+_SUFFIX = ".answer.json"
+_MAX_SIZE = 1_000_000
+
+
+def default_folder() -> Path:
+    """Return the folder `wanflow/spool` in the user's data directory."""
+    return data_dir() / "wanflow" / "spool"
+
+
+@define(eq=False)
+class Spool:
+    """A folder of answers. Processes may share it: an answer that is applied twice does nothing.
+
+    A folder that can't be written is an error when the worker starts, not when it is needed.
+    """
+
+    folder: Path
+    _warned: set[Path] = field(factory=set[Path])
+
+    def __attrs_post_init__(self) -> None:
+        """Create the folder, readable only to its owner.
+
+        Raises:
+            LedgerError: it can't be created or written.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            probe = self.folder / f".{uuid4().hex}"
+            probe.touch(mode=0o600)
+            probe.unlink()
+        except OSError as error:
+            raise LedgerError(
+                f"the spool folder {self.folder} can't be written: {error.strerror}; choose "
+                "another one with --spool",
+                path=str(self.folder),
+            ) from error
+
+    def store(self, answer: Answer) -> None:
+        """Store an answer; it is on the disk when this returns. This blocks for one flush."""
+        content = json.dumps(answers.to_json(answer)).encode()
+        path = self.folder / f"{answer.job}-{uuid4().hex}{_SUFFIX}"
+        regular_file.write_atomically(path, content, durable=True)
+        directories.fsync_dir(self.folder)
+
+    def paths(self) -> list[Path]:
+        """Return the files of the answers that are still to be applied."""
+        return sorted(self.folder.glob(f"*{_SUFFIX}"))
+
+    def replay(self, writes: Writes, now: TimePoint) -> int:
+        """Apply all answers, and remove those that the database has now; return their number.
+
+        Raises:
+            DatabaseLost: the database still can't be reached.
+        """
+        done = 0
+        for path, answer in self._read():
+            if self._apply(writes, answer, now, path):
+                path.unlink(missing_ok=True)
+                done += 1
+        return done
+
+    def _apply(self, writes: Writes, answer: Answer, now: TimePoint, path: Path) -> bool:
+        def write() -> bool:
+            known = answers.belongs(writes.transaction, answer)
+            if known:
+                answer.apply(writes.transaction, now)
+            return known
+
+        end = writes.run([write])[0]
+        if isinstance(end.error, DatabaseLost):
+            raise end.error
+        if end.error is None and end.value:
+            return True
+        self._warn(path, "its job is not in this database" if end.error is None else end.error)
+        return False
+
+    def _read(self) -> Iterator[tuple[Path, Answer]]:
+        for path in self.paths():
+            try:
+                content = regular_file.read(path, _MAX_SIZE)
+                yield path, answers.from_json(json.loads(content))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self._warn(path, error)
+
+    def _warn(self, path: Path, reason: object) -> None:
+        if path not in self._warned:
+            self._warned.add(path)
+            _log.warning("the answer in %s can't be applied, and is kept: %s", path, reason)

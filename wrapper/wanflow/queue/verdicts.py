@@ -1,0 +1,41 @@
+"""What an error of a submission means for its job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wanflow import errors
+from wanflow._core.submission_response import is_rejection, is_retryable
+from wanflow.ledger.job import JobState
+from wanflow.queue.answers import NotAccepted, Uncertain
+
+if TYPE_CHECKING:
+    from wanflow.queue.answers import Answer
+    from wanflow.queue.recorder import StepRecorder
+
+_HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.WrongBaseURL)
+_SHORTEST_DELAY = 1.0
+_RESEND_DELAY = 2.0
+
+
+def verdict_on(error: Exception, recorder: StepRecorder, jitter: float) -> Answer:
+    """Return what is recorded of a submission that was intended, and has no task."""
+    work, token, reason = recorder.work, recorder.token, str(error) or type(error).__name__
+    if recorder.uncertain is not None or isinstance(error, errors.SubmitUncertain):
+        left = work.intended + recorder.window - work.clock.now()
+        first = work.state is JobState.PLANNED
+        again = work.resubmit and (first or left > _RESEND_DELAY)
+        reason = recorder.uncertain or reason
+        return Uncertain(work.id, work.key, token, reason, _RESEND_DELAY if again else None)
+    if work.state is JobState.UNCERTAIN:
+        # A rejection of a resend proves nothing about the first submission.
+        return Uncertain(work.id, work.key, token, f"it was sent again, and that failed: {reason}")
+    if isinstance(error, _HALTING):
+        return NotAccepted(work.id, work.key, token, reason, halted=reason)
+    if is_rejection(error) and not is_retryable(error):
+        return NotAccepted(work.id, work.key, token, reason)
+    if isinstance(error, errors.InvalidRequest | errors.UploadFailed):
+        return NotAccepted(work.id, work.key, token, reason)
+    asked = error.retry_after if isinstance(error, errors.APIError) else None
+    delay = max(asked or 0.0, _SHORTEST_DELAY * (1 + 2 * jitter))
+    return NotAccepted(work.id, work.key, token, reason, delay)

@@ -1,0 +1,120 @@
+"""One step of one job: what a worker needs to know of the job, read when it takes the step."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+from psycopg.rows import dict_row
+
+from wanflow._core.effects import TimePoint
+from wanflow.ledger.job import JobState
+from wanflow.queue.engine import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from psycopg import Connection
+
+    from wanflow.queue.engine import QueueRow
+
+NOW = "extract(epoch FROM clock_timestamp())::float8"
+"""The database's clock, in SQL: the only one that decides anything."""
+_LOAD = f"""
+    SELECT job.id, job.step, job.state, job.key, job.server, job.model, job.body, job.digest,
+        job.task, job.links, job.credits, job.price_class, job.created, job.accepted, job.intended,
+        job.sends, job.resend, job.tries, job.parked, job.schedule, job.sending_until,
+        job.name_template, job.batch, folder.text AS folder, server.text AS server_url,
+        batch.max_credits, batch.halted, batch.resubmit, {NOW} AS now
+    FROM {SCHEMA}.job AS job
+    JOIN {SCHEMA}.place AS server ON server.id = job.server
+    LEFT JOIN {SCHEMA}.place AS folder ON folder.id = job.folder
+    LEFT JOIN {SCHEMA}.batch AS batch ON batch.id = job.batch
+    WHERE job.id = ANY(%s)
+"""  # noqa: S608 - our own names
+
+
+@frozen
+class DatabaseClock:
+    """The database's clock, as this machine knows it since it was last read."""
+
+    read: float
+    at: float = field(factory=time.monotonic)
+
+    def now(self) -> float:
+        """Return the time in unix seconds."""
+        return self.read + time.monotonic() - self.at
+
+    def time_point(self) -> TimePoint:
+        """Return the time as flows take it, by one clock."""
+        now = self.now()
+        return TimePoint(now, now)
+
+
+@frozen
+class Work:
+    """A step, and its job as it was when the step was taken.
+
+    `server` is the number of the server's address, `server_url` the address. `digest` identifies
+    the request; `schedule` is what earlier polls have shown; `sending_until` is when the request
+    of its intent has certainly ended, by the database's clock.
+    """
+
+    row: QueueRow
+    clock: DatabaseClock
+    id: int
+    step: int
+    state: JobState
+    key: str
+    server: int
+    server_url: str
+    model: str | None
+    body: dict[str, Any] = field(repr=False)
+    digest: bytes = field(repr=False)
+    task: str | None
+    links: tuple[str, ...] = field(repr=False)
+    folder: str | None
+    credits: float | None
+    price_class: int | None
+    created: int | None
+    accepted: float | None
+    intended: float
+    sending_until: float | None
+    sends: int
+    resend: bool
+    tries: int
+    parked: str | None
+    schedule: str | None
+    name_template: str | None
+    batch: int | None
+    max_credits: float | None
+    halted: str | None
+    resubmit: bool
+
+    @property
+    def current(self) -> bool:
+        """Whether the step is the job's: one that isn't does nothing."""
+        return self.row.step == self.step and self.parked is None
+
+
+def load(connection: Connection[Any], rows: Sequence[QueueRow]) -> list[Work]:
+    """Read the jobs of some steps; a step whose job was deleted is left out."""
+    if not rows:
+        return []
+    cursor = connection.cursor(row_factory=dict_row)
+    found = {one["id"]: one for one in cursor.execute(_LOAD, [[row.job for row in rows]])}
+    return [_work(row, found[row.job]) for row in rows if row.job in found]
+
+
+def _work(row: QueueRow, found: dict[str, Any]) -> Work:
+    values: dict[str, Any] = {name: value for name, value in found.items() if name != "now"}
+    values |= {
+        "state": JobState(found["state"]),
+        "body": json.loads(found["body"] or "{}"),
+        "digest": bytes(found["digest"] or b""),
+        "links": tuple(json.loads(found["links"] or "[]")),
+        "resubmit": bool(found["resubmit"]),
+    }
+    return Work(row=row, clock=DatabaseClock(found["now"]), **values)
