@@ -9,6 +9,7 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import Catalog, packaged_catalog
 from wanflow.catalog.document import resolve_ref
 
@@ -29,9 +30,7 @@ def catalog() -> Catalog:
 def http(mock: MockServer, api_key: str) -> Iterator[httpx.Client]:
     """An HTTP client with its own key."""
     headers = {"Authorization": f"Bearer {api_key}"}
-    with httpx.Client(
-        base_url=mock.base_url, headers=headers, trust_env=False, verify=False
-    ) as client:
+    with httpx.Client(base_url=mock.base_url, headers=headers, **PLAIN) as client:
         yield client
 
 

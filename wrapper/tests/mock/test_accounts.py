@@ -5,9 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.mock import MockServer
-from wanflow.mock.clock import VirtualClock
+from wanflow.mock import MockServer, MockTransport, VirtualClock
+from wanflow.mock.gateway.idempotency import IdempotencyCache
 from wanflow.mock.gateway.limits import AccountLimits, RateLimit
 
 CATALOG = packaged_catalog()
@@ -25,7 +26,7 @@ def server():
 @pytest.fixture
 def http(server, api_key):
     headers = {"Authorization": f"Bearer {api_key}"}
-    with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+    with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
         yield http
 
 
@@ -109,7 +110,7 @@ class TestCredits:
         limits = AccountLimits(credits=0, rate=RateLimit(2, 60))
         with MockServer(limits=limits) as server:
             headers = {"Authorization": "Bearer k"}
-            with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+            with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
                 assert [submit(http).status_code for _ in range(3)] == [402, 402, 429]
 
 
@@ -186,6 +187,11 @@ class TestLimits:
         assert api_key not in str(account())
 
 
+def client_of(transport: MockTransport) -> httpx.Client:
+    headers = {"Authorization": "Bearer k"}
+    return httpx.Client(base_url=transport.base_url, transport=transport, headers=headers)
+
+
 class TestIdempotency:
     """`Idempotency-Key`: a repeated request makes one task."""
 
@@ -232,11 +238,47 @@ class TestIdempotency:
         """A key has 16 to 96 characters of A-Z a-z 0-9 . _ -"""
         assert submit(http, **{"Idempotency-Key": key.encode()}).status_code == 400
 
+    @pytest.mark.parametrize("limit", [0, 1, 3])
+    def test_a_key_is_forgotten_after_a_number_of_others(self, limit) -> None:
+        """The last `idempotency_keys` are replayed; a resend with an older one pays twice."""
+        with MockTransport(idempotency_keys=limit) as transport:
+            http = client_of(transport)
+            keys = [f"{KEY}-{number}" for number in range(5)]
+            first = [submit(http, **{"Idempotency-Key": key}).json()["id"] for key in keys]
+            spent = [task.credits for task in transport.gateway.tasks]
+            # The newest first: a resend of a forgotten key is remembered, too.
+            again = [submit(http, **{"Idempotency-Key": key}).json()["id"] for key in keys[::-1]]
+        kept = [one == two for one, two in zip(first[::-1], again, strict=True)]
+        assert kept == [True] * limit + [False] * (5 - limit)
+        account = transport.accounts.for_key("k")
+        assert account.reserved == pytest.approx(sum(spent) + spent[0] * (5 - limit))
+
+    def test_by_default_a_key_outlives_thousands_of_others(self) -> None:
+        """A batch of some thousand jobs can be sent again as a whole, and pays nothing."""
+        cache = IdempotencyCache()
+        keys = [b"%020d" % number for number in range(10_001)]
+        for key in keys:
+            cache.put(key, {}, {"id": key.decode()}, 0.0)
+        assert cache.get(keys[0], {}, 0.0) is None
+        assert cache.get(keys[1], {}, 1e12) == {"id": keys[1].decode()}
+
+    def test_a_key_is_forgotten_after_a_time(self) -> None:
+        """After `idempotency_seconds` of the clock, a resend pays twice; a replay adds no time."""
+        with MockTransport(idempotency_seconds=60, clock=VirtualClock()) as transport:
+            http = client_of(transport)
+            ids = []
+            for _ in range(4):
+                ids.append(submit(http, **{"Idempotency-Key": KEY}).json()["id"])
+                transport.clock.advance(29.9)
+            ids.append(submit(http, **{"Idempotency-Key": KEY}).json()["id"])
+        assert ids[0] == ids[1] == ids[2] != ids[3]
+        assert ids[3] == ids[4]
+
     def test_idempotency_can_be_switched_off(self) -> None:
         """Without support for the header, each request makes a task."""
         with MockServer(idempotency=False) as server:
             headers = {"Authorization": "Bearer k", "Idempotency-Key": KEY}
-            with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+            with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
                 responses = [submit(http) for _ in range(2)]
         assert len({response.json()["id"] for response in responses}) == 2
         assert not any("idempotency-replayed" in response.headers for response in responses)

@@ -8,6 +8,7 @@ import re
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.admin.journal import Journal
@@ -57,7 +58,7 @@ class TestJournal:
         assert entry["status"] == 404
         assert entry["error"].startswith(f"no model {MODEL.name.upper()!r}; did you mean ")
         http.post(MODEL.path + "s", json={})
-        with httpx.Client(trust_env=False) as plain:
+        with httpx.Client(**PLAIN) as plain:
             all_entries = plain.get(f"{mock.url}/_mock/journal").json()["entries"]
         assert all_entries[-1]["near_miss"].startswith("POST ")
         assert all_entries[-1]["near_miss"].endswith(MODEL.path)
@@ -82,7 +83,7 @@ class TestJournal:
         with MockServer() as server:
             server.app.journal = Journal(max_entries=5)
             for _ in range(12):
-                httpx.get(f"{server.url}/nothing", trust_env=False)
+                httpx.get(f"{server.url}/nothing", **PLAIN)
             assert len(server.journal) == 5
             assert [entry.number for entry in server.journal] == [8, 9, 10, 11, 12]
             assert server.journal.counts["", 404] == 12
@@ -90,8 +91,8 @@ class TestJournal:
     def test_it_can_be_cleared(self) -> None:
         """DELETE removes the entries."""
         with MockServer() as server:
-            httpx.get(f"{server.url}/nothing", trust_env=False)
-            httpx.delete(f"{server.url}/_mock/journal", trust_env=False)
+            httpx.get(f"{server.url}/nothing", **PLAIN)
+            httpx.delete(f"{server.url}/_mock/journal", **PLAIN)
             assert not list(server.journal)
 
 
@@ -144,23 +145,23 @@ class TestPaths:
                 f"{mock.url}/_mock/clock/advance",
                 content=b'{"seconds": 1}',
                 headers={"Content-Type": content_type},
-                trust_env=False,
+                **PLAIN,
             )
             assert response.status_code == 400
 
     def test_other_methods_are_405(self, mock) -> None:
         """The response has the allowed methods."""
-        response = httpx.put(f"{mock.url}/_mock/faults", trust_env=False)
+        response = httpx.put(f"{mock.url}/_mock/faults", **PLAIN)
         assert response.status_code == 405
         assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}
 
     def test_an_unknown_path_is_a_404(self, mock) -> None:
         """Only known paths exist."""
-        assert httpx.get(f"{mock.url}/_mock/nothing", trust_env=False).status_code == 404
+        assert httpx.get(f"{mock.url}/_mock/nothing", **PLAIN).status_code == 404
 
     def test_the_account_needs_a_key(self, mock) -> None:
         """Without a key the response is 401."""
-        assert httpx.get(f"{mock.url}/_mock/account", trust_env=False).status_code == 401
+        assert httpx.get(f"{mock.url}/_mock/account", **PLAIN).status_code == 401
 
 
 class TestScenario:
@@ -183,7 +184,7 @@ class TestScenario:
         )
         with MockServer(scenario=path) as server:
             headers = {"Authorization": "Bearer k"}
-            with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+            with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
                 assert [submit(http).status_code for _ in range(2)] == [503, 403]
                 account = http.get(f"{server.url}/_mock/account").json()
         assert (account["credits"], account["forbidden"]) == (5, [MODEL.name])
@@ -234,7 +235,7 @@ class TestScenario:
 
 def test_head_is_allowed_wherever_get_is(mock) -> None:
     """HEAD has the same status without a body; other methods are 405."""
-    with httpx.Client(trust_env=False, base_url=mock.url) as http:
+    with httpx.Client(**PLAIN, base_url=mock.url) as http:
         for path in ("/_mock/", "/_mock/health", "/_mock/clock", "/_mock/tasks", "/_mock/metrics"):
             head, got = http.head(path), http.get(path)
             assert (head.status_code, head.content) == (got.status_code, b"") == (200, b"")

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.callbacks.sender import CallbackSender
@@ -22,7 +23,7 @@ from wanflow.mock.clock import VirtualClock
 CATALOG = packaged_catalog()
 MODELS = [model for model in CATALOG.models.values() if "callback_url" in model.parameters]
 MODEL = next(model for model in MODELS if model.kind == "image")
-TIMEOUT = 10
+TIMEOUT = 60
 
 CORPUS = json.loads(Path(__file__).with_name("callback_urls.json").read_text())
 HOSTILE = [url for group in CORPUS["hostile"].values() for url in group]
@@ -83,7 +84,7 @@ def server():
 @pytest.fixture
 def http(server):
     headers = {"Authorization": "Bearer k"}
-    with httpx.Client(base_url=server.base_url, headers=headers, verify=False) as http:
+    with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
         yield http
 
 
@@ -108,7 +109,7 @@ def http_with_loopback():
     """A client of a server with `loopback_callbacks` whose tasks never end."""
     with MockServer(progression="never", loopback_callbacks=True) as server:
         headers = {"Authorization": "Bearer k"}
-        with httpx.Client(base_url=server.base_url, headers=headers, verify=False) as http:
+        with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
             yield http
 
 
@@ -209,7 +210,7 @@ class TestDelivery:
         """With a real clock the callback is sent without polls."""
         with MockServer(seconds=0.05, loopback_callbacks=True) as server:
             headers = {"Authorization": "Bearer k"}
-            with httpx.Client(base_url=server.base_url, headers=headers, verify=False) as http:
+            with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
                 task = submit(http, receiver.url).json()["id"]
                 assert receiver.received.get(timeout=TIMEOUT)[2]["id"] == task
 
@@ -265,7 +266,7 @@ class TestSubmission:
     @pytest.fixture
     def http_of_session(self, mock, api_key):
         headers = {"Authorization": f"Bearer {api_key}"}
-        with httpx.Client(base_url=mock.base_url, headers=headers, verify=False) as http:
+        with httpx.Client(base_url=mock.base_url, headers=headers, **PLAIN) as http:
             yield http
 
 

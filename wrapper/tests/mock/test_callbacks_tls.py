@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Empty, Queue
 from typing import Any
@@ -14,6 +13,8 @@ import httpx
 import pytest
 import trustme
 
+from tests.plain_http import PLAIN
+from tests.waiting import wait_until
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.callbacks import ssrf_guard as guard_module
@@ -86,11 +87,9 @@ def send(server: MockServer, url: str) -> Any:
     body = {**MODEL.example, "callback_url": url}
     headers = {"Authorization": "Bearer k"}
     path = server.base_url + MODEL.path
-    response = httpx.post(path, json=body, headers=headers, trust_env=False)
+    response = httpx.post(path, json=body, headers=headers, **PLAIN)
     assert response.status_code == 200, response.text
-    end = time.monotonic() + 10
-    while not server.app.callback_sender.attempts and time.monotonic() < end:
-        time.sleep(0.005)
+    wait_until(lambda: server.app.callback_sender.attempts)
     return server.app.callback_sender.attempts[0]
 
 
@@ -117,7 +116,7 @@ def test_a_callback_to_a_public_host_uses_tls(receiver) -> None:
     assert (attempt.status, attempt.problem) == (204, "")
     assert connected_to == [f"{PUBLIC}:443"]
     assert receiver.names == [NAME]
-    host, path, body = receiver.received.get(timeout=5)
+    host, path, body = receiver.received.get(timeout=60)
     assert (host, path) == (NAME, "/hook?token=1")
     assert body["status"] == "completed"
 
@@ -151,7 +150,7 @@ def test_loopback_with_tls_is_allowed_with_the_option(receiver) -> None:
     with MockServer(polls=0, loopback_callbacks=True) as server:
         attempt = send(server, f"https://localhost:{receiver.port}/hook")
     assert (attempt.status, attempt.problem) == (204, "")
-    assert receiver.received.get(timeout=5)[0] == f"localhost:{receiver.port}"
+    assert receiver.received.get(timeout=60)[0] == f"localhost:{receiver.port}"
 
 
 def test_a_public_name_of_a_loopback_address_is_rejected(receiver) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.waiting import TIME_LIMIT
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.http.connection import Connection, resume_coroutine
@@ -45,7 +46,7 @@ def statuses(response: bytes) -> list[int]:
 
 @pytest.fixture
 def connection(mock):
-    with socket.create_connection((mock.host, mock.port), timeout=10) as opened:
+    with socket.create_connection((mock.host, mock.port), timeout=60) as opened:
         yield opened
 
 
@@ -80,12 +81,10 @@ class TestOrder:
 
     def test_other_connections_are_not_delayed(self, mock, connection) -> None:
         """A delayed response affects only its own connection."""
-        connection.sendall(SLOW)
-        with socket.create_connection((mock.host, mock.port), timeout=10) as other:
-            begun = time.monotonic()
+        connection.sendall(SLOW.replace(b"latency=0.3", b"latency=600"))
+        with socket.create_connection((mock.host, mock.port), timeout=60) as other:
             other.sendall(LAST)
             assert statuses(read_all(other)) == [200]
-            assert time.monotonic() - begun < 0.25
 
     def test_a_client_that_does_not_read_does_not_fill_the_memory(self, mock, connection) -> None:
         """Once the buffers are full, its requests are read only after it has read responses."""
@@ -241,7 +240,7 @@ class TestHeads:
         date = next(part for part in head.split(b"\r\n") if part.startswith(b"date: "))
         now = time.time()
         said = time.mktime(time.strptime(date.decode(), "date: %a, %d %b %Y %H:%M:%S GMT"))
-        assert abs(said - time.mktime(time.gmtime(now))) < 5
+        assert abs(said - time.mktime(time.gmtime(now))) < TIME_LIMIT
 
     def test_a_head_request_gets_no_body(self, connection) -> None:
         """The response to HEAD is that to GET, without the body."""
@@ -266,7 +265,7 @@ class TestHeads:
         )
         answer = read_all(connection)
         assert statuses(answer) == [404, 404]
-        assert answer.count(b"there is nothing at this path") == 1
+        assert answer.count(b"Invalid URL (") == 1
 
 
 class _Echo:
@@ -285,12 +284,12 @@ def test_any_application_can_be_served() -> None:
         address = bound.getsockname()
         thread = threading.Thread(target=run, args=(server, bound))
         thread.start()
-        assert server.ready(10)
-        with socket.create_connection(address, timeout=10) as connection:
+        assert server.ready(60)
+        with socket.create_connection(address, timeout=60) as connection:
             connection.sendall(b"PUT http://x/a?b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             response = read_all(connection)
         server.stop()
-        thread.join(10)
+        thread.join(60)
     assert response.endswith(b"PUT /a True True")
 
 
@@ -365,13 +364,13 @@ def test_a_disconnect_is_not_logged(caplog, monkeypatch, loop) -> None:
     with MockServer() as server:
         for fault in SLOW_FAULTS:
             for pause in (0.0, 0.03):
-                connection = socket.create_connection((server.host, server.port), timeout=5)
+                connection = socket.create_connection((server.host, server.port), timeout=60)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                 connection.sendall(SLOW.replace(b"latency=0.3", fault.encode()) + HEALTH * 9)
                 time.sleep(pause)
                 connection.close()
         time.sleep(0.4)
-        with socket.create_connection((server.host, server.port), timeout=5) as connection:
+        with socket.create_connection((server.host, server.port), timeout=60) as connection:
             connection.sendall(LAST)
             assert statuses(read_all(connection)) == [200]
     assert [record.getMessage() for record in caplog.records] == []
@@ -385,7 +384,7 @@ def test_an_error_to_head_has_no_body(mock, http) -> None:
     link = http.get(f"/v1/tasks/{file.json()['id']}").json()["results"][0]
     path = link.removeprefix(mock.url).encode()
     fault = b"X-Mock-Fault: status=404,drip=0.001\r\n\r\n"
-    with socket.create_connection((mock.host, mock.port), timeout=5) as connection:
+    with socket.create_connection((mock.host, mock.port), timeout=60) as connection:
         connection.sendall(b"HEAD " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + fault + LAST)
         first, second, health = read_all(connection).split(b"\r\n\r\n")
     assert statuses(first) == [404]
@@ -400,12 +399,12 @@ def test_a_stalled_request_does_not_delay_the_stop() -> None:
     with MockServer() as server:
         connections = []
         for fault in ("stall", "latency=600"):
-            connection = socket.create_connection((server.host, server.port), timeout=5)
+            connection = socket.create_connection((server.host, server.port), timeout=60)
             connection.sendall(SLOW.replace(b"latency=0.3", fault.encode()))
             connections.append(connection)
-        time.sleep(0.1)
+        time.sleep(0.1)  # so that the requests have usually arrived
         begun = time.monotonic()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < TIME_LIMIT
     assert threading.active_count() == before
     for connection in connections:
         connection.close()

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 
@@ -79,7 +80,7 @@ def test_a_preference_for_success_is_ignored(http) -> None:
 def test_a_request_without_a_bearer_token_is_a_401(mock, validate, value) -> None:
     """A missing or malformed token is a 401, whatever else is wrong with the request."""
     headers = {} if value is None else {"Authorization": value}
-    with httpx.Client(base_url=mock.base_url, headers=headers, trust_env=False) as http:
+    with httpx.Client(base_url=mock.base_url, headers=headers, **PLAIN) as http:
         for operation_id in PATHS:
             response = send(http, operation_id)
             assert response.status_code == 401
@@ -95,7 +96,7 @@ def test_a_server_with_one_key_rejects_all_others(validate) -> None:
                 server.base_url + SUBMISSIONS[0][0],
                 json=SUBMISSIONS[0][1].example,
                 headers={"Authorization": f"Bearer {key}"},
-                trust_env=False,
+                **PLAIN,
             )
             assert response.status_code == status
 
@@ -110,6 +111,28 @@ class TestModel:
         error = validate(model.operation_id, response)["error"]
         assert (response.status_code, error["param"]) == (404, "model")
         assert error["fallback_suggestion"] in CATALOG.models
+
+    @pytest.mark.parametrize(
+        "unknown",
+        [
+            "no-such-model", "x", "", "wan", "MODEL", "MODELS", "wan99-MODEL", "MODEL-fast",
+        ],
+    )  # fmt: skip
+    def test_the_suggestion_does_the_same(self, http, path, model, unknown) -> None:
+        """Whatever the unknown name, the suggested model takes the request as it is."""
+        name = unknown.replace("MODEL", model.name.upper() if unknown == "MODEL" else model.name)
+        body = {**model.example, "model": name}
+        error = http.post(path, json=body).json()["error"]
+        suggested = CATALOG.models[error["fallback_suggestion"]]
+        assert (suggested.path, suggested.required) == (path, model.required)
+        again = http.post(path, json={**body, "model": suggested.name})
+        assert again.status_code == 200
+
+    def test_a_name_almost_right_is_completed(self, http, path, model) -> None:
+        """An almost equal name wins, even if the request isn't complete."""
+        for name in (model.name.upper(), model.name + "s", model.name.replace(".", "")):
+            error = http.post(path, json={"model": name}).json()["error"]
+            assert error["fallback_suggestion"] == model.name
 
     def test_a_model_of_another_path_is_not_found(self, http, path, model) -> None:
         """A model exists at its own path only."""
@@ -246,7 +269,11 @@ def test_an_unknown_path_is_a_404(http, path) -> None:
     """A path that the spec doesn't have is a 404."""
     response = http.get(path)
     assert response.status_code == 404
-    assert response.json()["error"]["type"] == "not_found_error"
+    assert response.json()["error"] == {
+        "code": 404,
+        "message": f"Invalid URL (GET {path})",
+        "type": "invalid_request_error",
+    }
 
 
 def test_the_path_of_the_server_url_is_required(http, mock) -> None:
@@ -273,6 +300,18 @@ def test_an_invalid_directive_is_a_400(http, word) -> None:
     response = http.post(path, json={**model.example, "prompt": word})
     assert response.status_code == 400
     assert "mock:" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "task-1", "task-unified", "Task-unified-1-a", " task-unified-1-a", "1", "%00",
+             "task_unified-1-a"]
+)  # fmt: skip
+def test_an_id_of_the_wrong_form_is_a_400(http, validate, name) -> None:
+    """An id that doesn't begin as all ids do is answered as the documents' example."""
+    response = http.get(f"/v1/tasks/{name}")
+    example = CATALOG.status_operation.node["responses"]["400"]["content"]["application/json"]
+    assert response.status_code == 400
+    assert validate("getTaskDetail", response) == example["examples"]["default"]["value"]
 
 
 def test_an_unknown_task_is_not_found(http, validate) -> None:

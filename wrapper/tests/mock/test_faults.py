@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import socket
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from random import Random
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.examples import examples
+from tests.plain_http import PLAIN
+from tests.waiting import TIME_LIMIT
 from wanflow.catalog.catalog import packaged_catalog
+from wanflow.mock import Mock, MockServer, VirtualClock
 from wanflow.mock.faults.rules import FILES, FaultRules
 from wanflow.mock.gateway.fault import FAULT_KINDS, parse_faults
-
-if TYPE_CHECKING:
-    from wanflow.mock import MockServer
 
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
@@ -56,8 +60,15 @@ class SocketClient:
         self.server, self.key = server, key
 
     def __call__(
-        self, method: str, path: str, body: Any = None, timeout: float = 5, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        timeout: float = TIME_LIMIT,
+        silence: float = TIME_LIMIT,
+        **headers: str,
     ) -> Received:
+        """Send a request; `silence` is how long the rest of a response is waited for."""
         content = b"" if body is None else json.dumps(body).encode()
         lines = [f"{method} {path} HTTP/1.1", "Host: mock", f"Authorization: Bearer {self.key}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -69,6 +80,8 @@ class SocketClient:
             connection.sendall("\r\n".join(lines).encode() + content)
             try:
                 while not _is_complete(raw):
+                    if raw.partition(b"\r\n\r\n")[2]:
+                        connection.settimeout(silence)
                     piece = connection.recv(65536)
                     if not piece:
                         return Received(raw, "closed", time.monotonic() - began)
@@ -79,9 +92,9 @@ class SocketClient:
                 return Received(raw, "timeout", time.monotonic() - began)
         return Received(raw, "complete", time.monotonic() - began)
 
-    def post(self, prompt: str = "a cat", **headers: str) -> Received:
+    def post(self, prompt: str = "a cat", **options: Any) -> Received:
         path = self.server.gateway.api.base + MODEL.path
-        return self("POST", path, {**MODEL.example, "prompt": prompt}, **headers)
+        return self("POST", path, {**MODEL.example, "prompt": prompt}, **options)
 
     def get(self, task: str, **headers: str) -> Received:
         return self("GET", f"{self.server.gateway.api.base}/v1/tasks/{task}", **headers)
@@ -163,11 +176,14 @@ class TestDelay:
         """The response is as usual, but later by this number of seconds."""
         seen = call.post(X_Mock_Fault="latency=0.3")
         assert (seen.status, seen.end) == (200, "complete")
-        assert seen.seconds >= 0.3
+        assert seen.seconds > 0.25  # clocks are inexact
 
     def test_jitter(self) -> None:
         """The delay is random, up to the limit, and the same for the same seed."""
-        pauses = [[rules.jitter(2.0) for _ in range(50)] for rules in (FaultRules(), FaultRules())]
+        faults = parse_faults("jitter=2")
+        pauses = [
+            [rules.delay(faults) for _ in range(50)] for rules in (FaultRules(), FaultRules())
+        ]
         assert pauses[0] == pauses[1]
         assert len(set(pauses[0])) == 50
         assert all(0 <= pause <= 2 for pause in pauses[0])
@@ -176,11 +192,142 @@ class TestDelay:
         """After the jitter, the response is as usual."""
         assert call.post(X_Mock_Fault="jitter=0.01").status == 200
 
+    @pytest.mark.parametrize("seed", [0, 7])
+    @pytest.mark.parametrize(
+        ("fault", "quantiles"),
+        [
+            ("uniform=0.2,1.2", {0.05: 0.25, 0.5: 0.7, 0.95: 1.15}),
+            ("normal=0.5,0.8", {0.05: 0.2, 0.5: 0.5, 0.95: 0.8}),
+            ("lognormal=0.2,1.5", {0.05: 0.2 * 0.2 / 1.5, 0.5: 0.2, 0.95: 1.5}),
+            ("lognormal=3,3", {0.05: 3, 0.5: 3, 0.95: 3}),
+        ],
+    )
+    def test_uniform_normal_lognormal_have_their_quantiles(self, fault, quantiles, seed) -> None:
+        """Of 4,000 delays, each quantile is as its name says; the same seed gives the same."""
+        faults = parse_faults(fault)
+        drawn = [
+            [faults.delay(random) for _ in range(4000)] for random in (Random(seed), Random(seed))
+        ]
+        assert drawn[0] == drawn[1]
+        ordered = sorted(drawn[0])
+        for share, expected in quantiles.items():
+            assert ordered[int(share * 4000)] == pytest.approx(expected, rel=0.12)
+
+    @settings(max_examples=examples(200))
+    @given(
+        kind=st.sampled_from(["uniform", "normal", "lognormal"]),
+        low=st.integers(0, 9999),
+        more=st.integers(0, 9999),
+        seed=st.integers(0, 99),
+    )
+    def test_uniform_normal_lognormal_delays_are_never_negative(
+        self, kind, low, more, seed
+    ) -> None:
+        """Any numbers in order give finite delays of at least 0, and survive a round trip."""
+        text = f"{kind}={low / 1000:.3f},{(low + more) / 1000:.3f}"
+        if kind == "lognormal" and not low:
+            with pytest.raises(ValueError, match="more than 0"):
+                parse_faults(text)
+            return
+        faults = parse_faults(f"{text},reset")
+        assert str(faults) == f"{text},reset"
+        assert 0 <= faults.delay(Random(seed)) < float("inf")
+
+    @pytest.mark.parametrize("text", ["uniform=2,1", "normal=1,0.5", "lognormal=0.2,0.1"])
+    def test_uniform_normal_lognormal_numbers_are_in_order(self, text) -> None:
+        """The second number is at least the first."""
+        with pytest.raises(ValueError, match="at least the first"):
+            parse_faults(text)
+
+    def test_normal_delays_of_a_server_follow_its_seed(self) -> None:
+        """The rules' generator begins with the seed of the mock."""
+        faults = parse_faults("normal=1,2")
+        drawn = [Mock("http://x", seed=seed).faults.delay(faults) for seed in (1, 1, 2)]
+        assert drawn[0] == drawn[1] != drawn[2]
+
+    def test_lognormal_of_a_server_delays_every_response(self) -> None:
+        """The option, the property and the admin API delay all responses but those of `/_mock`."""
+        with (
+            MockServer(latency="lognormal=0.1,0.1") as server,
+            httpx.Client(base_url=server.url, **PLAIN) as http,
+        ):
+            assert http.get("/nothing").elapsed.total_seconds() > 0.09
+            assert http.get("/_mock/latency").json() == {"latency": "lognormal=0.1,0.1"}
+            changed = http.patch("/_mock/latency", json={"latency": "uniform=0.2,0.2"})
+            assert (changed.status_code, server.latency) == (200, "uniform=0.2,0.2")
+            assert http.get("/nothing").elapsed.total_seconds() > 0.18
+            assert http.get("/_mock/about").json()["latency"] == "uniform=0.2,0.2"
+            for wrong in ("status=503", "latency=1,for=3", 5, ""):
+                assert http.patch("/_mock/latency", json={"latency": wrong}).status_code == 400
+            assert http.patch("/_mock/latency", json={}).status_code == 400
+            assert http.patch("/_mock/latency", json={"latency": None}).json() == {"latency": None}
+            assert server.latency is None
+            server.latency = "latency=0.1,jitter=0"
+            assert http.get("/nothing").elapsed.total_seconds() > 0.09
+            assert [entry.faults for entry in server.journal] == ["", "", ""]
+
+    def test_for_ends_a_rule_by_itself(self) -> None:
+        """A rule applies until its seconds of the mock's clock have passed, and then is gone."""
+        clock = VirtualClock()
+        rules = FaultRules(clock=clock)
+        short, long = rules.add("status=503,for=60"), rules.add("reset,for=60.5")
+        clock.advance(59.999)
+        assert str(rules.pick("x", None)) == "status=503,for=60"
+        clock.advance(0.001)
+        assert str(rules.pick("x", None)) == "reset,for=60.5"
+        assert list(rules) == [long]
+        assert not rules.remove(short.id)
+        clock.advance(1)
+        assert rules.pick("x", None).all == ()
+        assert list(rules) == []
+
+    def test_for_is_a_part_of_a_rule_in_json(self) -> None:
+        """The admin API takes it as a field or in the text, and shows when the rule ends."""
+        with (
+            MockServer(clock=VirtualClock()) as server,
+            httpx.Client(base_url=server.url, **PLAIN) as http,
+        ):
+            for rule in ({"fault": "status=503", "for": 30}, {"fault": "for=30,status=503"}):
+                made = http.post("/_mock/faults", json=rule).json()
+                assert made["ends"] == server.clock.now() + 30
+            server.clock.advance(30)
+            assert http.get("/_mock/faults").json() == {"faults": []}
+            for wrong in (
+                {"fault": "for=3"},
+                {"fault": "reset", "for": -1},
+                {"fault": "reset,for=1", "for": 1},
+                {"fault": "reset", "for": "x"},
+            ):
+                assert http.post("/_mock/faults", json=wrong).status_code == 400
+
+    def test_for_ends_the_faults_of_a_task(self) -> None:
+        """Its time begins with the submission; a restart of the mock doesn't begin it again."""
+        directives = "[mock:status-fault=status=503,for=60][mock:download-fault=status=502,for=90]"
+        with (
+            MockServer(clock=VirtualClock(), polls=0) as server,
+            httpx.Client(
+                base_url=server.base_url, headers={"Authorization": "Bearer k"}, **PLAIN
+            ) as http,
+        ):
+            body = {**MODEL.example, "prompt": directives}
+            name = http.post(MODEL.path, json=body).json()["id"]
+            file = f"{server.url}/media/{name}/0.png"
+            seen = []
+            for _ in range(4):
+                seen.append((http.get(f"/v1/tasks/{name}").status_code, http.get(file).status_code))
+                server.clock.advance(30)
+        assert seen == [(503, 502), (503, 502), (200, 502), (200, 200)]
+
+    def test_for_is_rejected_for_a_single_request(self, call) -> None:
+        """A request has no time in which its fault could end."""
+        assert call.post(X_Mock_Fault="status=503,for=3").status == 400
+        assert call.post("[mock:fault=status=503,for=3]").status == 400
+
     def test_latency_comes_before_another_fault(self, call) -> None:
         """Faults are combined by commas."""
         seen = call.post(X_Mock_Fault="latency=0.2,reset")
         assert seen.end == "reset"
-        assert seen.seconds >= 0.2
+        assert seen.seconds > 0.18
 
 
 class TestResponse:
@@ -254,7 +401,7 @@ class TestTransmission:
 
     def test_stall_in_body(self, call) -> None:
         """Half of the body arrives, then nothing."""
-        seen = call.post(X_Mock_Fault="stall-in-body", timeout=0.4)
+        seen = call.post(X_Mock_Fault="stall-in-body", silence=0.4)
         assert (seen.status, seen.end) == (200, "timeout")
         assert 0 < len(seen.body) < seen.content_length
 
@@ -309,9 +456,7 @@ class TestRules:
 
     def add(self, mock, key, **rule) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        response = httpx.post(
-            f"{mock.url}/_mock/faults", json=rule, headers=headers, trust_env=False
-        )
+        response = httpx.post(f"{mock.url}/_mock/faults", json=rule, headers=headers, **PLAIN)
         assert response.status_code == 201, response.text
         return dict(response.json())
 
@@ -356,15 +501,15 @@ class TestRules:
         first = self.add(mock, api_key, fault="status=500")
         second = self.add(mock, api_key, fault="status=502")
         call.post()
-        listed = httpx.get(url, headers=headers, trust_env=False).json()["faults"]
+        listed = httpx.get(url, headers=headers, **PLAIN).json()["faults"]
         assert [(one["id"], one["hits"]) for one in listed] == [
             (first["id"], 1),
             (second["id"], 0),
         ]
-        assert httpx.delete(f"{url}/{first['id']}", trust_env=False).status_code == 200
+        assert httpx.delete(f"{url}/{first['id']}", **PLAIN).status_code == 200
         assert call.post().status == 502
-        assert httpx.delete(f"{url}/{first['id']}", trust_env=False).status_code == 404
-        assert httpx.delete(url, headers=headers, trust_env=False).json() == {"faults": []}
+        assert httpx.delete(f"{url}/{first['id']}", **PLAIN).status_code == 404
+        assert httpx.delete(url, headers=headers, **PLAIN).json() == {"faults": []}
         assert call.post().status == 200
 
     @pytest.mark.parametrize(
@@ -391,7 +536,7 @@ class TestRules:
     )
     def test_an_invalid_rule_is_a_400(self, mock, rules, rule) -> None:
         """It is rejected with a reason, and not added."""
-        response = httpx.post(f"{mock.url}/_mock/faults", json=rule, trust_env=False)
+        response = httpx.post(f"{mock.url}/_mock/faults", json=rule, **PLAIN)
         assert response.status_code == 400
         assert response.json()["error"]["message"]
         assert not list(rules)

@@ -6,16 +6,18 @@ import json
 import pydoc
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 import wanflow.mock
 from wanflow.cli.mock import mock as command
 from wanflow.mock import MockTransport
 from wanflow.mock.gateway.directives import parse_directives
-from wanflow.mock.gateway.fault import FAULT_KINDS, parse_faults, syntax
+from wanflow.mock.gateway.fault import FAULT_KINDS, parse_faults, parse_latency, syntax
 from wanflow.mock.gateway.lifecycle import parse_progression
 
 if TYPE_CHECKING:
@@ -52,6 +54,40 @@ def test_every_path_of_the_admin_api_is_in_it(mock) -> None:
     paths = {path for _, path in admin._handlers}
     assert paths
     assert not [path for path in paths if path not in GUIDE]
+
+
+def test_every_option_in_it_exists() -> None:
+    """The guide names options of the command and of Python as they are, and all that need words."""
+    known = {name for option in command.params for name in option.opts}
+    named = set(re.findall(r"--[a-z][a-z-]+", GUIDE))
+    assert named - known == {"--uploader", "--root-path"}  # of the client, and of uvicorn
+    reach = {"--public-url", "--allow-host", "--cors", "--spec", "--latency", "--idempotency-keys"}
+    assert reach | {"--idempotency-seconds", "--journal-entries"} <= named
+
+
+def test_its_mount_is_reached_at_the_base_url_that_it_names() -> None:
+    """The example of a mounted mock runs, and its comment is right."""
+    (example,) = re.findall(r"^```python\n(app = FastAPI.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"FastAPI": FastAPI, "Mock": wanflow.mock.Mock}
+    exec(example, names)
+    (base_url,) = re.findall(r"base URL: (\S+)", example)
+    with TestClient(names["app"], base_url="http://127.0.0.1:8000") as http:
+        response = http.get(
+            f"{base_url}/v1/tasks/task-unified-1-a", headers={"Authorization": "Bearer k"}
+        )
+        assert response.json()["error"]["param"] == "task_id"
+        spec = http.get("http://127.0.0.1:8000/mock/_mock/openapi.json").json()
+    assert spec["servers"] == [{"url": base_url}]
+
+
+def test_its_latencies_and_ends_are_valid() -> None:
+    """Each delay and each duration in the text can be parsed."""
+    delays = re.findall(r"\b(?:lognormal|normal|uniform)=[0-9.]+,[0-9.]+", GUIDE)
+    assert delays
+    assert all(parse_latency(text).all for text in delays)
+    ends = re.findall(r"status=503,for=[0-9]+", GUIDE)
+    assert ends
+    assert all(parse_faults(text).duration for text in ends)
 
 
 def test_its_scenario_is_applied(tmp_path) -> None:
@@ -98,5 +134,5 @@ def test_an_invalid_value_of_a_fault_is_explained(name) -> None:
         parse_faults(wrong)
     assert "[0-9]" not in str(caught.value)
     if takes is not None:
-        example = takes.description.rpartition(" ")[2]
-        assert str(parse_faults(f"{name}={example}")) == f"{name}={example}"
+        example = f"reset,{name}={takes.description.rpartition(' ')[2]}"
+        assert str(parse_faults(example)) == example

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
@@ -143,7 +144,7 @@ def test_the_same_seed_gives_the_same_responses(catalog) -> None:
 
 def client_for(server: MockServer) -> httpx.Client:
     headers = {"Authorization": f"Bearer {server.api_key}"}
-    return httpx.Client(base_url=server.base_url, headers=headers, trust_env=False)
+    return httpx.Client(base_url=server.base_url, headers=headers, **PLAIN)
 
 
 @pytest.mark.parametrize("failure", [None, "service_error"])

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import AccountLimits, Mock, MockServer, MockTransport, RateLimit, VirtualClock
 from wanflow.mock.options import _RULES, SOCKET_OPTIONS, Options
@@ -21,7 +22,7 @@ def submit(server: MockServer, key: str = "k") -> httpx.Response:
         server.base_url + MODEL.path,
         json=dict(MODEL.example),
         headers={"Authorization": f"Bearer {key}"},
-        trust_env=False,
+        **PLAIN,
     )
 
 
@@ -60,6 +61,14 @@ class TestNames:
         ("seconds", -1), ("seconds", float("nan")), ("seconds", "5"),
         ("progression", 5), ("progression", "sometimes"), ("clock", VirtualClock), ("clock", 0),
         ("credits", -1), ("credits", "many"), ("rate", 5), ("rate", "fast"), ("limits", {}),
+        ("idempotency_keys", -1), ("idempotency_keys", None), ("idempotency_seconds", "1"),
+        ("latency", ""), ("latency", 1), ("latency", "status=503"), ("latency", "latency=1,for=2"),
+        ("public_url", ""), ("public_url", "mock.test"), ("public_url", "ftp://mock.test"),
+        ("public_url", "http://u@mock.test"), ("public_url", "http://mock.test/?a"),
+        ("public_url", "http://mock.test/ a"), ("public_url", "http://mock.test:99999"),
+        ("allow_hosts", "mock"), ("allow_hosts", ["http://mock"]), ("allow_hosts", [""]),
+        ("cors", "http://a.test"), ("cors", ["a.test"]), ("cors", ["http://a.test/"]),
+        ("cors", ["null"]), ("cors", [b"*"]), ("journal_entries", -1), ("journal_entries", None),
         ("idempotency", None), ("loopback_callbacks", "no"), ("seed", None), ("seed", "x"),
         ("scenario", 1), ("state", b"x"), ("document", "openapi.yaml"),
         ("host", None), ("port", 65536), ("port", "80"),

@@ -6,13 +6,13 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from tests.sockets import reserved_port
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 
@@ -31,19 +31,12 @@ pytestmark = [
 ]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def proxied(tmp_path_factory) -> Iterator[httpx.Client]:
     """A client whose every request and response is validated by Prism on its way."""
     spec = tmp_path_factory.mktemp("prism") / "openapi.json"
     spec.write_text(json.dumps(CATALOG.document))
-    port = free_port()
-    with MockServer(polls=2, api_key="prism-key") as server:
+    with reserved_port() as port, MockServer(polls=2, api_key="prism-key") as server:
         assert PRISM is not None
         command = [PRISM, "proxy", str(spec), server.base_url, "--port", str(port), "--errors"]
         process = subprocess.Popen(
@@ -63,7 +56,7 @@ def proxied(tmp_path_factory) -> Iterator[httpx.Client]:
                 yield http
         finally:
             process.terminate()
-            process.communicate(timeout=20)
+            process.communicate(timeout=60)
 
 
 def validated(response: httpx.Response) -> httpx.Response:

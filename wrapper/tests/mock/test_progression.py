@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow.mock.clock import RealClock, VirtualClock
@@ -112,7 +113,7 @@ def test_an_invalid_progression_is_rejected(text) -> None:
 def virtual():
     with MockServer(clock=VirtualClock(), progression="seconds=100") as server:
         headers = {"Authorization": "Bearer k"}
-        with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+        with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
             yield server, http
 
 
@@ -203,9 +204,9 @@ def test_urls_work_for_24_hours(virtual) -> None:
     server.clock.advance(100)
     link = http.get(f"/v1/tasks/{task['id']}").json()["results"][0]
     server.clock.advance(DAY - 1)
-    assert httpx.head(link, trust_env=False).status_code == 200
+    assert httpx.head(link, **PLAIN).status_code == 200
     server.clock.advance(1)
-    assert httpx.head(link, trust_env=False).status_code == 410
+    assert httpx.head(link, **PLAIN).status_code == 410
     assert status(http, task) == "completed"
 
 
@@ -215,7 +216,7 @@ def test_the_day_counts_from_the_end_not_from_the_first_poll(virtual) -> None:
     task = submit(http)
     server.clock.advance(100 + DAY)
     link = http.get(f"/v1/tasks/{task['id']}").json()["results"][0]
-    assert httpx.head(link, trust_env=False).status_code == 410
+    assert httpx.head(link, **PLAIN).status_code == 410
 
 
 def test_a_task_that_never_ends(virtual) -> None:

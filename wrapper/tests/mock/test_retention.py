@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
 from wanflow.mock.admin.journal import Journal
@@ -81,7 +82,7 @@ class TestFiles:
         """When the URLs have expired, the files are removed."""
         with MockServer(polls=0, clock=VirtualClock()) as server:
             headers = {"Authorization": "Bearer k"}
-            with httpx.Client(base_url=server.base_url, headers=headers, trust_env=False) as http:
+            with httpx.Client(base_url=server.base_url, headers=headers, **PLAIN) as http:
                 (link,) = http.get(f"/v1/tasks/{submit(http)['id']}").json()["results"]
                 assert http.get(link).status_code == 200
                 cache = server.app.file_cache

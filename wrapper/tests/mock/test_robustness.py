@@ -56,7 +56,7 @@ def test_any_bytes_are_judged(http, validate, content) -> None:
 
 def exchange(server: MockServer, request: bytes, *, ends: bool = True) -> bytes:
     """Send bytes, close the sending side if `ends`, and return the whole response."""
-    with socket.create_connection((server.host, server.port), timeout=10) as connection:
+    with socket.create_connection((server.host, server.port), timeout=60) as connection:
         try:
             connection.sendall(request)
             if ends:

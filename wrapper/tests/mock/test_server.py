@@ -21,6 +21,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.document import load_packaged, resolve_ref
 from wanflow.cli.mock import mock as command
 from wanflow.mock import MockServer, MockUnavailable, PortInUse, UnsupportedSpec
@@ -30,10 +31,10 @@ def test_it_starts_and_stops_with_its_context() -> None:
     """Requests succeed within the context and fail after it; no thread is left."""
     before = threading.active_count()
     with MockServer() as server:
-        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+        assert httpx.get(f"{server.url}/_mock/health", **PLAIN).status_code == 200
         address = (server.host, server.port)
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(address, timeout=5)
+        socket.create_connection(address, timeout=60)
     assert threading.active_count() == before
 
 
@@ -42,7 +43,7 @@ def test_it_can_be_entered_again() -> None:
     server = MockServer()
     for _ in range(2):
         with server:
-            assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+            assert httpx.get(f"{server.url}/_mock/health", **PLAIN).status_code == 200
 
 
 def test_it_runs_beside_a_running_event_loop() -> None:
@@ -50,7 +51,7 @@ def test_it_runs_beside_a_running_event_loop() -> None:
 
     async def main() -> int:
         with MockServer() as server:
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(**PLAIN) as http:
                 return (await http.get(f"{server.url}/_mock/health")).status_code
 
     assert asyncio.run(main()) == 200
@@ -59,8 +60,8 @@ def test_it_runs_beside_a_running_event_loop() -> None:
 def test_an_open_connection_does_not_delay_the_stop() -> None:
     """Idle connections and incomplete requests are closed."""
     with MockServer() as server:
-        idle = socket.create_connection((server.host, server.port), timeout=5)
-        half = socket.create_connection((server.host, server.port), timeout=5)
+        idle = socket.create_connection((server.host, server.port), timeout=60)
+        half = socket.create_connection((server.host, server.port), timeout=60)
         half.sendall(
             b"POST /apiv1/v1/videos/generations HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
         )
@@ -141,7 +142,7 @@ def test_a_new_model_in_the_spec_is_served() -> None:
     with MockServer(document=document) as server:
         url = f"{server.base_url}/v1/videos/generations"
         headers = {"Authorization": "Bearer k"}
-        with httpx.Client(headers=headers, trust_env=False) as http:
+        with httpx.Client(headers=headers, **PLAIN) as http:
             rejected = http.post(url, json={"model": "another-one", "sound_track": [1]})
             assert rejected.json()["error"]["param"] == "sound_track"
             taken = http.post(url, json={"model": "another-one"}).json()
@@ -191,7 +192,7 @@ def with_a_model_of(kind: str) -> dict[str, Any]:
 
 def result_of(server: MockServer, kind: str, **more: Any) -> httpx.Response:
     """Return the result file of a task of another kind."""
-    with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+    with httpx.Client(headers={"Authorization": "Bearer k"}, **PLAIN) as http:
         body = {"model": f"a-{kind}-model", "prompt": "a düne", **more}
         taken = http.post(f"{server.base_url}/v1/{kind}/generations", json=body).json()
         detail = http.get(f"{server.base_url}/v1/tasks/{taken['id']}").json()
@@ -235,7 +236,7 @@ def test_a_receipt_with_fewer_statuses_is_served() -> None:
     receipt["properties"]["status"]["enum"] = ["pending"]
     with (
         MockServer(document=document, polls=0) as server,
-        httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http,
+        httpx.Client(headers={"Authorization": "Bearer k"}, **PLAIN) as http,
     ):
         body = {"model": "a-audio-model", "prompt": "a"}
         taken = http.post(f"{server.base_url}/v1/audio/generations", json=body).json()
@@ -275,7 +276,7 @@ def test_an_error_that_is_not_json_is_sent_as_documented(content, kind, shown, r
     operation["responses"]["400"] = {"description": "bad", "content": content}
     with MockServer(document=document) as server:
         url = f"{server.base_url}/v1/audio/generations"
-        with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+        with httpx.Client(headers={"Authorization": "Bearer k"}, **PLAIN) as http:
             wrong = http.post(url, json={"model": "a-audio-model"})
             wanted = {"prefer": "code=400"}
             body = {"model": "a-audio-model", "prompt": "a"}
@@ -300,7 +301,7 @@ def test_an_error_of_another_schema_is_as_in_the_spec() -> None:
         operation["responses"][status] = {"description": "bad", "content": media}
     with MockServer(document=document) as server:
         url = f"{server.base_url}/v1/audio/generations"
-        with httpx.Client(headers={"Authorization": "Bearer k"}, trust_env=False) as http:
+        with httpx.Client(headers={"Authorization": "Bearer k"}, **PLAIN) as http:
             assert http.post(url, json={"model": "a-audio-model"}).json() == {"detail": "nope"}
             body = {"model": "a-audio-model", "prompt": "a"}
             other = http.post(url, json=body, headers={"prefer": "code=422"})
@@ -328,9 +329,9 @@ class TestCommand:
             assert "loopback only" in "".join(lines)
             assert "API key" in "".join(lines)
             assert f"page:      {url[0]}/_mock/\n" in "".join(lines)
-            assert httpx.get(f"{url[0]}/_mock/health", trust_env=False).status_code == 200
+            assert httpx.get(f"{url[0]}/_mock/health", **PLAIN).status_code == 200
             process.send_signal(number)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
             process.communicate()
@@ -349,13 +350,13 @@ class TestCommand:
         try:
             port = re.search(r":([0-9]+)/", process.stdout.readline())
             assert port is not None
-            with socket.create_connection(("127.0.0.1", int(port[1])), timeout=5) as line:
+            with socket.create_connection(("127.0.0.1", int(port[1])), timeout=60) as line:
                 line.sendall(b"GET /apiv1/v1/tasks/task-unified-1-x HTTP/1.1\r\nHost: x\r\n")
                 line.sendall(b"Authorization: Bearer k\r\nX-Mock-Fault: stall\r\n\r\n")
                 for _ in range(3):
                     process.send_signal(number)
                     time.sleep(0.05)
-                _, errors = process.communicate(timeout=20)
+                _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
             process.communicate()
@@ -371,7 +372,7 @@ class TestCommand:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(6)]
         process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
         assert "LOOPBACK IS ALLOWED" in "".join(lines)
 
     def test_a_port_in_use_is_one_sentence(self) -> None:
@@ -395,7 +396,7 @@ def test_no_key_is_shown() -> None:
     with server:
         headers = {"Authorization": "Bearer very-secret-key"}
         body = {"model": 3}
-        httpx.post(f"{server.base_url}/v1/videos/generations", json=body, headers=headers)
+        httpx.post(f"{server.base_url}/v1/videos/generations", json=body, headers=headers, **PLAIN)
     for part in (server, server.app, server.gateway, server.app.accounts):
         assert "very-secret-key" not in repr(part)
 

@@ -8,11 +8,13 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
+from contextlib import closing
 
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
+from tests.waiting import wait_until
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer, VirtualClock
 from wanflow.mock.gateway.lifecycle import AfterPolls
@@ -26,7 +28,7 @@ REPEATABLE = {"Idempotency-Key": "0123456789abcdef"}
 
 def client_for(server: MockServer, key: str = KEY) -> httpx.Client:
     headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(base_url=server.base_url, headers=headers, verify=False)
+    return httpx.Client(base_url=server.base_url, headers=headers, **PLAIN)
 
 
 def submit(http, prompt="a cat", **headers) -> httpx.Response:
@@ -48,7 +50,7 @@ def test_a_task_continues_after_a_restart(path) -> None:
         assert (before["progress"], after[0]["progress"]) == (33, 66)
         assert after[1]["status"] == "completed"
         assert after[1]["created"] == before["created"]
-        assert httpx.head(after[1]["results"][0], trust_env=False).status_code == 200
+        assert httpx.head(after[1]["results"][0], **PLAIN).status_code == 200
 
 
 def test_an_account_is_kept(path) -> None:
@@ -65,6 +67,22 @@ def test_an_account_is_kept(path) -> None:
         again = submit(http, **REPEATABLE)
         assert again.headers["idempotency-replayed"] == "true"
         assert again.json() == receipt.json()
+
+
+def test_the_time_of_a_key_is_kept(path) -> None:
+    """A restart doesn't make an idempotency key live longer, nor keeps more than are wanted."""
+    again = []
+    for seconds in (60, 60, 60):
+        clock = VirtualClock()
+        with (
+            MockServer(state=path, idempotency_seconds=seconds, clock=clock) as server,
+            client_for(server) as http,
+        ):
+            again.append(submit(http, **REPEATABLE).json()["id"])
+            clock.advance(30)
+    assert again[0] == again[1] != again[2]
+    with MockServer(state=path, idempotency_keys=0) as server, client_for(server) as http:
+        assert submit(http, **REPEATABLE).json()["id"] not in again
 
 
 def test_another_key_does_not_find_a_task(path) -> None:
@@ -175,9 +193,7 @@ def test_a_failed_write_is_repeated(path, monkeypatch) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(state, "path", path / "nowhere")
             task = submit(http).json()["id"]
-            until = time.monotonic() + 20
-            while not state.problem and time.monotonic() < until:
-                http.get("/nothing")
+            wait_until(lambda: http.get("/nothing") and state.problem)
             assert "unable to open" in state.problem
     with MockServer(state=path) as server, client_for(server) as http:
         assert http.get(f"/v1/tasks/{task}").status_code == 200
@@ -190,16 +206,15 @@ def test_a_killed_server_has_written_recent_tasks(path) -> None:
     assert process.stdout is not None
     base_url = process.stdout.readline().split()[-1]
     headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=base_url, headers=headers, verify=False) as http:
+    with httpx.Client(base_url=base_url, headers=headers, **PLAIN) as http:
         task = submit(http).json()["id"]
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            with sqlite3.connect(path) as db:
-                (count,) = db.execute("SELECT count(*) FROM tasks").fetchone()
-            db.close()
-            if count:
-                break
+
+        def is_written() -> bool:
             http.get("/nothing")
+            with closing(sqlite3.connect(path)) as db:
+                return bool(db.execute("SELECT count(*) FROM tasks").fetchone()[0])
+
+        wait_until(is_written)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     with MockServer(state=path) as server, client_for(server) as http:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import Mock, MockServer, MockTransport, VirtualClock
 
@@ -183,8 +184,8 @@ class TestFixture:
                 wanflow_mock.faults.add("status=503", count=1)
                 headers = {"Authorization": f"Bearer {wanflow_mock.api_key}"}
                 url = f"{wanflow_mock.base_url}/v1/tasks/task-unified-1-aaaaaaaa"
-                assert httpx.get(url, headers=headers).status_code == 503
-                assert httpx.get(url, headers=headers).status_code == 404
+                assert httpx.get(url, headers=headers, trust_env=False).status_code == 503
+                assert httpx.get(url, headers=headers, trust_env=False).status_code == 404
                 wanflow_mock.clock.advance(60)
             """,
         )
@@ -250,11 +251,11 @@ def test_a_server_on_all_addresses_has_a_loopback_url() -> None:
     """`0.0.0.0` can't be connected to, so URLs have the loopback address."""
     with MockServer(host="0.0.0.0") as server:
         assert server.base_url.startswith("http://127.0.0.1:")
-        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+        assert httpx.get(f"{server.url}/_mock/health", **PLAIN).status_code == 200
 
 
 def test_a_server_may_listen_on_ipv6() -> None:
     """An IPv6 address is written in brackets."""
     with MockServer(host="::1") as server:
         assert server.base_url.startswith("http://[::1]:")
-        assert httpx.get(f"{server.url}/_mock/health", trust_env=False).status_code == 200
+        assert httpx.get(f"{server.url}/_mock/health", **PLAIN).status_code == 200

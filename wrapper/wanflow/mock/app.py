@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
+from random import Random
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,9 @@ from attrs import define, evolve, field
 
 from wanflow.mock.admin.api import AdminApi
 from wanflow.mock.admin.journal import Journal
-from wanflow.mock.admin.web_ui import check_host
 from wanflow.mock.callbacks.sender import CallbackSender
 from wanflow.mock.callbacks.ssrf_guard import SsrfGuard, is_loopback
-from wanflow.mock.errors import HTTPError
+from wanflow.mock.errors import HTTPError, unknown_path
 from wanflow.mock.faults.corrupt import corrupt, html_response
 from wanflow.mock.faults.inject import ConnectionFault
 from wanflow.mock.faults.rules import FILES, FaultRules
@@ -28,21 +28,32 @@ from wanflow.mock.handlers.exchange import RequestContext
 from wanflow.mock.handlers.files import FileHandler
 from wanflow.mock.handlers.inputs import InputHandler
 from wanflow.mock.http.asgi import read_request, send_response
+from wanflow.mock.http.hosts import Hosts
 from wanflow.mock.http.response import Response, json_response, no_response, text_response
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from wanflow.catalog.violation import Violation
     from wanflow.mock.gateway.gateway import Gateway
     from wanflow.mock.gateway.state_file import StateFile
     from wanflow.mock.http.asgi import Message, Receive, Send
+    from wanflow.mock.http.cors import Cors
     from wanflow.mock.http.request import Request
 
+    Handler = Callable[[RequestContext], Awaitable[Response | None]]
+
 _WAITING = frozenset({429, 503})
+PREFLIGHT = "preflight"
+"""What the journal and the metrics call a preflight request of a browser."""
 
 
 @define(eq=False)
 class MockApp:
-    """Serves a gateway: the spec's operations, the files of results, and `/_mock`."""
+    """Serves a gateway: the spec's operations, the files of results, and `/_mock`.
+
+    `instead` handles a request in place of these, or returns None.
+    """
 
     gateway: Gateway
     accounts: AccountStore = field(factory=AccountStore)
@@ -50,7 +61,13 @@ class MockApp:
     loopback_callbacks: bool = False
     fetch_files: bool = False
     state: StateFile | None = None
+    instead: Handler | None = field(default=None, repr=False)
+    public_url: str | None = None
+    allow_hosts: frozenset[str] = frozenset()
+    cors: Cors | None = None
+    journal_entries: int = 1000
     file_cache: FileCache = field(init=False, repr=False)
+    hosts: Hosts = field(init=False, repr=False)
     journal: Journal = field(init=False)
     callback_sender: CallbackSender = field(init=False, repr=False)
     faults: FaultRules = field(init=False)
@@ -64,13 +81,19 @@ class MockApp:
         """Create the handlers."""
         api = self.gateway.api
         self.file_cache = FileCache(self.gateway.scheduler)
-        self.journal = Journal(clock=self.gateway.clock)
+        self.hosts = Hosts(self.gateway, self.gateway.origin, self.public_url, self.allow_hosts)
+        self.gateway.origin = self.public_url or self.gateway.origin
+        self.journal = Journal(self.journal_entries, clock=self.gateway.clock)
         self.callback_sender = CallbackSender(self.gateway, SsrfGuard(self.loopback_callbacks))
         self.gateway.on_done = self.callback_sender.schedule
         if self.loopback_callbacks:
             self.gateway.ignore_violation = _is_loopback_callback
         endpoints = (*api.submit_endpoints, api.status_endpoint)
-        self.faults = FaultRules((*(one.operation.operation_id for one in endpoints), FILES))
+        self.faults = FaultRules(
+            (*(one.operation.operation_id for one in endpoints), FILES),
+            random=Random(self.gateway.seed),  # noqa: S311 - play, not secrets
+            clock=self.gateway.clock,
+        )
         self.input_handler = InputHandler(self.gateway, self.fetch_files)
         self.operation_handler = OperationHandler(
             self.gateway, self.accounts, self.faults, self.idempotency, self.input_handler
@@ -92,11 +115,22 @@ class MockApp:
     async def respond(self, request: Request) -> Response:
         """Handle one request, with its faults if it has any, and record it."""
         started = perf_counter()
-        context = RequestContext(request)
-        response = await self._handle_with_faults(context)
+        context = RequestContext(request, self.hosts.link_base(request))
+        response = await self._respond_to_page(context)
         if not request.path.startswith("/_mock"):
             self.journal.record(context, response.status, perf_counter() - started)
         return response
+
+    async def _respond_to_page(self, context: RequestContext) -> Response:
+        """Handle a request, and let the page of another origin read the response."""
+        if self.cors is None:
+            return await self._handle_with_faults(context)
+        response = self.cors.preflight(context.request)
+        if response is not None:
+            context.operation = PREFLIGHT
+            return response
+        response = await self._handle_with_faults(context)
+        return self.cors.apply(context.request, response) if response.status else response
 
     def attach(self) -> None:
         """Use the running event loop for timers; the first request does it otherwise."""
@@ -117,6 +151,8 @@ class MockApp:
 
     async def _handle_with_faults(self, context: RequestContext) -> Response:
         """Handle a request, and apply its faults."""
+        if self.faults.latency.all and not context.request.path.startswith("/_mock"):
+            await asyncio.sleep(self.faults.delay(self.faults.latency))
         try:
             response = await self._handle(context)
         except ConnectionFault as connection_fault:
@@ -150,13 +186,20 @@ class MockApp:
         if found is not None:
             context.endpoint = found[0]
             context.operation = found[0].operation.operation_id
+        if self.instead is not None and not request.path.startswith("/_mock"):
+            other = await self.instead(context)
+            if other is not None:
+                return other
+        if found is not None:
             return await self.operation_handler.handle(context, *found)
         response = await self.file_handler.handle(context)
         if response is None and request.path.startswith("/_mock"):
-            check_host(request, self.gateway.origin)
-            response = self.input_handler.handle(request) or self.admin.handle(request)
+            self.hosts.check(request)
+            response = self.input_handler.handle(context) or self.admin.handle(context)
         if response is None:
-            raise HTTPError(404, "there is nothing at this path")
+            base = f"{self.gateway.api.base}/"
+            below = request.path.startswith(base)
+            raise unknown_path(request.method, request.path[below * (len(base) - 1) :])
         return response
 
     def _error_response(self, context: RequestContext, error: HTTPError) -> Response:

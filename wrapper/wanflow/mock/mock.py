@@ -11,12 +11,20 @@ from wanflow.mock.clock import RealClock
 from wanflow.mock.files.inputs import PREFIX
 from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
 from wanflow.mock.gateway.endpoints import load, load_packaged_api
+from wanflow.mock.gateway.fault import parse_latency
 from wanflow.mock.gateway.gateway import Gateway
 from wanflow.mock.gateway.lifecycle import AfterPolls, AfterSeconds, Immediate, parse_progression
 from wanflow.mock.gateway.limits import parse_limits
 from wanflow.mock.gateway.self_check import check_responses
 from wanflow.mock.gateway.state_file import StateFile
-from wanflow.mock.options import Options, account_limits, check
+from wanflow.mock.options import (
+    Options,
+    account_limits,
+    check,
+    cors_of,
+    idempotency_limits,
+    public_url_of,
+)
 
 if TYPE_CHECKING:
     from wanflow.mock.admin.journal import Journal
@@ -68,7 +76,9 @@ def _object(what: str, value: object) -> dict[str, Any]:
 
 
 class Mock:
-    """A mock for any ASGI server; `origin` is the scheme, host and port of its URLs.
+    """A mock for any ASGI server; `origin` is the scheme, host and port that it is reached at.
+
+    Where it is mounted is known from its requests. With `public_url`, its URLs begin with that.
 
     Raises:
         UnsupportedSpec: the spec has something that the mock can't serve.
@@ -93,11 +103,21 @@ class Mock:
         check_responses(self.gateway)
         self.app = MockApp(
             self.gateway,
-            AccountStore(key, account_limits(options), self.gateway.clock),
+            AccountStore(
+                key,
+                account_limits(options),
+                self.gateway.clock,
+                idempotency=idempotency_limits(options),
+            ),
             idempotency=options.get("idempotency", True),
             loopback_callbacks=options.get("loopback_callbacks", False),
             fetch_files=options.get("fetch_files", False),
+            public_url=public_url_of(options),
+            allow_hosts=frozenset(host.lower() for host in options.get("allow_hosts", ())),
+            cors=cors_of(options),
+            journal_entries=options.get("journal_entries", 1000),
         )
+        self.faults.latency = parse_latency(options.get("latency"))
         scenario = options.get("scenario")
         if scenario is not None:
             load_scenario(self, scenario)
@@ -105,6 +125,21 @@ class Mock:
         if state is not None:
             self.app.state = StateFile(Path(state), self.gateway, self.accounts)
             self.app.state.load()
+        folder = options.get("replay")
+        if folder is not None:
+            self._replay(Path(folder), or_mock=options.get("replay_or_mock", False))
+
+    def _replay(self, folder: Path, *, or_mock: bool) -> None:
+        # Imported here, because few mocks need it, and a mock starts quickly.
+        from wanflow.mock.recording.life import read_lives  # noqa: PLC0415
+        from wanflow.mock.recording.replay import Replay  # noqa: PLC0415
+        from wanflow.mock.recording.vocabulary import vocabulary_of  # noqa: PLC0415
+
+        vocabulary = vocabulary_of(self.gateway.api.validator.catalog.document)
+        idempotency = self.app.idempotency
+        replay = Replay(self.gateway, self.accounts, vocabulary, idempotency, or_mock)
+        replay.load(read_lives(folder))
+        self.app.instead = replay
 
     @property
     def url(self) -> str:
@@ -120,6 +155,15 @@ class Mock:
     def clock(self) -> Clock:
         """The clock of tasks: `clock.advance(60)` advances it by a minute."""
         return self.gateway.clock
+
+    @property
+    def latency(self) -> str | None:
+        """The delay of every response, such as `lognormal=0.2,1.5`; None for no delay."""
+        return str(self.faults.latency) or None
+
+    @latency.setter
+    def latency(self, text: str | None) -> None:
+        self.faults.latency = parse_latency(text)
 
     @property
     def faults(self) -> FaultRules:

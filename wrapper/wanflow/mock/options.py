@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from attrs import evolve, frozen
 
 from wanflow.mock.gateway.accounts import is_key
+from wanflow.mock.gateway.fault import parse_latency
+from wanflow.mock.gateway.idempotency import IdempotencyLimits
 from wanflow.mock.gateway.limits import AccountLimits, RateLimit, parse_rate
+from wanflow.mock.http.cors import Cors, parse_origin
+from wanflow.mock.http.hosts import is_public_url, split_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -34,12 +38,23 @@ class Options(TypedDict, total=False):
     rate: the rate of each account, as a `RateLimit` or as text (`5/60`); unlimited if None.
     limits: credits, rate and forbidden models of each account, as `AccountLimits`.
     idempotency: whether an `Idempotency-Key` is honoured; real deployments may not.
+    idempotency_keys: how many keys of each account are remembered (default 10,000); a request
+        with a forgotten key is a new one, and is paid for again.
+    idempotency_seconds: for how many seconds of the clock a key is remembered; for ever if None.
+    latency: the delay of every response, such as `lognormal=0.2,1.5`; see the table of faults.
+    public_url: what links begin with, whatever host a request names; see `Links` in the guide.
+    allow_hosts: further hosts that links may name, `name` or `name:port`.
+    cors: origins whose pages in a browser may use the mock, such as `http://localhost:5173`; `*`
+        is every origin.
+    journal_entries: how many requests the journal keeps (default 1,000).
     loopback_callbacks: whether callback URLs of this machine are accepted, also with http;
         otherwise only https URLs of public hosts are.
     fetch_files: whether links to input files are fetched and checked, those of this machine, too;
         files that were uploaded to the mock always are.
     scenario: a scenario file, see `wanflow.mock.mock.load_scenario`.
     state: a SQLite file that keeps tasks and accounts over restarts.
+    replay: a folder of recorded lives, which are played in place of the spec's mock.
+    replay_or_mock: whether the spec's mock answers a submission that no life matches.
     document: a merged spec; the one of this installation if None.
     """
 
@@ -53,10 +68,19 @@ class Options(TypedDict, total=False):
     rate: RateLimit | str | None
     limits: AccountLimits | None
     idempotency: bool
+    idempotency_keys: int
+    idempotency_seconds: float | None
+    latency: str | None
+    public_url: str | None
+    allow_hosts: Iterable[str]
+    cors: Iterable[str]
+    journal_entries: int
     loopback_callbacks: bool
     fetch_files: bool
     scenario: str | Path | None
     state: str | Path | None
+    replay: str | Path | None
+    replay_or_mock: bool
     document: JsonObject | None
 
 
@@ -94,9 +118,27 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, str) and is_key(value)
 
 
+def _each(is_valid: Callable[[str], bool]) -> Callable[[Any], bool]:
+    """Check for a collection of valid strings."""
+    return lambda value: (
+        isinstance(value, list | tuple | set | frozenset)
+        and all(isinstance(one, str) and is_valid(one) for one in cast("Iterable[object]", value))
+    )
+
+
+def _is_latency(value: Any) -> bool:
+    try:
+        return bool(parse_latency(value).all)
+    except (ValueError, TypeError):
+        return False
+
+
 SOCKET_OPTIONS = ("host", "port")
 _PORTS = 65536
 _NUMBER = _Rule("a number of at least 0", _number)
+_COUNT = _Rule(
+    "a whole number of at least 0", lambda value: _whole(value) and value >= 0, optional=False
+)
 _FLAG = _Rule("True or False", _of(bool), optional=False)
 _FILE = _Rule("a path", _of(str, PathLike))
 _RULES = {
@@ -110,10 +152,30 @@ _RULES = {
     "rate": _Rule("a RateLimit, or a text such as 5/60", _of(RateLimit, str)),
     "limits": _Rule("AccountLimits(…)", _of(AccountLimits)),
     "idempotency": _FLAG,
+    "idempotency_keys": _COUNT,
+    "idempotency_seconds": _NUMBER,
+    "latency": _Rule("a delay, such as latency=0.2 or lognormal=0.2,1.5", _is_latency),
+    "public_url": _Rule(
+        "a URL such as https://mock.example/path, without query and user",
+        lambda value: isinstance(value, str) and is_public_url(value),
+    ),
+    "allow_hosts": _Rule(
+        "a list of hosts, such as ['mock', 'mock.test:8700']",
+        _each(lambda host: split_host(host) is not None),
+        optional=False,
+    ),
+    "cors": _Rule(
+        "a list of origins, such as ['http://localhost:5173'], or ['*']",
+        _each(lambda origin: parse_origin(origin) is not None),
+        optional=False,
+    ),
+    "journal_entries": _COUNT,
     "loopback_callbacks": _FLAG,
     "fetch_files": _FLAG,
     "scenario": _FILE,
     "state": _FILE,
+    "replay": _FILE,
+    "replay_or_mock": _FLAG,
     "document": _Rule("a spec, as a mapping", _of(Mapping)),
     "host": _Rule("an address, as a string", _of(str), optional=False),
     "port": _Rule(
@@ -159,3 +221,22 @@ def account_limits(options: Options) -> AccountLimits:
     if rate is not None:
         limits = evolve(limits, rate=parse_rate(rate) if isinstance(rate, str) else rate)
     return limits
+
+
+def idempotency_limits(options: Options) -> IdempotencyLimits:
+    """Return how many idempotency keys are remembered, and how long."""
+    keys = options.get("idempotency_keys", IdempotencyLimits().keys)
+    return IdempotencyLimits(keys, options.get("idempotency_seconds"))
+
+
+def cors_of(options: Options) -> Cors | None:
+    """Return which origins may use the mock, None if there are none."""
+    parsed = (parse_origin(one) for one in options.get("cors", ()))
+    origins = frozenset(one for one in parsed if one is not None)
+    return Cors(origins) if origins else None
+
+
+def public_url_of(options: Options) -> str | None:
+    """Return what links begin with, without a closing slash; None if requests decide."""
+    url = options.get("public_url")
+    return None if url is None else url.rstrip("/")

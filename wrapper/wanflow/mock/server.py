@@ -73,7 +73,8 @@ class MockServer(Mock):
         """Start the server; it accepts requests when this returns."""
         serving = _import_server()
         self._socket = _bind(*self._address)
-        self.gateway.origin = self.url
+        self.app.hosts.own_origin = self.url
+        self.gateway.origin = self.app.public_url or self.url
         server = self._server = serving.Server(self.app.respond, self.app.attach)
         arguments = (server, self._socket)
         self._thread = threading.Thread(
@@ -110,7 +111,9 @@ def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows SO_REUSEADDR would let another server take the same port.
+        alone: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        bound.setsockopt(socket.SOL_SOCKET, alone, 1)
         bound.bind((host, port))
         bound.listen(2048)
     except OSError as error:

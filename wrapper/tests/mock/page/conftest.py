@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TIMEOUT = 20
+TIMEOUT = 60
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 

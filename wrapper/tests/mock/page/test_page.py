@@ -8,6 +8,7 @@ import re
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 
@@ -22,7 +23,7 @@ def submit(server, prompt="a cat", **headers) -> httpx.Response:
         server.base_url + MODEL.path,
         json={**MODEL.example, "prompt": prompt},
         headers={"Authorization": "Bearer mock-key", **headers},
-        trust_env=False,
+        **PLAIN,
     )
 
 
@@ -59,7 +60,7 @@ class TestLife:
             server.base_url + model.path,
             json={**model.example, "quality": "720p"},
             headers={"Authorization": "Bearer mock-key", "X-Mock-Progression": "immediately"},
-            trust_env=False,
+            **PLAIN,
         )
         browser.until(f"{ROW}.innerText.includes('completed')")
         browser("document.querySelector('#task-rows video').scrollIntoView()")
@@ -75,7 +76,7 @@ class TestLife:
         assert browser.until("document.querySelector('#task-rows img').naturalWidth") > 100
         assert (rule.calls, len(server.journal)) == (0, noted)
         link = server.url + browser("document.querySelector('#task-rows a').pathname")
-        assert httpx.get(link, trust_env=False).status_code == 503
+        assert httpx.get(link, **PLAIN).status_code == 503
 
     def test_the_poll_button_polls_a_task(self, browser, server) -> None:
         """The button polls like a client."""
@@ -111,12 +112,12 @@ class TestLife:
 
     def test_a_refusal_is_explained(self, browser, server) -> None:
         """The journal has the error, the parameter and the near miss."""
-        httpx.post(f"{server.url}{MODEL.path}", json={}, trust_env=False)
+        httpx.post(f"{server.url}{MODEL.path}", json={}, **PLAIN)
         httpx.post(
             server.base_url + MODEL.path,
             json={**MODEL.example, "prompt": 3},
             headers={"Authorization": "Bearer k"},
-            trust_env=False,
+            **PLAIN,
         )
         browser.until(
             "document.querySelector('#journal-rows').innerText.includes('prompt must be')"
@@ -225,7 +226,7 @@ class TestServing:
     def test_the_page_has_a_content_security_policy(self) -> None:
         """The content security policy blocks foreign scripts, styles and frames."""
         with MockServer() as server:
-            answer = httpx.get(f"{server.url}/_mock/", trust_env=False)
+            answer = httpx.get(f"{server.url}/_mock/", **PLAIN)
         assert answer.status_code == 200
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -234,11 +235,11 @@ class TestServing:
     def test_every_file_that_is_named_is_served(self) -> None:
         """Scripts and styles are there, with their types."""
         with MockServer() as server:
-            page = httpx.get(f"{server.url}/_mock/", trust_env=False).text
-            named = re.findall(r'(?:src|href)="(/_mock/[^"]+)"', page)
+            page = httpx.get(f"{server.url}/_mock/", **PLAIN).text
+            named = re.findall(r'(?:src|href)="(page/[^"]+)"', page)
             assert len(named) >= 2
             for path in named:
-                answer = httpx.get(server.url + path, trust_env=False)
+                answer = httpx.get(f"{server.url}/_mock/{path}", **PLAIN)
                 assert answer.status_code == 200
                 assert answer.headers["content-type"].split(";")[0] in {
                     "text/css",
@@ -248,20 +249,20 @@ class TestServing:
     def test_a_path_without_its_slash_redirects(self) -> None:
         """`/_mock` redirects to the page."""
         with MockServer() as server:
-            answer = httpx.get(f"{server.url}/_mock", trust_env=False)
-            assert (answer.status_code, answer.headers["location"]) == (307, "/_mock/")
+            answer = httpx.get(f"{server.url}/_mock", **PLAIN)
+            assert (answer.status_code, answer.headers["location"]) == (307, "_mock/")
 
     @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example"])
     def test_another_host_name_is_rejected(self, host) -> None:
         """On loopback, `/_mock` accepts only loopback host names."""
         with MockServer() as server:
             for path in ("/_mock/", "/_mock/journal", "/_mock/clock"):
-                answer = httpx.get(server.url + path, headers={"Host": host}, trust_env=False)
+                answer = httpx.get(server.url + path, headers={"Host": host}, **PLAIN)
                 assert answer.status_code == 403
 
     def test_the_spec_names_this_server(self) -> None:
         """GET /_mock/openapi.json has the URL of this server."""
         with MockServer() as server:
-            document = httpx.get(f"{server.url}/_mock/openapi.json", trust_env=False).json()
+            document = httpx.get(f"{server.url}/_mock/openapi.json", **PLAIN).json()
             assert document["servers"] == [{"url": server.base_url}]
             assert QUERY in json.dumps(document["paths"])

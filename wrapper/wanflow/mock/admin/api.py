@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from wanflow.mock.admin.metrics import prometheus_text
+from wanflow.mock.admin.paging import newest, parse_page
+from wanflow.mock.admin.representation import (
+    account_json,
+    describe_config,
+    rule_json,
+    served_spec,
+    task_json,
+)
 from wanflow.mock.admin.web_ui import assets, redirect_to_index
 from wanflow.mock.errors import HTTPError
-from wanflow.mock.gateway.accounts import DEFAULT_KEY, AccountStore
-from wanflow.mock.gateway.fault import FAULT_KINDS
-from wanflow.mock.gateway.lifecycle import format_progression
+from wanflow.mock.gateway.fault import parse_latency
 from wanflow.mock.gateway.limits import parse_limits
 from wanflow.mock.http.response import Response, json_response
 from wanflow.mock.json_body import parse_json_body
@@ -24,92 +30,16 @@ if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
     from wanflow.mock.admin.journal import Journal, LoggedRequest
     from wanflow.mock.callbacks.sender import CallbackSender
-    from wanflow.mock.faults.rules import FaultRule, FaultRules
+    from wanflow.mock.faults.rules import FaultRules
     from wanflow.mock.gateway.accounts import Account, AccountStore
     from wanflow.mock.gateway.gateway import Gateway
-    from wanflow.mock.gateway.lifecycle import Progression
-    from wanflow.mock.gateway.tasks import Task
+    from wanflow.mock.handlers.exchange import RequestContext
     from wanflow.mock.http.request import Request
-
-
-def describe_config(gateway: Gateway, accounts: AccountStore, faults: FaultRules) -> JsonObject:
-    """Return the mock's configuration, without its API key."""
-    kinds = {
-        name: {
-            "value": "" if kind.value_format is None else kind.value_format.description,
-            "effect": kind.effect,
-        }
-        for name, kind in FAULT_KINDS.items()
-    }
-    return {
-        "base_path": gateway.api.base,
-        "any_key": accounts.api_key is None,
-        "example_key": DEFAULT_KEY,
-        "progression": _progression(gateway.progression),
-        "operations": faults.operations,
-        "faults": kinds,
-    }
-
-
-def served_spec(gateway: Gateway) -> JsonObject:
-    """Return the served spec, with this mock as its server."""
-    api = gateway.api
-    servers = [{"url": gateway.origin + api.base}]
-    return {**api.validator.catalog.document, "servers": servers}
-
-
-def rule_json(rule: FaultRule) -> JsonObject:
-    """Return a fault rule as JSON."""
-    return {
-        "id": rule.id,
-        "fault": str(rule.faults),
-        "operation": rule.operation,
-        "probability": rule.probability,
-        "nth": rule.nth,
-        "count": rule.count,
-        "account": None if rule.account is None else rule.account.name,
-        "calls": rule.calls,
-        "hits": rule.hits,
-    }
-
-
-def account_json(account: Account) -> JsonObject:
-    """Return an account as JSON."""
-    rate = account.limits.rate
-    return {
-        "name": account.name,
-        "credits": account.limits.credits,
-        "remaining": account.remaining(),
-        "reserved": account.reserved,
-        "spent": account.spent,
-        "rate": None if rate is None else f"{rate.requests}/{rate.seconds:g}",
-        "forbidden": sorted(account.limits.forbidden_models),
-    }
-
-
-def task_json(gateway: Gateway, task: Task) -> JsonObject:
-    """Return a task as JSON: its status response, and more."""
-    return {
-        **gateway.status_response(task),
-        "account": task.account.name,
-        "prompt": task.prompt,
-        "credits": task.credits,
-        "polls": task.polls,
-        "expired": task.expired(gateway.clock.now()),
-    }
-
-
-def _progression(progression: Progression) -> str:
-    try:
-        return format_progression(progression)
-    except TypeError:
-        return type(progression).__name__
 
 
 _TEXT = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 _RULE = re.compile(r"/_mock/faults/([0-9]{1,9})", re.ASCII)
 _POLL = re.compile(r"/_mock/tasks/([a-z0-9-]{1,80})/poll", re.ASCII)
-_MAX_SHOWN = 500
 
 
 @define(eq=False)
@@ -141,6 +71,8 @@ class AdminApi:
             ("DELETE", "/_mock/faults"): self._clear_faults,
             ("GET", "/_mock/account"): self._show_account,
             ("PATCH", "/_mock/account"): self._change_account,
+            ("GET", "/_mock/latency"): self._show_latency,
+            ("PATCH", "/_mock/latency"): self._change_latency,
             ("GET", "/_mock/tasks"): self._tasks,
             ("GET", "/_mock/journal"): self._entries,
             ("DELETE", "/_mock/journal"): self._forget,
@@ -148,12 +80,13 @@ class AdminApi:
             ("GET", "/_mock/metrics"): self._metrics,
         }
 
-    def handle(self, request: Request) -> Response | None:
+    def handle(self, context: RequestContext) -> Response | None:
         """Handle a request for the admin API; return None for other paths.
 
         Raises:
             HTTPError: 400, a value is invalid; 404 and 405 as usual.
         """
+        request = context.request
         path = request.path
         if not path.startswith("/_mock"):
             return None
@@ -164,11 +97,11 @@ class AdminApi:
         method = "GET" if request.method == "HEAD" else request.method
         handler = self._handlers.get((method, path))
         if handler is not None:
-            return handler(request)
+            return handler(context)
         poll = _POLL.fullmatch(path)
         if poll is not None:
             request.require_method("POST")
-            return self._poll(request, poll[1])
+            return self._poll(context, poll[1])
         rule = _RULE.fullmatch(path)
         if rule is not None:
             request.require_method("DELETE")
@@ -187,83 +120,97 @@ class AdminApi:
         known = b"authorization" in request.headers
         return self.accounts.authenticate(request.headers) if known else None
 
-    def _health(self, _request: Request) -> Response:
+    def _health(self, _context: RequestContext) -> Response:
         return json_response(200, {"status": "ok", "tasks": len(self.gateway.tasks)})
 
-    def _about(self, _request: Request) -> Response:
+    def _about(self, _context: RequestContext) -> Response:
         return json_response(200, describe_config(self.gateway, self.accounts, self.faults))
 
-    def _document(self, _request: Request) -> Response:
-        return json_response(200, served_spec(self.gateway))
+    def _document(self, context: RequestContext) -> Response:
+        return json_response(200, served_spec(self.gateway, context.link_base))
 
-    def _poll(self, request: Request, name: str) -> Response:
-        _json(request)
+    def _poll(self, context: RequestContext, name: str) -> Response:
+        _json(context.request)
         task = self.gateway.tasks.get(name, self.gateway.clock.now())
         if task is None:
             raise HTTPError(404, "there is no such task")
         self.gateway.poll(task)
-        return json_response(200, self.gateway.status_response(task))
+        return json_response(200, self.gateway.status_response(task, context.link_base))
 
-    def _clock(self, _request: Request) -> Response:
+    def _clock(self, _context: RequestContext) -> Response:
         clock = self.gateway.clock
         return json_response(200, {"now": clock.now(), "runs": clock.runs})
 
-    def _advance(self, request: Request) -> Response:
-        seconds = (_json(request)).get("seconds")
+    def _advance(self, context: RequestContext) -> Response:
+        seconds = _json(context.request).get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float):
             raise HTTPError(400, "seconds must be a number", param="seconds")
         try:
             self.gateway.clock.advance(seconds)
         except ValueError as error:
             raise HTTPError(400, str(error), param="seconds") from error
-        return self._clock(request)
+        return self._clock(context)
 
-    def _list_faults(self, request: Request) -> Response:
-        account = self._account(request)
+    def _list_faults(self, context: RequestContext) -> Response:
+        account = self._account(context.request)
         shown = [rule_json(rule) for rule in self.faults if account in {None, rule.account}]
         return json_response(200, {"faults": shown})
 
-    def _add_fault(self, request: Request) -> Response:
+    def _add_fault(self, context: RequestContext) -> Response:
         try:
-            rule = self.faults.from_json(_json(request), self._account(request))
+            rule = self.faults.from_json(_json(context.request), self._account(context.request))
         except ValueError as error:
             raise HTTPError(400, str(error)) from error
         return json_response(201, rule_json(rule))
 
-    def _clear_faults(self, request: Request) -> Response:
-        account = self._account(request)
+    def _clear_faults(self, context: RequestContext) -> Response:
+        account = self._account(context.request)
         for rule in self.faults:
             if account in {None, rule.account}:
                 self.faults.remove(rule.id)
         return json_response(200, {"faults": []})
 
-    def _show_account(self, request: Request) -> Response:
-        return json_response(200, account_json(self.accounts.authenticate(request.headers)))
+    def _show_account(self, context: RequestContext) -> Response:
+        return json_response(200, account_json(self.accounts.authenticate(context.request.headers)))
 
-    def _change_account(self, request: Request) -> Response:
-        account = self.accounts.authenticate(request.headers)
+    def _change_account(self, context: RequestContext) -> Response:
+        account = self.accounts.authenticate(context.request.headers)
         try:
-            account.limits = parse_limits(account.limits, _json(request))
+            account.limits = parse_limits(account.limits, _json(context.request))
         except ValueError as error:
             raise HTTPError(400, str(error)) from error
         return json_response(200, account_json(account))
 
-    def _tasks(self, request: Request) -> Response:
-        account = self._account(request)
-        self.gateway.tasks.forget(self.gateway.clock.now())
-        tasks = [task for task in self.gateway.tasks if account in {None, task.account}]
-        shown = [task_json(self.gateway, task) for task in tasks[: -_MAX_SHOWN - 1 : -1]]
-        return json_response(200, {"tasks": shown})
+    def _show_latency(self, _context: RequestContext) -> Response:
+        return json_response(200, {"latency": str(self.faults.latency) or None})
 
-    def _entries(self, request: Request) -> Response:
-        account = self._account(request)
-        entries = [
-            entry for entry in self.journal if account is None or entry.account == account.name
-        ]
-        shown = [
-            {**one._asdict(), "near_miss": self._near_miss(one)} for one in entries[-_MAX_SHOWN:]
-        ]
-        return json_response(200, {"entries": shown})
+    def _change_latency(self, context: RequestContext) -> Response:
+        wanted = _json(context.request).get("latency", 0)
+        if not isinstance(wanted, str | None):
+            raise HTTPError(400, "latency must be a string such as lognormal=0.2,1.5, or null")
+        try:
+            self.faults.latency = parse_latency(wanted)
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from error
+        return self._show_latency(context)
+
+    def _tasks(self, context: RequestContext) -> Response:
+        account, page = self._account(context.request), parse_page(context.request.query)
+        stored = self.gateway.tasks
+        stored.forget(self.gateway.clock.now())
+        tasks = [task for task in stored if account in {None, task.account}]
+        shown, older = newest(tasks, lambda task: task.id, page)
+        found = [task_json(self.gateway, task, context.link_base) for task in reversed(shown)]
+        counted = {"total": len(tasks), "dropped": stored.dropped, "next": older}
+        return json_response(200, {"tasks": found, **counted})
+
+    def _entries(self, context: RequestContext) -> Response:
+        account, page = self._account(context.request), parse_page(context.request.query)
+        entries = [one for one in self.journal if account is None or one.account == account.name]
+        shown, older = newest(entries, lambda entry: str(entry.number), page)
+        found = [{**one._asdict(), "near_miss": self._near_miss(one)} for one in shown]
+        counted = {"total": len(entries), "dropped": self.journal.dropped, "next": older}
+        return json_response(200, {"entries": found, **counted})
 
     def _near_miss(self, entry: LoggedRequest) -> str:
         """Return the documented operation closest to a request that matched none."""
@@ -274,16 +221,17 @@ class AdminApi:
         names = get_close_matches(entry.path, known, n=1, cutoff=0.5)
         return f"{known[names[0]].method} {names[0]}" if names else ""
 
-    def _forget(self, _request: Request) -> Response:
+    def _forget(self, _context: RequestContext) -> Response:
         self.journal.clear()
         return json_response(200, {"entries": []})
 
-    def _callbacks(self, _request: Request) -> Response:
-        return json_response(
-            200, {"attempts": [one._asdict() for one in self.callback_sender.attempts]}
-        )
+    def _callbacks(self, _context: RequestContext) -> Response:
+        sender = self.callback_sender
+        attempts = [one._asdict() for one in sender.attempts]
+        counted = {"total": len(attempts), "dropped": sender.attempted - len(attempts)}
+        return json_response(200, {"attempts": attempts, **counted})
 
-    def _metrics(self, _request: Request) -> Response:
+    def _metrics(self, _context: RequestContext) -> Response:
         text = prometheus_text(self.gateway, self.journal)
         return Response(200, text.encode(), (_TEXT,))
 
@@ -293,4 +241,4 @@ def _json(request: Request) -> JsonObject:
 
 
 if TYPE_CHECKING:
-    Handler = Callable[[Request], Response]
+    Handler = Callable[[RequestContext], Response]

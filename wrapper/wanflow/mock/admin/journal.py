@@ -46,7 +46,8 @@ class LoggedRequest(NamedTuple):
 class Journal:
     """The latest requests, at most `max_entries` and for `lifetime` seconds, and counts of all.
 
-    Headers are not recorded. Entries are formatted when they are read.
+    `dropped` is how many entries these limits have removed. Headers are not recorded. Entries are
+    formatted when they are read.
     """
 
     max_entries: int = 1000
@@ -55,6 +56,7 @@ class Journal:
     counts: Counter[tuple[str, int]] = field(factory=Counter[tuple[str, int]], repr=False)
     seconds: defaultdict[str, float] = field(factory=lambda: defaultdict(float), repr=False)
     _count: int = 0
+    _cleared: int = 0
     _latest: deque[tuple[Any, ...]] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -85,8 +87,14 @@ class Journal:
         )
 
     def clear(self) -> None:
-        """Remove the entries; the counts are kept."""
+        """Remove the entries; the counts of requests are kept, `dropped` is 0."""
         self._latest.clear()
+        self._cleared = self._count
+
+    @property
+    def dropped(self) -> int:
+        """How many entries were removed since the journal was cleared: too many, or too old."""
+        return self._count - self._cleared - len(self)
 
     def __iter__(self) -> Iterator[LoggedRequest]:
         self._remove_expired()

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from wanflow.mock.errors import HTTPError
 from wanflow.mock.http.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from wanflow.mock.http.request import Request
-
-_HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]*))(?::[0-9]*)?")
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-def check_host(request: Request, origin: str) -> None:
-    """Check the Host header of a loopback mock, against DNS rebinding.
-
-    Raises:
-        HTTPError: 403, the mock is on loopback and the Host header isn't.
-    """
-    if urlsplit(origin).hostname not in _LOOPBACK or b"host" not in request.headers:
-        return
-    found = _HOST.fullmatch(request.headers[b"host"])
-    name = b"" if found is None else found[1] or found[2]
-    if name.decode().lower() not in _LOOPBACK:
-        raise HTTPError(403, "/_mock of a mock on loopback needs a loopback host name")
-
 
 _KINDS = {
     "html": b"text/html; charset=utf-8",
@@ -66,5 +43,5 @@ def assets() -> Mapping[str, Response]:
 
 
 def redirect_to_index() -> Response:
-    """Redirect `/_mock` to the page."""
-    return Response(307, b"", ((b"location", _START.encode()),))
+    """Redirect `/_mock` to the page, by an address that is right under any prefix."""
+    return Response(307, b"", ((b"location", b"_mock/"),))

@@ -39,13 +39,15 @@ class DeliveryAttempt(NamedTuple):
 class CallbackSender:
     """Sends the status response of each task to its callback URL, if it has one.
 
-    Each attempt has 10 seconds; after a failure up to 3 more follow, after 1, 2 and 4 seconds of
-    the mock's clock. Only 2xx is success; redirects are not followed.
+    `attempts` are the latest of the `attempted` ones. Each has 10 seconds; after a failure up to 3
+    more follow, after 1, 2 and 4 seconds of the mock's clock. Only 2xx is success; redirects are
+    not followed.
     """
 
     gateway: Gateway
     ssrf_guard: SsrfGuard = field(factory=SsrfGuard)
     timeout: float = TIMEOUT
+    attempted: int = 0
     attempts: deque[DeliveryAttempt] = field(
         factory=lambda: deque(maxlen=_MAX_ATTEMPTS), repr=False
     )
@@ -79,6 +81,7 @@ class CallbackSender:
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             problem = f"{type(error).__name__}: {error}"[:200]
         now = self.gateway.clock.now()
+        self.attempted += 1
         self.attempts.append(DeliveryAttempt(task.id, number, now, status, problem))
         if problem and not final and number <= len(RETRY_DELAYS):
             self.gateway.scheduler.call_at(

@@ -29,7 +29,7 @@ async def inject(faults: FaultSet, rules: FaultRules) -> None:
     """
     if not faults.all:
         return
-    pause = faults.seconds("latency") + rules.jitter(faults.seconds("jitter"))
+    pause = rules.delay(faults)
     if pause:
         await asyncio.sleep(pause)
     fault = faults.at(Stage.INSTEAD_OF_RESPONSE)

@@ -1,4 +1,4 @@
-"""Rules for faults: by operation, account, call number, probability and count."""
+"""Rules for faults: by operation, account, call number, probability, count and time."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 from attrs.validators import and_, ge, instance_of, le, optional
 
+from wanflow.mock.clock import Clock, RealClock
 from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet, parse_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wanflow.mock.gateway.accounts import Account
 
@@ -23,7 +24,8 @@ FILES = "files"
 class FaultRule:
     """Faults for the calls of an operation and an account (None: all).
 
-    It applies from the `nth` matching call on, with a probability, at most `count` times.
+    It applies from the `nth` matching call on, with a probability, at most `count` times, and
+    before the time `ends` of the mock's clock.
     """
 
     id: int
@@ -35,6 +37,7 @@ class FaultRule:
     account: Account | None = field(default=None, repr=False)
     calls: int = 0
     hits: int = 0
+    ends: float | None = None
 
     def matches(self, operation: str, account: Account | None, random: Random) -> bool:
         """Count a call if it matches, and return whether the faults apply to it."""
@@ -51,12 +54,18 @@ class FaultRule:
 
 @define(eq=False)
 class FaultRules:
-    """The active rules; the first match applies. `operations` are the valid names."""
+    """The active rules; the first match applies. `operations` are the valid names.
+
+    `latency` delays every response, whichever rule matches. `random` is the generator of all
+    random choices.
+    """
 
     operations: tuple[str, ...] = ()
     _rules: tuple[FaultRule, ...] = ()
     _last_id: int = 0
-    _random: Random = field(factory=lambda: Random(0), repr=False)  # noqa: S311 - play, not secrets
+    _random: Random = field(factory=lambda: Random(0), repr=False, alias="random")  # noqa: S311 - play, not secrets
+    clock: Clock = field(factory=RealClock, repr=False, kw_only=True)
+    latency: FaultSet = field(default=NO_FAULTS, kw_only=True)
 
     def add(
         self,
@@ -68,7 +77,7 @@ class FaultRules:
         count: int | None = None,
         account: Account | None = None,
     ) -> FaultRule:
-        """Add a rule for one or more faults, separated by commas.
+        """Add a rule for one or more faults, separated by commas; `for=S` among them ends it.
 
         Raises:
             ValueError: the fault, the operation or a number is invalid.
@@ -83,8 +92,10 @@ class FaultRules:
         except TypeError as error:
             _, attribute, _, value = error.args  # the arguments of attrs' exception
             raise ValueError(f"{attribute.name} can't be {value!r:.100}") from error
+        if rule.faults.duration is not None:
+            rule.ends = self.clock.now() + rule.faults.duration
         self._last_id += 1
-        self._rules = (*self._rules, rule)
+        self._rules = (*self, rule)
         return rule
 
     def from_json(self, raw: Mapping[str, Any], account: Account | None = None) -> FaultRule:
@@ -95,16 +106,19 @@ class FaultRules:
         """
         fields = dict(raw)
         faults = fields.pop("fault", None)
+        if isinstance(faults, str) and "for" in fields:
+            faults = f"{faults},for={fields.pop('for')}"
         unknown = fields.keys() - {"operation", "probability", "nth", "count"}
         if not isinstance(faults, str) or unknown:
             raise ValueError(
-                "a rule needs fault, and allows operation, probability, nth and count"
+                "a rule needs fault, and allows operation, probability, nth, count and for"
                 + (f"; unknown: {', '.join(sorted(unknown))}" if unknown else "")
             )
         return self.add(faults, **fields, account=account)
 
     def remove(self, rule_id: int) -> bool:
         """Remove a rule; return False if there is none with this id."""
+        self._remove_ended()
         rules = tuple(rule for rule in self._rules if rule.id != rule_id)
         found = len(rules) < len(self._rules)
         self._rules = rules
@@ -116,14 +130,24 @@ class FaultRules:
 
     def pick(self, operation: str, account: Account | None) -> FaultSet:
         """Return the faults of the first rule that applies to a call."""
+        if self._rules:
+            self._remove_ended()
         for rule in self._rules:
             if rule.matches(operation, account, self._random):
                 return rule.faults
         return NO_FAULTS
 
-    def jitter(self, most: float) -> float:
-        """Return a random delay of up to `most` seconds, from the same generator as the rules."""
-        return self._random.uniform(0, most)
+    def delay(self, faults: FaultSet) -> float:
+        """Return the seconds of delay, from the same random generator as the rules."""
+        return faults.delay(self._random)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[FaultRule]:
+        self._remove_ended()
         return iter(self._rules)
+
+    def _remove_ended(self) -> None:
+        now = self.clock.now()
+        if any(rule.ends is not None and rule.ends <= now for rule in self._rules):
+            self._rules = tuple(
+                rule for rule in self._rules if rule.ends is None or rule.ends > now
+            )

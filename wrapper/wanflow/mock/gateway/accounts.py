@@ -12,7 +12,7 @@ from attrs import define, field
 
 from wanflow.mock.clock import Clock, RealClock
 from wanflow.mock.errors import HTTPError
-from wanflow.mock.gateway.idempotency import IdempotencyCache
+from wanflow.mock.gateway.idempotency import IdempotencyCache, IdempotencyLimits
 from wanflow.mock.gateway.limits import AccountLimits
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ class Account:
 
 @define
 class AccountStore:
-    """The recently used accounts; `api_key` None accepts any key, `limits` are for new accounts.
+    """The recently used accounts; `api_key` None accepts any key.
+
+    `limits` and `idempotency` are for new accounts.
 
     An account without requests for `lifetime` seconds is removed; beyond `max_accounts` the least
     recently used is removed.
@@ -111,6 +113,7 @@ class AccountStore:
     clock: Clock = field(factory=RealClock, repr=False)
     max_accounts: int = 10_000
     lifetime: float = FOUR_WEEKS
+    idempotency: IdempotencyLimits = field(factory=IdempotencyLimits)
     _accounts: OrderedDict[bytes, Account] = field(factory=OrderedDict[bytes, Account], repr=False)
 
     def authenticate(self, headers: Mapping[bytes, bytes]) -> Account:
@@ -146,7 +149,7 @@ class AccountStore:
 
     def anonymous(self) -> Account:
         """Return the account for operations that need no key."""
-        account = self._accounts.setdefault(b"", Account("anyone", self.limits))
+        account = self._accounts.get(b"") or self._add(b"", "anyone")
         account.last_request_at = self.clock.now()
         self._accounts.move_to_end(b"")
         return account
@@ -157,6 +160,7 @@ class AccountStore:
 
     def restore(self, digest: str, account: Account) -> None:
         """Add an account by the digest of its key."""
+        account.idempotency_cache.limits = self.idempotency
         account.last_request_at = self.clock.now()
         self._accounts[bytes.fromhex(digest)] = account
 
@@ -173,5 +177,9 @@ class AccountStore:
             self._accounts.popitem(last=False)
         if len(self._accounts) >= self.max_accounts:
             self._accounts.popitem(last=False)
-        account = self._accounts[digest] = Account(digest.hex()[:16], self.limits)
+        return self._add(digest, digest.hex()[:16])
+
+    def _add(self, digest: bytes, name: str) -> Account:
+        cache = IdempotencyCache(self.idempotency)
+        account = self._accounts[digest] = Account(name, self.limits, idempotency_cache=cache)
         return account

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from wanflow.mock.errors import HTTPError
 from wanflow.mock.gateway.failures import is_failure_code
-from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet, parse_faults
+from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet, parse_faults, parse_single_faults
 from wanflow.mock.gateway.lifecycle import parse_progression
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def header_faults(headers: Mapping[bytes, bytes]) -> FaultSet:
         HTTPError: 400, the header has an unknown fault.
     """
     value = headers.get(b"x-mock-fault")
-    return NO_FAULTS if value is None else _parse(parse_faults, value.decode("latin-1"))
+    return NO_FAULTS if value is None else _parse(parse_single_faults, value.decode("latin-1"))
 
 
 def header_progression(headers: Mapping[bytes, bytes]) -> Progression | None:
@@ -116,7 +116,7 @@ def _failure(text: str) -> str:
 _DIRECTIVES: dict[str, tuple[str, Callable[[str], Any]]] = {
     "code": ("code", _code),
     "fail": ("failure", _failure),
-    "fault": ("faults", parse_faults),
+    "fault": ("faults", parse_single_faults),
     "status-fault": ("status_faults", parse_faults),
     "download-fault": ("download_faults", parse_faults),
     "progression": ("progression", parse_progression),

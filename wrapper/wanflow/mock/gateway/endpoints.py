@@ -73,6 +73,10 @@ class StatusEndpoint(Endpoint):
         """The path after the task's id."""
         return self.path.partition("}")[2]
 
+    def name_in(self, path: str) -> str:
+        """Return the id in a path of this endpoint, as it is written there."""
+        return path[len(self.prefix) : len(path) - len(self.suffix)]
+
 
 @frozen
 class Api:

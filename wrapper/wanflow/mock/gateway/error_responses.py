@@ -58,7 +58,7 @@ class ErrorResponses:
 
     def text(self, http_error: HTTPError) -> tuple[str, str] | None:
         """Return media type and text of an error, None if its response is JSON."""
-        if http_error.status not in self.texts:
+        if http_error.status not in self.texts or http_error.error_type is not None:
             return None
         media, example = self.texts[http_error.status]
         text = http_error.message or _default_message(http_error.status)
@@ -68,11 +68,15 @@ class ErrorResponses:
     def body(self, http_error: HTTPError) -> JsonObject:
         """Return the JSON body of an error."""
         example = self.example(http_error.status, http_error.model)
-        if example is None:
+        if example is None or http_error.error_type is not None:
             return self._build(http_error)
-        if http_error.message is None:
+        details: dict[str, str | None] = {}
+        if http_error.message is not None:
+            details |= {"message": http_error.message, "param": http_error.param}
+        if http_error.suggestion is not None:
+            details |= {"fallback_suggestion": http_error.suggestion}
+        if not details:
             return example
-        details = {"message": http_error.message, "param": http_error.param}
         error = (
             {**example["error"], **details} if isinstance(example.get("error"), dict) else details
         )
@@ -95,8 +99,9 @@ class ErrorResponses:
             {
                 "error.code": http_error.status,
                 "error.message": http_error.message or _default_message(http_error.status),
-                "error.type": kind,
+                "error.type": http_error.error_type or kind,
                 "error.param": http_error.param,
+                "error.fallback_suggestion": http_error.suggestion,
             }
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -15,6 +14,7 @@ from wanflow.mock.gateway.outputs import ModelDefaults, OutputSpec, defaults_of
 from wanflow.mock.gateway.pricing import billing_rules, credits_of, nominal_seconds
 from wanflow.mock.gateway.response_cache import ResponseTemplates
 from wanflow.mock.gateway.scheduler import Scheduler
+from wanflow.mock.gateway.suggestion import suggested_model
 from wanflow.mock.gateway.tasks import Task, TaskStore, response_values, task_id
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ _LONGEST_PROMPT = 500
 class Gateway:
     """The tasks of all accounts, and the spec that they follow.
 
-    `origin` is the scheme, host and port of result URLs; violations for which `ignore_violation`
-    returns True are ignored; `on_done` is called once for each task that ends, after it is billed;
-    `on_change` is called whenever a task changes.
+    `origin` is what result URLs begin with if a request says nothing else; violations for which
+    `ignore_violation` returns True are ignored; `on_done` is called once for each task that ends,
+    after it is billed; `on_change` is called whenever a task changes.
     """
 
     api: Api
@@ -86,8 +86,9 @@ class Gateway:
         model: Model,
         body: JsonObject,
         directives: Directives = NO_DIRECTIVES,
+        link_base: str = "",
     ) -> Task:
-        """Create the task of a valid request.
+        """Create the task of a valid request; its links begin with `link_base`, or the origin.
 
         Raises:
             HTTPError: 402, the account has too few credits.
@@ -107,6 +108,7 @@ class Gateway:
             progression=directives.progression,
             status_faults=directives.status_faults,
             download_faults=directives.download_faults,
+            link_base=link_base,
         )
         self.tasks.add(task)
         due = task.progression.ends_after()
@@ -135,19 +137,28 @@ class Gateway:
         if self.on_change is not None:
             self.on_change(task)
 
-    def status_response(self, task: Task) -> JsonObject:
-        """Return the current status response of a task."""
-        return self._status_response(task, task.phase(self.clock.now()))
+    def status_response(self, task: Task, link_base: str = "") -> JsonObject:
+        """Return the current status response of a task.
 
-    def encoded_status_response(self, task: Task) -> bytes:
+        Its links begin with `link_base`; without one, as those of the submission's response did.
+        """
+        phase, base = task.phase(self.clock.now()), self._base(task, link_base)
+        return self._status_response(task, phase, base)
+
+    def encoded_status_response(self, task: Task, link_base: str = "") -> bytes:
         """Return the current status response of a task, encoded."""
-        phase = task.phase(self.clock.now())
+        phase, base = task.phase(self.clock.now()), self._base(task, link_base)
         failure = task.failure, task.failure_detail
-        key = (self.origin, task.model, task.output, failure, phase)
-        return self._templates.render(key, task, lambda blank: self._status_response(blank, phase))
+        key = (base, task.model, task.output, failure, phase)
+        return self._templates.render(
+            key, task, lambda blank: self._status_response(blank, phase, base)
+        )
 
-    def _status_response(self, task: Task, phase: Phase) -> JsonObject:
-        return self.api.status_endpoint.template.build(response_values(task, phase, self.origin))
+    def _base(self, task: Task, link_base: str = "") -> str:
+        return link_base or task.link_base or self.origin
+
+    def _status_response(self, task: Task, phase: Phase, link_base: str) -> JsonObject:
+        return self.api.status_endpoint.template.build(response_values(task, phase, link_base))
 
     def settle(self, task: Task) -> None:
         """Bill a task that has ended, or release its credits."""
@@ -195,13 +206,13 @@ class Gateway:
     def encoded_submit_response(self, endpoint: SubmitEndpoint, task: Task) -> bytes:
         """Return the submit response of a task, encoded."""
         phase = task.phase(task.created)
-        key = (self.origin, task.model, task.output, task.failure, phase, task.estimate)
+        key = (self._base(task), task.model, task.output, task.failure, phase, task.estimate)
         return self._templates.render(
             key, task, lambda blank: self._submit_response(endpoint, blank, phase)
         )
 
     def _submit_response(self, endpoint: SubmitEndpoint, task: Task, phase: Phase) -> JsonObject:
-        values = response_values(task, phase, self.origin)
+        values = response_values(task, phase, self._base(task))
         values["task_info.estimated_time"] = task.estimate
         values["usage.credits_reserved"] = task.credits
         values |= self._billing[endpoint.path, task.output.kind]
@@ -233,6 +244,7 @@ def _model(endpoint: SubmitEndpoint, body: JsonObject) -> Model:
         raise HTTPError(400, f"model {what}: one of {allowed}", param="model")
     model = endpoint.models.get(name)
     if model is None:
-        near = get_close_matches(name[:100], endpoint.models, n=1, cutoff=0)
-        raise HTTPError(404, log_note=f"no model {name[:100]!r}; did you mean {near[0]}?")
+        near = suggested_model(endpoint.models, name, body)
+        note = f"no model {name[:100]!r}; did you mean {near}?"
+        raise HTTPError(404, model=near, suggestion=near, log_note=note)
     return model

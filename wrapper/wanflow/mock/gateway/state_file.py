@@ -87,7 +87,7 @@ def account_to_json(account: Account) -> JsonObject:
     }
 
 
-def account_from_json(record: JsonObject) -> Account:
+def account_from_json(record: JsonObject, now: float) -> Account:
     """Restore an account.
 
     Raises:
@@ -99,7 +99,7 @@ def account_from_json(record: JsonObject) -> Account:
     )
     numbers = {name: record[name] for name in ("reserved", "spent", "submitted")}
     account = Account(record["name"], terms, **numbers)
-    account.idempotency_cache.restore(record["replays"])
+    account.idempotency_cache.restore(record["replays"], now)
     return account
 
 
@@ -236,7 +236,7 @@ class StateFile:
             self.gateway.clock.advance(max(0.0, now - self.gateway.clock.now()))
         known: dict[str, Account] = {}
         for digest, record in db.execute("SELECT digest, record FROM accounts"):
-            known[digest] = account_from_json(json.loads(record))
+            known[digest] = account_from_json(json.loads(record), self.gateway.clock.now())
             self.accounts.restore(digest, known[digest])
         rows = db.execute("SELECT account, record FROM tasks ORDER BY created, id").fetchall()
         for digest, record in rows:

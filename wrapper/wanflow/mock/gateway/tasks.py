@@ -22,6 +22,8 @@ COMPLETED, FAILED = "completed", "failed"
 EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav", "text": "txt"}
 """The file extension by kind of output."""
 URL_LIFETIME = 24 * 3600.0
+ID_PREFIX = "task-unified-"
+"""What every id begins with, as the description of the task query says; others are malformed."""
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 
 
@@ -32,6 +34,7 @@ class Task:
     `failure` is the error code that it ends with, None if it completes, and `failure_detail` the
     end of its message; `polls` is the number of
     polls, `ended` the time of its end; `credits` are reserved for it, `estimate` is in seconds;
+    `link_base` is what links in its callback begin with, empty for the mock's origin;
     `status_faults` and `download_faults` are injected into its status requests and downloads.
     """
 
@@ -50,6 +53,7 @@ class Task:
     callback_url: str | None = field(repr=False, default=None)
     status_faults: FaultSet = NO_FAULTS
     download_faults: FaultSet = NO_FAULTS
+    link_base: str = field(repr=False, default="")
     polls: int = 0
     ended: float | None = None
 
@@ -92,10 +96,10 @@ class Task:
         """The extension of its files."""
         return EXTENSIONS[self.output.kind]
 
-    def urls(self, origin: str) -> list[str]:
+    def urls(self, link_base: str) -> list[str]:
         """Return the URLs of its results."""
         return [
-            f"{origin}/media/{self.id}/{index}.{self.extension}"
+            f"{link_base}/media/{self.id}/{index}.{self.extension}"
             for index in range(self.output.count)
         ]
 
@@ -103,10 +107,10 @@ class Task:
 def task_id(created: float, *seeds: object) -> str:
     """Return an id; it depends only on the seeds and the second."""
     digest = sha256(repr(seeds).encode()).digest()
-    return f"task-unified-{int(created)}-{digest[:8].translate(_LETTERS).decode()}"
+    return f"{ID_PREFIX}{int(created)}-{digest[:8].translate(_LETTERS).decode()}"
 
 
-def response_values(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
+def response_values(task: Task, phase: Phase, link_base: str) -> dict[str, Any]:
     """Return the values for response templates, by key."""
     kind = task.output.kind
     values: dict[str, Any] = {
@@ -120,7 +124,7 @@ def response_values(task: Task, phase: Phase, origin: str) -> dict[str, Any]:
         "task_info.can_cancel": phase.name == PENDING,
     }
     if phase.name == COMPLETED:
-        values["results"] = task.urls(origin)
+        values["results"] = task.urls(link_base)
     if phase.name == FAILED and task.failure:
         values["error.code"] = task.failure
         detail = f": {task.failure_detail}" if task.failure_detail else ""
@@ -134,28 +138,36 @@ WEEK = 7 * 24 * 3600.0
 
 @define
 class TaskStore:
-    """Tasks by id; those beyond `max_tasks`, or older than `lifetime` seconds, are removed."""
+    """Tasks by id; those beyond `max_tasks`, or older than `lifetime` seconds, are removed.
+
+    `dropped` is how many these limits have removed.
+    """
 
     max_tasks: int = 50_000
     lifetime: float = WEEK
+    dropped: int = 0
     _by_id: OrderedDict[str, Task] = field(factory=OrderedDict[str, Task], repr=False)
 
     def add(self, task: Task) -> None:
         """Add a task, and remove those beyond the bounds."""
         self._by_id[task.id] = task
         if len(self._by_id) > self.max_tasks:
-            self._by_id.popitem(last=False)
+            self._drop()
         self.forget(task.created)
 
     def forget(self, now: float) -> None:
         """Remove expired tasks."""
         while self._by_id and next(iter(self._by_id.values())).created + self.lifetime < now:
-            self._by_id.popitem(last=False)
+            self._drop()
 
     def get(self, task_id: str, now: float) -> Task | None:
         """Return the task with an id, None if it is unknown or expired."""
         task = self._by_id.get(task_id)
         return task if task is not None and now <= task.created + self.lifetime else None
+
+    def _drop(self) -> None:
+        self._by_id.popitem(last=False)
+        self.dropped += 1
 
     def __contains__(self, task_id: str) -> bool:
         return task_id in self._by_id

@@ -19,6 +19,7 @@ from wanflow.mock.gateway.directives import (
 )
 from wanflow.mock.gateway.endpoints import Endpoint, StatusEndpoint, SubmitEndpoint
 from wanflow.mock.gateway.fault import NO_FAULTS, FaultSet
+from wanflow.mock.gateway.tasks import ID_PREFIX
 from wanflow.mock.http.response import Response, encoded_response, json_response
 from wanflow.mock.json_body import parse_json_body
 
@@ -100,18 +101,20 @@ class OperationHandler:
         await inject(context.faults, self.rules)
         model = self.gateway.validate(endpoint, account, body)
         key = headers.get(b"idempotency-key") if self.idempotency else None
-        cached = account.idempotency_cache.get(key, body) if key is not None else None
+        now = self.gateway.clock.now()
+        cached = account.idempotency_cache.get(key, body, now) if key is not None else None
         if cached is not None:
             context.task_id = cached.get("id")
             return json_response(endpoint.success, cached, _REPLAYED)
         progression = header_progression(headers)
         if progression is not None:
             directives = evolve(directives, progression=progression)
-        directives = await self._check_inputs(model, body, directives)
-        task = self.gateway.submit(account, model, body, directives)
+        directives = await self._check_inputs(context, model, body, directives)
+        task = self.gateway.submit(account, model, body, directives, context.link_base)
         context.task_id = task.id
         if key is not None:
-            account.idempotency_cache.put(key, body, self.gateway.submit_response(endpoint, task))
+            response = self.gateway.submit_response(endpoint, task)
+            account.idempotency_cache.put(key, body, response, now)
         return encoded_response(
             endpoint.success, self.gateway.encoded_submit_response(endpoint, task)
         )
@@ -123,23 +126,28 @@ class OperationHandler:
         assert context.account is not None
         context.task_id = name
         task = self.gateway.get(context.account, name)
-        self._set_faults(context, task.status_faults if task is not None else NO_FAULTS)
+        faults = NO_FAULTS
+        if task is not None and task.status_faults.all:
+            faults = task.status_faults.active(task.created, self.gateway.clock.now())
+        self._set_faults(context, faults)
         await inject(context.faults, self.rules)
         if task is None:
-            if endpoint.ids.is_valid(name):
+            if name.startswith(ID_PREFIX) and endpoint.ids.is_valid(name):
                 raise HTTPError(404)
             raise HTTPError(400, param=endpoint.parameter)
         self.gateway.poll(task)
-        return encoded_response(endpoint.success, self.gateway.encoded_status_response(task))
+        return encoded_response(
+            endpoint.success, self.gateway.encoded_status_response(task, context.link_base)
+        )
 
     async def _check_inputs(
-        self, model: Model, body: JsonObject, directives: Directives
+        self, context: RequestContext, model: Model, body: JsonObject, directives: Directives
     ) -> Directives:
         """Let the task fail where a file that the request names violates the spec."""
         if self.inputs is None or directives.failure is not None:
             return directives
         try:
-            await self.inputs.check(model, body)
+            await self.inputs.check(model, body, context.link_base)
         except InvalidInput as error:
             return evolve(directives, failure=error.code, failure_detail=str(error))
         return directives

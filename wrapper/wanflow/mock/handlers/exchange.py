@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class RequestContext:
-    """A request with its operation, account, task, faults and error."""
+    """A request with its operation, account, task, faults and error.
+
+    `link_base` is what links in its response begin with.
+    """
 
     request: Request
+    link_base: str = ""
     operation: str | None = None
     endpoint: Endpoint | None = field(default=None, repr=False)
     account: Account | None = None

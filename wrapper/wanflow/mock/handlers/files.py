@@ -108,7 +108,8 @@ class FileHandler:
 
     def _faults(self, request: Request, task: Task) -> FaultSet:
         wanted = header_faults(request.headers)
-        found = wanted if wanted.all else task.download_faults
+        own = task.download_faults.active(task.created, self.gateway.clock.now())
+        found = wanted if wanted.all else own
         return found if found.all else self.rules.pick(FILES, task.account)
 
     def _task(self, name: str, index: int, extension: str) -> Task:

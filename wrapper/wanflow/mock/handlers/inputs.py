@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
     from wanflow.mock.gateway.gateway import Gateway
-    from wanflow.mock.http.request import Request
+    from wanflow.mock.handlers.exchange import RequestContext
 
 _TIMEOUT = 20.0
 _MAX_SIZE = 64 * 1024 * 1024
@@ -49,12 +49,13 @@ class InputHandler:
     files: InputFiles = field(factory=InputFiles)
     _guard: SsrfGuard = field(factory=lambda: SsrfGuard(allow_loopback=True), repr=False)
 
-    def handle(self, request: Request) -> Response | None:
+    def handle(self, context: RequestContext) -> Response | None:
         """Handle a request for an uploaded file; return None for other paths.
 
         Raises:
             HTTPError: 400, the name isn't that of the content; 404, there is no such file.
         """
+        request = context.request
         if not request.path.startswith(PREFIX):
             return None
         request.require_method("PUT", "GET", "HEAD")
@@ -62,14 +63,14 @@ class InputHandler:
         if request.method == "PUT":
             kind = request.headers.get(b"content-type", b"application/octet-stream")
             self.files.put(name, request.body(), kind)
-            return json_response(201, {"url": f"{self.gateway.origin}{PREFIX}{name}"})
+            return json_response(201, {"url": f"{context.link_base}{PREFIX}{name}"})
         file = self.files.get(name)
         if file is None:
             raise HTTPError(404, "there is no such file")
         return file_response(file, request.headers, head=request.method == "HEAD")
 
-    async def check(self, model: Model, body: JsonObject) -> None:
-        """Check the files of a request.
+    async def check(self, model: Model, body: JsonObject, link_base: str) -> None:
+        """Check the files of a request; links to uploads begin with `link_base`.
 
         Raises:
             HTTPError: 400, a `data:` URI is in place of a link.
@@ -82,26 +83,25 @@ class InputHandler:
                 raise HTTPError(400, message, param=name.partition("[")[0], model=model.name)
         for name, link, rule in links:
             try:
-                content = await self._content(
-                    link, UNREADABLE if IMAGE_FILE in rule else WRONG_AUDIO
-                )
+                code = UNREADABLE if IMAGE_FILE in rule else WRONG_AUDIO
+                content = await self._content(link, code, link_base)
                 if content is not None:
                     check_input(rule, content)
             except InvalidInput as error:
                 raise InvalidInput(error.code, f"{name}: {error}") from error
 
-    async def _content(self, link: str, code: str) -> bytes | None:
+    async def _content(self, link: str, code: str, link_base: str) -> bytes | None:
         """Return the content of a link, None if it isn't to be fetched.
 
         Raises:
             InvalidInput: it can't be fetched; it has the `code`.
         """
-        parts = urlsplit(link)
-        if parts.path.startswith(PREFIX):
-            file = self.files.get(parts.path.removeprefix(PREFIX))
+        _, uploaded, name = urlsplit(link).path.partition(PREFIX)
+        if uploaded:
+            file = self.files.get(name)
             if file is not None:
                 return file.content
-            if f"{parts.scheme}://{parts.netloc}" == self.gateway.origin:
+            if link.startswith((f"{link_base}{PREFIX}", f"{self.gateway.origin}{PREFIX}")):
                 raise InvalidInput(code, "it wasn't uploaded, or isn't stored any more")
         if not self.fetch:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from wanflow.mock.http.broken_responses import chunks
 from wanflow.mock.http.request import Request, max_body_size
@@ -30,7 +31,8 @@ class SocketFaultUnsupported(Exception):
 async def read_request(scope: Message, receive: Receive) -> Request | None:
     """Read a whole request, None if the client disconnects first."""
     content: bytes | None = b""
-    limit = max_body_size(scope["raw_path"])
+    path, root_path = _paths(scope)
+    limit = max_body_size(path.encode("latin-1"))
     more = True
     while more:
         message = await receive()
@@ -38,9 +40,33 @@ async def read_request(scope: Message, receive: Receive) -> Request | None:
             return None
         content = _joined(content, message.get("body", b""), limit)
         more = message.get("more_body", False)
-    path = scope["raw_path"].decode("latin-1").partition("?")[0]
-    headers = dict(scope["headers"])
-    return Request(scope["method"], path, headers, content, scope["query_string"])
+    scheme = "https" if scope.get("scheme") == "https" else "http"
+    return Request(
+        scope["method"],
+        path,
+        dict(scope["headers"]),
+        content,
+        scope["query_string"],
+        scheme=scheme,
+        root_path=root_path,
+    )
+
+
+def _paths(scope: Message) -> tuple[str, str]:
+    """Return the raw path below the mount, and the path of the mount.
+
+    Servers and frameworks disagree on whether the path contains all of `root_path`: a proxy may
+    have removed the first part, which `app_root_path` is, and then the mount is the rest.
+    """
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.decode("latin-1").partition("?")[0]
+    root = str(scope.get("root_path", "")).rstrip("/")
+    mount = root.removeprefix(str(scope.get("app_root_path", "")).rstrip("/"))
+    for prefix in filter(None, (root, quote(root), mount, quote(mount))):
+        rest = path.removeprefix(prefix)
+        if rest != path and rest[:1] in {"", "/"}:
+            return rest or "/", root
+    return path, root
 
 
 async def send_response(response: Response, send: Send) -> None:

@@ -85,6 +85,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Add the connection to the server."""
         self.transport = cast("asyncio.Transport", transport)
+        address: tuple[str, int] | None = transport.get_extra_info("sockname")
+        self._parser.local_host = address[0].removeprefix("::ffff:") if address else ""
         self._state.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how is no matter

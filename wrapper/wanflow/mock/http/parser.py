@@ -28,7 +28,8 @@ class InvalidHttp(Exception):
 class RequestParser:
     """Parses requests; calls `on_request` with each that is complete, or is too large.
 
-    `on_continue` is called if the client expects a 100 Continue response.
+    `on_continue` is called if the client expects a 100 Continue response; `local_host` is the
+    address of this end of the connection.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class RequestParser:
     ) -> None:
         self._on_request = on_request
         self._on_continue = on_continue
+        self.local_host = ""
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -144,7 +146,9 @@ class RequestParser:
         method = _METHODS.get(raw) or raw.decode("latin-1")
         last = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
         query = self._url.partition(b"?")[2]
-        self._on_request(Request(method, path, self._headers, content, query, last))
+        request = Request(method, path, self._headers, content, query, last)
+        request.local_host = self.local_host
+        self._on_request(request)
 
     def _check_header_size(self, more: int, *, anew: bool) -> None:
         self._head_length = self._head_length + more if self._in_head and not anew else 0

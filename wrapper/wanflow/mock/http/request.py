@@ -24,7 +24,8 @@ class Request:
     """Method, raw path (percent signs as sent) and headers (names in lower case; the last wins).
 
     `body_bytes` is the body, None if it is larger than `max_body_size` allows; `close_after` is
-    whether the connection closes after it.
+    whether the connection closes after it. `root_path` is where an ASGI application is mounted,
+    which `path` is without; `local_host` is the address at which the request arrived.
     """
 
     method: str
@@ -33,6 +34,9 @@ class Request:
     body_bytes: bytes | None = field(repr=False, default=b"")
     query: bytes = field(repr=False, default=b"")
     close_after: bool = field(repr=False, default=True)
+    scheme: str = field(repr=False, default="http")
+    root_path: str = field(repr=False, default="")
+    local_host: str = field(repr=False, default="")
 
     @property
     def decoded(self) -> str:

@@ -47,6 +47,7 @@ class Server:
             await self._housekeeping()
         finally:
             listener.close()
+            await _next_iterations()  # what was accepted in this one becomes a connection
             await self._shut_down()
 
     def stop(self) -> None:
@@ -87,8 +88,7 @@ class Server:
             connection.transport.abort()
         for task in self._running():
             task.cancel()
-        await asyncio.sleep(0)  # connection_lost is called in the loop's next iteration
-        await asyncio.sleep(0)
+        await _next_iterations()  # connection_lost is called in the next one
 
     def _running(self) -> list[asyncio.Task[None]]:
         return [one.task for one in self._state.connections if one.task is not None]
@@ -109,6 +109,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
+
+
+async def _next_iterations() -> None:
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 def _date() -> bytes:

@@ -8,7 +8,7 @@ let shown = "";
 
 export function setUp(about, refresh) {
   kinds = about.faults;
-  find("fault-name").append(...Object.keys(kinds).map((name) => make("option", { value: name }, name)));
+  find("fault-name").append(...Object.keys(kinds).filter((name) => name !== "for").map((name) => make("option", { value: name }, name)));
   find("fault-operation").append(...about.operations.map((name) => make("option", { value: name }, name)));
   find("fault-name").addEventListener("change", explain);
   find("fault-form").addEventListener("submit", async (event) => {
@@ -59,5 +59,7 @@ function newRule() {
   const count = find("fault-count").value;
   if (operation !== "") rule.operation = operation;
   if (count !== "") rule.count = Number(count);
+  const seconds = find("fault-for").value;
+  if (seconds !== "") rule.for = Number(seconds);
   return rule;
 }

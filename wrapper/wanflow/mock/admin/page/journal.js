@@ -1,7 +1,7 @@
 // The journal of requests, with the reason why each was rejected.
 
-import { find, make } from "./dom.js";
-import { ask } from "./server.js";
+import { find, make, write } from "./dom.js";
+import { ask, counted } from "./server.js";
 
 const SHOWN = 100;
 let shown = "";
@@ -15,11 +15,13 @@ export function setUp(refresh) {
 }
 
 export async function show() {
-  const { entries } = await ask("journal");
+  const found = await ask("journal");
+  const { entries } = found;
   const filter = find("journal-filter").value;
   const wanted = entries.filter((entry) => filter === "all"
     || (filter === "rejected" ? entry.status >= 400 : entry.faults !== ""));
   const latest = wanted.slice(-SHOWN).reverse();
+  write(find("journal-count"), counted({ ...found, total: filter === "all" ? found.total : wanted.length }, latest.length));
   const now = `${filter} ${latest.length} ${latest[0]?.number}`;
   if (now === shown) return;
   shown = now;

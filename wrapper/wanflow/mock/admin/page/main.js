@@ -5,7 +5,7 @@ import { find, write } from "./dom.js";
 import * as faults from "./faults.js";
 import * as journal from "./journal.js";
 import * as reference from "./reference.js";
-import { ask } from "./server.js";
+import { ask, prefix } from "./server.js";
 import * as tasks from "./tasks.js";
 
 const EVERY = 1000;
@@ -16,7 +16,7 @@ async function refresh() {
 
 async function begin() {
   const [about, openapi] = await Promise.all([ask("about"), ask("openapi.json")]);
-  write(find("base-url"), location.origin + about.base_path);
+  write(find("base-url"), location.origin + prefix + about.base_path);
   write(find("any-key"), about.any_key ? "any" : "the one it was started with");
   write(find("progression"), about.progression);
   clock.setUp(refresh);

@@ -1,6 +1,7 @@
 // The API reference, from the served spec, with a form to try each operation.
 
 import { find, make, write } from "./dom.js";
+import { prefix } from "./server.js";
 
 let document_ = {};
 let base = "";
@@ -8,7 +9,7 @@ let refresh = async () => {};
 
 export function setUp(about, openapi, again) {
   document_ = openapi;
-  base = about.base_path;
+  base = prefix + about.base_path;
   refresh = again;
   find("api-key").value = about.any_key ? about.example_key : "";
   for (const [path, methods] of Object.entries(openapi.paths)) {

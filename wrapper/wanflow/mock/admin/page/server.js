@@ -1,4 +1,5 @@
 // Send requests to the admin API, and show an error if one fails.
+// Addresses are relative to the page, which a proxy or a framework may serve under any prefix.
 
 import { find, write } from "./dom.js";
 
@@ -10,7 +11,7 @@ export async function ask(path, method = "GET", body = undefined) {
   }
   let response;
   try {
-    response = await fetch(`/_mock/${path}`, options);
+    response = await fetch(path, options);
   } catch (error) {
     notice("The mock can't be reached.");
     throw error;
@@ -21,6 +22,13 @@ export async function ask(path, method = "GET", body = undefined) {
     throw new Error(`${method} ${path}: ${response.status}`);
   }
   return found;
+}
+
+export const prefix = new URL("..", location.href).pathname.slice(0, -1);
+
+export function counted({ total, dropped }, shown) {
+  const more = total > shown ? `; ${shown} of ${total} are shown` : "";
+  return more + (dropped > 0 ? `; ${dropped} older ones were removed` : "");
 }
 
 export function notice(text) {

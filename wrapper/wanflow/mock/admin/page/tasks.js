@@ -1,7 +1,7 @@
 // The list of tasks: rows are kept, so that previews aren't loaded twice.
 
 import { find, make, write } from "./dom.js";
-import { ask } from "./server.js";
+import { ask, counted } from "./server.js";
 
 const rows = new Map();
 // Videos are rendered when they are requested, so only visible ones are loaded.
@@ -17,7 +17,9 @@ export function setUp(again) {
 }
 
 export async function show() {
-  const { tasks } = await ask("tasks");
+  const found = await ask("tasks");
+  const { tasks } = found;
+  write(find("task-count"), counted(found, tasks.length));
   find("no-tasks").hidden = tasks.length > 0;
   find("task-table").hidden = tasks.length === 0;
   const body = find("task-rows");
@@ -67,10 +69,9 @@ function fill(row, task) {
 }
 
 function preview(link) {
-  const url = new URL(link);
-  const path = url.pathname;
+  const path = new URL(link).pathname.replace(/^.*(?=\/media\/)/, "");
   // Previews have their own paths: faults and journal are for the clients.
-  return make("div", {}, shown(`/_mock${path}`), make("a", { href: path }, path.split("/").pop()));
+  return make("div", {}, shown(path.slice(1)), make("a", { href: `..${path}` }, path.split("/").pop()));
 }
 
 function shown(path) {

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from wanflow.mock.files.media.subject import Subject
 
 # Everything here is smooth: drawn small and enlarged, it is the same picture at 1% of the cost.
+# Of equal squares too small to be seen, it is also written as PNG in a third of the time.
 _SKETCH = 160
+_SQUARE = 4
 
 # A gradient of Pillow's has the level 181 where its circle touches the sides of its square.
 _RIM, _STRONGEST = 181, 215
@@ -39,7 +41,10 @@ def backdrop(subject: Subject, palette: Palette) -> Image.Image:
     for number, colour in enumerate(palette.glows):
         x, y, reach = places[3 * number : 3 * number + 3]
         _light(sketch, colour, (x * size[0] // 255, y * size[1] // 255), 60 + reach // 4)
-    return sketch.resize((subject.width, subject.height), Image.Resampling.BICUBIC)
+    whole = (subject.width, subject.height)
+    squares = (-(-subject.width // _SQUARE), -(-subject.height // _SQUARE))
+    smooth = sketch.resize(squares, Image.Resampling.BICUBIC)
+    return smooth.resize(whole, Image.Resampling.NEAREST)
 
 
 def _light(

@@ -1,0 +1,1 @@
+"""Records what a server answers, without secrets, and plays it again on the mock's clock."""
