@@ -39,6 +39,7 @@ from self_tests.mutation.fault_layer import MutatedServer
 from self_tests.mutation.mutant import MUTANTS, Mutant
 from self_tests.mutation.runner import KEYS, ROOT, TrialRunner
 from wanflow.catalog.catalog import packaged_catalog
+from wanflow_contract.checks.check import NOT_JUDGED
 from wanflow_contract.support import target_options
 from wanflow_contract.support.http_client import tls_context
 
@@ -157,7 +158,11 @@ class StackRunner(TrialRunner):
                     for one in reporting.recorder.of_kind("new", "known")
                 },
                 "new": [one.id for one in reporting.recorder.of_kind("new")],
-                "skipped": sum(one.reason.startswith("not judged") for one in reporting.tests),
+                "skipped": {
+                    one.name: one.reason
+                    for one in reporting.tests
+                    if one.reason.startswith(NOT_JUDGED)
+                },
                 "tests": len(reporting.tests),
                 "triggered": server.layer.triggered,
                 "errors": [f"{one.test}: {one.text[-600:]}" for one in reporting.errors],
@@ -176,6 +181,7 @@ def run_stacks(
         into = Path(folder)
         runner = StackRunner(stacks, jobs, into, known, accepting)
         options = ["-q", "-m", "fast", "-p", "no:cacheprovider", "--tb=no", "--no-replay"]
+        options += ["--strict-notes"]  # a note is a deviation here, too
         aimed = ["--base-url", "http://stack.invalid", "--known-idempotent", "--seed", str(seed)]
         ignored = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         with contextlib.redirect_stdout(io.StringIO()) as output:
@@ -242,10 +248,12 @@ def _fill_baseline(stack: Stack, seed: int, jobs: int) -> set[str]:
     more = again["findings"].keys() - first["findings"].keys()
     _print(
         f"  {len(first['findings'])} known deviations; another seed adds {len(more)}; "
-        f"{again['skipped']} of {again['tests']} tests are not judged; {again['seconds']} s"
+        f"{len(again['skipped'])} of {again['tests']} tests are not judged; {again['seconds']} s"
     )
     for one in more:
         _print(f"    added: {again['findings'][one]}")
+    for name, reason in again["skipped"].items():
+        _print(f"    not judged: {name}: {reason}")
     for text in again["errors"]:
         _print(f"    error: {text}")
     return {*first["findings"], *again["findings"]}

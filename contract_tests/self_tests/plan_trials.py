@@ -239,7 +239,7 @@ def _run(session: pytest.Session, stack: Stack) -> dict[str, Any]:
             "charged": round(sum(one.credits for one in tasks), 2),
             "tasks": len(tasks),
             "recorded": round(reporting.counters.spent, 2),
-            "both": reporting.counters.coverage()["both"],
+            "both": reporting.result(0).coverage()["both"],
             "found": [
                 any(shows(mutant, layer, one) for one in collector.failures)
                 for mutant, layer in zip(stack.mutants, server.layers, strict=True)

@@ -125,6 +125,8 @@ def test_an_update_accepts_what_was_found_again(tmp_path) -> None:
     other = finding(ENTRY, shape="other")
     assert known.knows(other)
     write_baseline(path, known.updated([finding(ENTRY), other], []))
+    known_now = [evolve(one, kind=KNOWN) for one in (finding(ENTRY), other)]
+    assert "updated, 1 added" in summary(known.outcome(known_now, []))[0]
     again, new = read_baseline(path).values()
     assert (again.by, again.why, again.until) == ("bob", "ticket 5", TOMORROW)
     assert (new.by, new.why, new.until, new.id) == ("bob", "why", TOMORROW, other.id)

@@ -19,12 +19,13 @@ from self_tests.reference_server.server import Server
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
-from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
+from wanflow_contract.plan.budget import UNLIMITED, BudgetExceeded, SpendBudget
 from wanflow_contract.plan.prices import (
     documented,
     documented_of_model,
     documented_prices,
     prices_by_model,
+    reported_price,
 )
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.support.exchange import Exchange
@@ -200,6 +201,11 @@ def test_each_model_has_the_price_of_its_own_document() -> None:
     assert prices_by_model().keys() == MODELS.keys()
 
 
+def reported(price: float) -> float:
+    """Return a reported price as a number."""
+    return reported_price({"usage": {"credits_reserved": price}}) or 0.0
+
+
 def _qualities(model: Model) -> list[str]:
     return model.parameters.get("quality", {}).get("enum", [])
 
@@ -313,6 +319,24 @@ class TestSpendBudget:
         self.bought(budget, self.body(), {"credits_reserved": price})
         with pytest.raises(BudgetExceeded, match="reported prices above what was left"):
             budget.reserve(self.accepted, self.body())
+
+    @pytest.mark.parametrize("limit", [50.0, UNLIMITED], ids=["limited", "unlimited"])
+    @pytest.mark.parametrize("price", [1e300, 10**400], ids=["1e300", "googol"])
+    def test_a_price_that_cannot_be_right_is_counted_and_named(self, limit, price) -> None:
+        """Also without a limit it counts no more than the documents say."""
+        budget, body = SpendBudget(limit), json.loads(self.body())
+        self.bought(budget, self.body(), {"credits_reserved": price})
+        assert list(budget.unbelieved) == [f"{body['model']}: {reported(price):g} credits"]
+        assert budget.unbelieved.total() == 1
+        assert documented_of_model(body) <= budget.spent_here <= 2 * documented(body)
+
+    @pytest.mark.parametrize("limit", [1000.0, UNLIMITED], ids=["limited", "unlimited"])
+    def test_a_price_far_above_the_documented_one_may_be_right(self, limit) -> None:
+        """A server that costs a hundred times as much is believed."""
+        budget = SpendBudget(limit)
+        price = 100 * documented(json.loads(self.body()))
+        self.bought(budget, self.body(), {"credits_reserved": price})
+        assert (budget.spent_here, budget.unbelieved.total()) == (price, 0)
 
     def test_a_falling_price_counts_the_highest(self) -> None:
         """Equal requests cost the same, so that a lower price later counts as the earlier one."""

@@ -96,6 +96,7 @@ def test_only_may_be_repeated_and_names_what_is_close() -> None:
         validate_names(["media-type", "medi-type"])
 
 
+@pytest.mark.slow  # it collects the whole suite; what is selected is tested above for each check
 def test_a_run_of_one_check_collects_its_tests_alone() -> None:
     """The option selects among the collected tests, the slow ones as well."""
     assert collected("--only", "media-type") == functions_of("media-type")

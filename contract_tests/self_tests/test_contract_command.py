@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from self_tests.reference_server.variants import Replaying
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 COMMAND = (sys.executable, "-m", "wanflow", "contract")
@@ -76,23 +76,27 @@ def test_a_run_ends_with_0_or_with_1_for_findings(tmp_path, fault, code) -> None
     assert not any(key in done.stdout + done.stderr for key in KEYS)
 
 
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["ftp://x"], "must begin with http"),
-        (["--spend-limit", "much"], "--spend-limit"),
-        (["--no-such-option"], "--no-such-option"),
-        (["--baseline", "absent.toml"], "absent.toml can't be read"),
-        (["--baseline-update"], "needs --baseline"),
-        (["--baseline", "b.toml", "--baseline-update", "--accepted-until", "soon"], "2027-01-31"),
-        (["--report", "file/out"], "file/out can't be created"),
-        ([*only_file("auth"), "-k", "no_test_has_this_name"], "deselected"),
-        (["--", "--no-such-option"], "--no-such-option"),
-        (["--only", "retry-aftre"], "did you mean retry-after"),
-        (["replay", "json-12345678"], "contract-report can't be read"),
-        (["explain", "no-such-check"], "no check or finding"),
-    ],
-)
+WRONG = [
+    (["ftp://x"], "must begin with http"),
+    (["--no-such-option"], "--no-such-option"),
+    (["replay", "json-12345678"], "contract-report can't be read"),
+    (["--baseline", "absent.toml"], "absent.toml can't be read"),
+    (["--", "--no-such-option"], "--no-such-option"),
+]
+WRONG_TOO = [
+    (["--spend-limit", "much"], "--spend-limit"),
+    (["--baseline-update"], "needs --baseline"),
+    (["--baseline", "b.toml", "--baseline-update", "--accepted-until", "soon"], "2027-01-31"),
+    (["--report", "file/out"], "file/out can't be created"),
+    ([*only_file("auth"), "-k", "no_test_has_this_name"], "deselected"),
+    (["--only", "retry-aftre"], "did you mean retry-after"),
+    (["explain", "no-such-check"], "no check or finding"),
+]
+# Each of these starts the suite, as the last two of `WRONG` do: 1.5 s of CPU time.
+SLOW = [pytest.param(*case, marks=pytest.mark.slow) for case in WRONG_TOO]
+
+
+@pytest.mark.parametrize(("options", "said"), [*WRONG, *SLOW])
 def test_wrong_usage_ends_with_2(tmp_path, options, said) -> None:
     """The message names the option or the file; nothing is sent."""
     (tmp_path / "file").write_text("")
@@ -114,6 +118,24 @@ def test_an_error_inside_the_suite_ends_with_3(tmp_path) -> None:
     assert "inside the suite" in report["errors"][0]["text"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_an_output_that_cannot_be_written_is_no_finding(tmp_path) -> None:
+    """It ends with 3, and not with Python's 1, which means findings."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *only_file("auth")],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 3, done.stderr
+    assert "No space left" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("keys", "said"), [((), "an API key is needed: set WANFLOW_API_KEY"), (KEYS, "doesn't respond")]
 )
@@ -127,9 +149,14 @@ def test_a_server_that_cannot_be_tested_ends_with_4(tmp_path, keys, said, jobs) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
 def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> None:
-    """The report has the tests that ended before, of all processes, and says what is missing."""
+    """The report has the tests that ended before, of all processes, and says what is missing.
+
+    Also if the command itself is killed: the processes of the tests don't go on without it.
+    """
     with AnyAccountSees(*KEYS) as server:
         options = ["--spend-limit", "9999", "--report", "out", "--jobs", jobs]
         chosen = ["-m", "fast", "-k", "test_auth or test_semantics"]
@@ -154,7 +181,11 @@ def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> 
     assert f"interrupted, the results of {report['missing']} tests are missing" in shown
 
 
-@pytest.mark.parametrize(("options", "code"), [((), 0), (("--require-complete",), 5)])
+@pytest.mark.parametrize(
+    ("options", "code"),
+    # Many others end with 0 without testing every rule.
+    [pytest.param((), 0, marks=pytest.mark.slow), (("--require-complete",), 5)],
+)
 def test_a_run_that_must_be_complete_ends_with_5(tmp_path, options, code) -> None:
     """One test alone doesn't test every rule; without the option that is no failure."""
     with Server(*KEYS) as server:

@@ -121,7 +121,7 @@ def pytest_alone(site: Path, server: Server, folder: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     return done.stdout + done.stderr
 

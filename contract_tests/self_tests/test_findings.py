@@ -13,6 +13,8 @@ import pytest
 
 from self_tests.reference_server.faults import Backwards, TextNumbers
 from self_tests.reference_server.server import Server
+from wanflow_contract.findings.causes import causes_of
+from wanflow_contract.report.result import read_result
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
@@ -43,7 +45,7 @@ class FirstModelWrongServer(Server):
         return {**made, "model": "another"} if first else made
 
 
-def findings(server: Server, name: str, folder: Path) -> str:
+def findings(server: Server, name: str, folder: Path, *options: str) -> str:
     """Run a test of the suite against a broken server, and return its output."""
     keys = dict(zip(("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2"), KEYS, strict=True))
     command = [
@@ -55,6 +57,7 @@ def findings(server: Server, name: str, folder: Path) -> str:
         "-x",
         "-k",
         name,
+        *options,
     ]
     aimed = ["--base-url", server.origin + server.base, "--spend-limit", "1000000"]
     done = subprocess.run(
@@ -63,7 +66,7 @@ def findings(server: Server, name: str, folder: Path) -> str:
         env={**os.environ, **keys, "GITHUB_ACTIONS": "true"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 1, done.stdout
@@ -105,3 +108,40 @@ def test_a_failed_test_is_repeated_before_it_is_reported(tmp_path, fault, reprod
     annotation = re.search(r"^::error title=contract%3A kind::.*kind-[0-9a-f]{8}.*", said, re.M)
     assert annotation, said
     assert ("not reproduced" not in annotation[0]) == reproduced
+
+
+class VanishingServer(Server):
+    """The results of a completed task are there when they are first seen, and never again."""
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        task = super().poll(key, task_id)
+        if task["status"] == "completed" and not self.seen(task_id):
+            return {name: one for name, one in task.items() if name != "results"}
+        return task
+
+    def seen(self, task_id: str) -> bool:
+        """Return whether the results are shown."""
+        first, self.shown = task_id not in self.shown, self.shown | {task_id}
+        return first
+
+    shown: frozenset[str] = frozenset()
+
+
+class EmptyServer(VanishingServer):
+    """No completed task has results."""
+
+    def seen(self, task_id: str) -> bool:
+        """Return that they aren't shown."""
+        return False
+
+
+@pytest.mark.slow  # each starts the suite
+@pytest.mark.parametrize("fault", [VanishingServer, EmptyServer])
+def test_results_that_vanish_are_one_cause(tmp_path, fault) -> None:
+    """Whichever checks miss them, and also where the client of wanflow gets none."""
+    chosen = "produces_files or forward_only or serves_a_file or omitted_parameter"
+    with fault(*KEYS) as server:
+        findings(server, chosen, tmp_path, "--maxfail=0")
+    found = read_result(tmp_path / "report.json").new
+    assert {"results"} <= {one.check for one in found} <= {"results", "final"}
+    assert len(causes_of(found)) == 1

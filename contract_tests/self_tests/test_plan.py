@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -16,13 +17,19 @@ import pytest
 from self_tests.reference_server.faults import NotValidated
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import Unmetered
-from wanflow_contract.checks.boundaries import cheapest, choices_of, probes_of
+from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.edges import choices_of
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.plan.combined import combined_probes
 from wanflow_contract.plan.forecast import forecast_of
-from wanflow_contract.plan.order import Stage, Step, ordered, step_of
-from wanflow_contract.plan.rules import coverage_of, keywords_of, rules_of_run
+from wanflow_contract.plan.order import Stage, Step, cheapest_model, ordered, step_of
+from wanflow_contract.plan.prices import documented_of_model
+from wanflow_contract.plan.rules import coverage_of, judged, keywords_of, rules_of_run
+from wanflow_contract.report.counters import Counters
+from wanflow_contract.report.digest import digest
+from wanflow_contract.report.result import RunResult
+from wanflow_contract.support.exchange import Exchange
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "the-key-that-pays-0001"
@@ -88,8 +95,17 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
     functions = list(dict.fromkeys(step.item.name for step in steps))
     assert functions == ["methods", "invalid", "generated", "life", "shared", "limits", "paid"]
     lives = [step.model.name for step in steps if step.stage is Stage.LIFE and step.model]
+    prices = [documented_of_model(cheapest(MODELS[name])) for name in lives]
+    assert prices == sorted(prices), "the cheapest models come first"
     heights = [cheapest(MODELS[name]).get("quality") for name in lives]
-    assert heights[:2] == ["480p", "480p"], "the cheapest models come first"
+    assert "480p" in [one for one in heights if one][:1], "and of equal prices the smallest"
+
+
+def test_where_any_model_will_do_it_is_the_one_with_the_lowest_price_of_its_document() -> None:
+    """A small video is smaller than the example of its model, and costs more than an image."""
+    lowest = min(documented_of_model(cheapest(model)) for model in MODELS.values())
+    assert documented_of_model(cheapest(cheapest_model())) == lowest
+    assert lowest < max(documented_of_model(cheapest(model)) for model in MODELS.values())
 
 
 def test_few_valid_requests_are_at_every_limit() -> None:
@@ -134,6 +150,53 @@ def test_coverage_counts_a_rule_only_if_both_sides_were_sent() -> None:
     assert (half["both"], both["both"]) == (0, 1)
     assert half["rules"] == sum(one["rules"] for one in half["fields"]) == len(half["untested"])
     assert {"model": name, "field": field, "keyword": word, "side": "invalid"} in half["untested"]
+
+
+def exchange(body: dict[str, Any], status: int) -> Exchange:
+    return Exchange("POST", "", "", (), json.dumps(body).encode(), status, (), b"{}")
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 402, 403, 404, 405, 413, 422, 429, 500, 503])
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_a_rule_is_tested_only_where_a_response_says_something_about_it(model, status) -> None:
+    """A valid request must be accepted; an invalid one accepted, or refused for its content."""
+    right = dict(model.example)
+    field = next(iter(model.required))
+    wrong = {name: value for name, value in right.items() if name != field}
+    tested = {
+        name: set(judged(MODELS, expectation, exchange(body, status)))
+        for name, body in (("right", right), ("wrong", wrong))
+        if (expectation := packaged_oracle().expectation(model.operation_id, body))
+    }
+    assert bool(tested["right"]) == (status == 200)
+    assert bool(tested["wrong"]) == (status in {200, 400, 413, 422})
+    assert all(one.endswith(" invalid") for one in tested["wrong"])
+
+
+ONLY = [
+    ((), ("valid", "invalid"), "on both sides"),
+    (("rejects",), ("invalid",), "with invalid values"),
+    (("accepts",), ("valid",), "with valid values"),
+    (("accepts", "rejects"), ("valid", "invalid"), "on both sides"),
+    (("receipt",), (), ""),
+]
+
+
+@pytest.mark.parametrize(("only", "sides", "said"), ONLY, ids=[str(one[0]) for one in ONLY])
+def test_a_run_of_some_checks_lists_their_untested_rules_only(only, sides, said) -> None:
+    """A check of refusals judges invalid values; a check of something else judges no rule."""
+    name = next(iter(MODELS))
+    field, word = keywords_of(MODELS[name])[0]
+    counters = Counters(requests=1, keywords=Counter({f"{name} {field} {word} invalid": 1}))
+    result = RunResult(counters, plan={"only": list(only)} if only else {})
+    coverage = result.coverage()
+    missing = {one["side"] for one in coverage["untested"]}
+    assert missing <= {"valid", "invalid", "valid and invalid"}
+    assert set(" and ".join(missing).split(" and ")) - {""} == set(sides)
+    assert coverage["both"] == (sides == ("invalid",))
+    assert bool(digest(result).fields) == bool(sides)
+    assert f"rules tested {said}" in digest(result).coverage if said else not coverage["rules"]
+    assert "documented responses received" in digest(result).coverage
 
 
 def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -205,6 +268,24 @@ def test_a_server_that_reports_no_price_is_tested_within_the_limit(tmp_path) -> 
         done = suite(server, tmp_path, "--spend-limit", "50")
     assert done.returncode == 0, done.stdout
     assert 5 < server.charged <= 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reported", [-1, 1e300, float("nan"), "5", None, True, [5]], ids=str)
+def test_no_reported_price_makes_a_run_spend_more_than_its_limit(tmp_path, reported) -> None:
+    """Whatever a server reports instead of what it charges, the limit is passed by no task."""
+
+    class Lying(Server):
+        charged = 0.0
+
+        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            made = super().usage(kind, body)
+            self.charged += made["credits_reserved"]
+            return {**made, "credits_reserved": reported}
+
+    with Lying(KEY) as server:
+        suite(server, tmp_path, "--spend-limit", "50", "-k", "many_valid or forward_only")
+    assert 0 < server.charged <= 50
 
 
 @pytest.mark.parametrize(

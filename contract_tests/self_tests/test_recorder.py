@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
@@ -11,12 +12,15 @@ from hypothesis import strategies as st
 
 from wanflow_contract.checks.check import REGISTRY, Check, CheckFailed, NotJudged, observing
 from wanflow_contract.checks.definitions.responses import SCHEMA
-from wanflow_contract.findings.finding import KNOWN, NOTE, Finding, make_finding
+from wanflow_contract.findings.finding import KNOWN, NOTE, Finding, make_finding, operation_of
 from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.findings.shape import shape_of
+from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.result import RanTest, RunResult, SuiteError, read_result, write_result
 from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.support.pace import RateLimited
+from wanflow_contract.support.reporting import Reporting
 
 SECRET = "sk-a-key-that-is-secret"
 EXCHANGE = Exchange(
@@ -96,6 +100,15 @@ def test_a_failure_is_raised_unless_it_is_known_or_a_note(check, note) -> None:
         note.require(False, "it is 6", EXCHANGE)
 
 
+@pytest.mark.parametrize("method", ["\x16\x03\x01", "", "GET\x1b[31m", "a" * 99])
+def test_bytes_that_are_no_request_have_no_method(method) -> None:
+    """A report doesn't show them where it names operations."""
+    assert (
+        operation_of((evolve(EXCHANGE, method=method, path="/x"),)) == "bytes that are no request"
+    )
+    assert operation_of((evolve(EXCHANGE, method="BREW", path="/x"),)) == "BREW an unknown path"
+
+
 def test_evaluations_are_counted_by_check_and_operation(check) -> None:
     """The recorder knows which checks were evaluated, for which operation and by which test."""
     recorder = Recorder()
@@ -151,3 +164,29 @@ def test_a_finding_is_merged_with_its_other_occurrences() -> None:
     (merged,) = recorder.findings.values()
     assert (merged.count, merged.tests) == (3, ["a", "b"])
     assert Finding.from_json(json.loads(json.dumps(merged.to_json()))) == merged
+
+
+@pytest.mark.parametrize("raised", [AssertionError, pytest.fail.Exception, pytest.skip.Exception])
+def test_a_test_that_fails_again_in_any_way_ends_no_run(raised) -> None:
+    """`pytest.raises` fails with an exception that isn't an Exception."""
+
+    def runtest() -> None:
+        raise raised("again")
+
+    options = {"--only": (), "--strict-notes": False, "--api-key": "a", "--api-key2": ""}
+    reporting = Reporting(SimpleNamespace(getoption=options.get), None)
+    item = SimpleNamespace(nodeid="a", runtest=runtest)
+    assert reporting._fails_again(item)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", [BudgetExceeded("3 credits"), RateLimited("429")])
+def test_a_spent_budget_is_no_consequence_of_a_note(reason) -> None:
+    """A test that isn't paid for says so, even if it has recorded a note before."""
+    options = {"--only": (), "--strict-notes": False, "--api-key": "a", "--api-key2": ""}
+    config = SimpleNamespace(getoption=options.get)
+    reporting = Reporting(config, None)
+    reporting.recorder.tolerated.append(failure("a note"))
+    running = reporting.pytest_runtest_call(SimpleNamespace(fixturenames=()))
+    next(running)
+    with pytest.raises(type(reason)):
+        running.throw(reason)

@@ -7,15 +7,18 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from attrs import evolve
 
 from self_tests.reference_server.faults import AnyAccountSees, NotValidated
-from self_tests.reference_server.server import Server
+from self_tests.reference_server.server import TASK_SECONDS, Server
 from self_tests.test_contract_command import KEYS, at, contract
+from tests.plain_http import PLAIN
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import REGISTRY, CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.findings.finding import make_finding
+from wanflow_contract.findings.finding import make_finding, redacted
 from wanflow_contract.plan.budget import SpendBudget
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.triage.replay import VARIABLES, NotReplayed, Replay
@@ -98,6 +101,108 @@ def replay_of(server: Server, budget: SpendBudget) -> Replay:
     return Replay(finding, at(server), dict(zip(VARIABLES, KEYS, strict=True)), budget)
 
 
+INVALID = {**cheapest(MODEL), "model": "no-such-model"}
+SHOWN, SHORTER, OTHER = f"Bearer {KEYS[0]}", f"Bearer {KEYS[0][:-1]}", "Bearer of-nobody"
+
+
+def recorded(
+    method: str, path: str, shown: str, body: object, status: int, kind: str = "application/json"
+) -> Exchange:
+    """Return an exchange of a report; a body that isn't bytes is written as JSON."""
+    headers = [("content-type", kind), *([("Authorization", shown)] if shown else [])]
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    url = f"http://api.example{path}"
+    return Exchange(method, url, path, tuple(headers), sent, status, (), b"{}", secrets=KEYS)
+
+
+PATH, TASK, NO_PATH = MODEL.path, "/v1/tasks/task-unified-1", "/v1/audios/generations"
+VALID = cheapest(MODEL)
+FREE = {
+    "a poll": ("GET", TASK, SHOWN, b"", 200),
+    "a poll without a key": ("GET", TASK, "", b"", 401),
+    "the headers of a task": ("HEAD", TASK, SHOWN, b"", 200),
+    "an invalid request": ("POST", PATH, SHOWN, INVALID, 400),
+    "an invalid request that made the server fail": ("POST", PATH, SHOWN, INVALID, 500),
+    "no JSON": ("POST", PATH, SHOWN, b'{"model"', 400),
+    "a valid request without a key": ("POST", PATH, "", VALID, 401),
+    "with an empty key": ("POST", PATH, "Bearer", VALID, 401),
+    "with a shorter key": ("POST", PATH, SHORTER, VALID, 401),
+    "with a key of nobody": ("POST", PATH, OTHER, VALID, 403),
+    "with a key that made the server fail": ("POST", PATH, OTHER, VALID, 500),
+    "another method": ("PUT", PATH, SHOWN, VALID, 405),
+    "another method at a task": ("DELETE", TASK, SHOWN, b"", 405),
+    "another path": ("POST", NO_PATH, SHOWN, VALID, 404),
+}
+CHARGED = {
+    "a valid request": ("POST", PATH, SHOWN, VALID, 200),
+    "a valid request that was refused": ("POST", PATH, SHOWN, VALID, 400),
+    "a valid request that made the server fail": ("POST", PATH, SHOWN, VALID, 503),
+    "a valid request of the second account": ("POST", PATH, f"Bearer {KEYS[1]}", VALID, 200),
+    "a valid request with another type": ("POST", PATH, SHOWN, VALID, 415, "text/json"),
+    "an open encoding": ("POST", PATH, SHOWN, b"\xff" + json.dumps(VALID).encode(), 400),
+    "an invalid request that was accepted": ("POST", PATH, SHOWN, INVALID, 200),
+    "a request that was accepted without a key": ("POST", PATH, "", VALID, 200),
+    "a request that was accepted with another key": ("POST", PATH, OTHER, VALID, 201),
+    "another method that submitted": ("PUT", PATH, SHOWN, VALID, 200),
+    "another path that submitted": ("POST", NO_PATH, SHOWN, VALID, 202),
+}
+
+
+@pytest.mark.parametrize("name", [*FREE, *CHARGED])
+def test_a_replay_asks_for_a_limit_only_if_it_may_cost_something(name) -> None:
+    """What must be refused, and was, is free, whatever it is; all else may be charged."""
+    case: Any = FREE.get(name) or CHARGED[name]
+    failed = CheckFailed(REGISTRY["results"], "it is 5", (recorded(*case),), "")
+    for keys in ({}, dict(zip(VARIABLES, KEYS, strict=True))):
+        replay = Replay(make_finding("test", failed), "http://api.example", keys, SpendBudget(0))
+        assert (replay.may_cost() > 0) == (name in CHARGED)
+
+
+def test_a_replay_without_a_key_spends_nothing() -> None:
+    """A valid request that was refused without a key is sent again without a limit."""
+    refused = recorded("POST", PATH, "", VALID, 401)
+    finding = make_finding("test", CheckFailed(REGISTRY["results"], "it is 5", (refused,), ""))
+    with Server(*KEYS) as server:
+        replay = Replay(finding, at(server), {}, SpendBudget(0))
+        assert replay.run().status == 401
+        assert not server.tasks
+    assert replay.budget.spent_here == 0
+
+
+@pytest.mark.parametrize(
+    ("check", "shape", "path", "shown", "sentence"),
+    [
+        ("key-required", "200 with a key in the query", TASK, "", "the same check fails"),
+        ("found", "of a test", TASK, SHOWN, "the same status and form"),
+    ],
+)
+def test_a_failure_that_only_its_test_can_show_is_not_called_corrected(
+    check, shape, path, shown, sentence
+) -> None:
+    """A test asks for more than every response must be: then the response itself is compared."""
+
+    class Open(Server):
+        def account(self, header: str | None) -> str:
+            return KEYS[0] if header is None else super().account(header)
+
+    with Open(*KEYS) as server:
+        keys = dict(zip(VARIABLES, KEYS, strict=True))
+        headers = {"Authorization": shown} if shown else {}
+        submitted = httpx.post(
+            at(server) + PATH, json=VALID, headers={"Authorization": SHOWN}, **PLAIN
+        ).json()
+        # The task ends before both requests: while it runs, its responses have another form.
+        server.tasks[submitted["id"]]["at"] -= TASK_SECONDS
+        path = path.replace("task-unified-1", submitted["id"])
+        content = httpx.get(at(server) + path, headers=headers, **PLAIN).content
+        before = evolve(recorded("GET", path, shown, b"", 200), content=content)
+        failed = CheckFailed(REGISTRY[check], "a detail", (before,), "", "", shape)
+        replay = Replay(make_finding("test", failed), at(server), keys, SpendBudget(0))
+        occurs, said = replay.verdict(replay.run())
+    assert occurs, said
+    assert sentence in said
+
+
 def test_a_replay_spends_no_more_than_its_limit() -> None:
     """A price above the documented one counts as it is reported, before the next request."""
 
@@ -144,3 +249,23 @@ def test_every_check_can_be_explained() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 50
+
+
+@pytest.mark.parametrize(
+    ("keys", "sent", "shown"),
+    [
+        (("the-first-key", ""), "Bearer the-first-key", "Bearer ${API_KEY}"),
+        (("", "a-second-key"), "Bearer a-second-key", "Bearer ${API_KEY2}"),
+        (("some-key", "some-key-2"), "Bearer some-key-2", "Bearer ${API_KEY2}"),
+        (("some-key-2", "some-key"), "Bearer some-key-2", "Bearer ${API_KEY}"),
+        (("some-key", "some-key2"), "Bearer some-key", "Bearer ${API_KEY}"),
+        (("some-key2", "some-key"), "some-key", "${API_KEY2}"),
+        (("short", "short2"), "Bearer short2", "Bearer ${API_KEY2}"),
+        (("", ""), "Bearer ${API_KEY}", "Bearer ${API_KEY}"),
+    ],
+)
+def test_a_header_names_one_key_however_the_keys_resemble_each_other(keys, sent, shown) -> None:
+    """A key that is absent, or is a part of the other one, causes no second name."""
+    exchange = Exchange("GET", "http://a.example", "/", (), b"", 200, (), b"", secrets=keys)
+    assert exchange.redacted(sent) == shown
+    assert not any(key in redacted(sent, keys) for key in keys if len(key) > len("short2"))

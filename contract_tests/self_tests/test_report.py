@@ -190,6 +190,12 @@ class TestCommand:
         assert f"authorization: Bearer {KEYS[0]}" in said.splitlines()
         assert len(command) < 6000, "a command that can be pasted"
 
+    def test_it_does_not_wait_for_the_body_of_head(self) -> None:
+        """After `-X HEAD`, curl would wait for a body that never comes."""
+        shown = Exchange("HEAD", "http://127.0.0.1:1/a", "", (), b"", 0, (), b"").curl()
+        assert "--head" in shown
+        assert "-X" not in shown
+
     @pytest.mark.parametrize("way", ["{}a", "{}b", "x{}", "swapped", "short"])
     def test_wrong_keys_are_derived_from_the_right_one(self, way) -> None:
         """The shell derives an altered key from the variable."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
+import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +16,7 @@ import wanflow_contract
 from self_tests.report_data import IMAGE, QUERY, VIDEO, exchange, finding
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.findings.causes import MANY, causes_of
+from wanflow_contract.findings.finding import NOTE
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.digest import digest
 from wanflow_contract.report.html import render
@@ -103,6 +107,46 @@ def test_what_follows_from_an_undocumented_status_belongs_to_its_cause() -> None
     ]
 
 
+RESULTS = "response /results"
+VANISHED = [
+    finding("results", QUERY, RESULTS, "fewer than requested (an empty list)"),
+    finding("results", QUERY, RESULTS, "fewer than requested (a list)"),
+    finding("final", QUERY, RESULTS, "changed (a list)"),
+    finding("final", QUERY, RESULTS, "changed (an empty list)"),
+    finding("still-present", QUERY, RESULTS, "absent (absent)"),
+]
+
+
+@pytest.mark.parametrize("order", [VANISHED, VANISHED[::-1]], ids=["forwards", "backwards"])
+def test_a_value_that_is_gone_is_one_cause_of_all_checks_that_miss_it(order) -> None:
+    """Also where only some of a list are gone; another field, and another value, are others."""
+    assert len(causes_of(order)) == 1
+    other = [
+        finding("final", QUERY, "response /progress", "changed (null)"),
+        finding("result-data", QUERY, RESULTS, "other URLs (a list)"),
+        finding("no-charge", VIDEO, "request /prompt", "another price (absent)"),
+    ]
+    assert len(causes_of([*order, *other])) == 1 + len(other)
+
+
+def test_a_server_that_answers_all_with_one_error_has_one_cause() -> None:
+    """Also where a response has no body, and where only the client of wanflow saw it."""
+
+    def failed(method: str, shape: str, body: str):
+        shown = [exchange(body, 500, method=method)]
+        return finding("no-server-error", f"{method} {VIDEO}", "request", shape, exchanges=shown)
+
+    client = finding("client", "", "", "ServerError", exchanges=[], detail="the API answered 500 x")
+    found = [
+        failed("GET", "answered with 500 (an error)", "{}"),
+        failed("HEAD", "answered with 500", ""),
+        client,
+    ]
+    assert len(causes_of(found)) == 1
+    other = evolve(client, id="client-2", shape="NotFound", detail="the API answered 404 x")
+    assert len(causes_of([*found, other])) == 2
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
@@ -165,6 +209,15 @@ def test_a_check_that_some_test_evaluated_is_judged() -> None:
     assert not_judged(passed) == []
 
 
+def test_a_note_is_not_the_reason_if_a_failure_ended_the_test() -> None:
+    """A note doesn't end a test, so another finding of the same test is the reason."""
+    absent = finding("still-present", QUERY, "response /type", "absent", tests=[VIDEO_FILE])
+    note = evolve(absent, kind=NOTE)
+    stopped = RanTest(VIDEO_FILE, "failed", "", ["progress"])
+    for found in ([PROGRESS, note], [note, PROGRESS]):
+        assert {one.finding for one in not_judged(run_of(stopped, findings=found))} == {PROGRESS.id}
+
+
 def test_the_order_is_verdict_causes_not_judged_coverage_errors_cost() -> None:
     """The page is read from the top; errors of the suite are apart from findings."""
     result = run_of(
@@ -207,3 +260,31 @@ def test_the_verdict_separates_findings_from_errors_of_the_suite() -> None:
     known = verdict(findings=[finding(kind="known")])
     assert known == (True, "http://a passes the contract tests, 1 known deviation aside")
     assert verdict(counters=Counters(base_url="http://a"))[1] == "http://a was not tested"
+
+
+SAME = [
+    ({"a 500": 9, "b 500": 1}, "; nothing else could be judged, since every response was a 500"),
+    ({"a 401": 2}, "; nothing else could be judged, since every response was a 401"),
+    ({"a 500": 9, "b 404": 1}, ""),
+    ({"a 200": 9}, ""),
+    ({"a 400": 9}, ""),
+    ({"a 500": 9, "b 200": 0}, "; nothing else could be judged, since every response was a 500"),
+    ({}, ""),
+]
+
+
+@pytest.mark.parametrize(("statuses", "said"), SAME, ids=[str(one[0]) for one in SAME])
+def test_the_verdict_says_that_nothing_could_be_judged(statuses, said) -> None:
+    """If every response is the same error, that is one fault, and nothing else is known."""
+    counters = Counters(base_url="http://a", requests=10, statuses=Counter(statuses))
+    found = digest(RunResult(counters, [finding()], tests=[RanTest("test_a", "failed")]))
+    assert found.verdict.endswith(f"1 cause, 1 check failed{said}")
+
+
+def test_the_cost_names_prices_that_cannot_be_right() -> None:
+    """They are counted, with an example; without any, nothing is said."""
+    prices = Counter({f"model-{number}: 1e+300 credits": 2 for number in range(5)})
+    said = digest(RunResult(Counters(unbelieved=prices))).cost
+    assert "10 reported prices can't be right (model-0: 1e+300 credits, model-1" in said
+    assert "model-4" not in said
+    assert "reported price" not in digest(RunResult(Counters())).cost

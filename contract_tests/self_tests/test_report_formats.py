@@ -353,6 +353,21 @@ def test_binary_bodies_are_described() -> None:
         assert ("iVBORw0KGgo" in render_it(result)) == (name == "json")
 
 
+def test_a_response_without_a_body_is_its_status_alone() -> None:
+    """The line of the response has no headers, even if there is no body to show."""
+    shown = exchange(content="", status=500, headers=[["date", "today"]])
+    lines = render_terminal(RunResult(Counters(), [finding(exchanges=[shown])])).splitlines()
+    assert "   -> 500" in [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "once"), (2, "2 times")])
+def test_what_was_seen_once_is_not_seen_1_times(count, words) -> None:
+    """The terminal and the page say how often in words that are right for one."""
+    result = RunResult(Counters(), [finding(count=count)])
+    assert f"Seen {words}." in render_terminal(result)
+    assert f"seen {words}" in render(result)
+
+
 def test_an_example_is_cut_to_a_screen() -> None:
     """Long bodies, lines and headers are cut, with how much is left out."""
     long = exchange("a" * 99_999, headers=[[f"x-{number}", "b" * 9999] for number in range(99)])

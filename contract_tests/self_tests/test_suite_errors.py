@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from self_tests.reference_server.server import Handler, Server
+from wanflow_contract import conftest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.support.pace import RateLimited
 
 if TYPE_CHECKING:
     from socketserver import BaseServer
@@ -146,6 +149,37 @@ def test_what_a_client_does_not_raise_is_a_finding(tmp_path) -> None:
     assert code == 1
     assert {one["check"] for one in report["findings"]} == {"client"}
     assert report["errors"] == []
+
+
+def test_a_fixture_that_is_not_paid_for_skips_its_tests(tmp_path) -> None:
+    """With too few credits, the tests of callbacks are named as not sent, and none is an error."""
+    with Server(KEY) as server:
+        code, report = suite(
+            *(server.origin + server.base, tmp_path, "--spend-limit", "0.1"),
+            *("--callback-url", "https://callbacks.example", "-k", "a_delivery_is_retried"),
+            tests="test_callbacks.py",
+        )
+    assert code != 3
+    assert report["errors"] == []
+    assert report["tests"]
+    for one in report["tests"]:
+        assert one["outcome"] == "skipped"
+        assert one["reason"].startswith("not sent: ")
+
+
+@pytest.mark.parametrize("reason", [BudgetExceeded("3 credits"), RateLimited("429")])
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize(
+    "phase",
+    [conftest.pytest_runtest_setup, conftest.pytest_runtest_call, conftest.pytest_runtest_teardown],
+)
+def test_what_is_not_sent_is_skipped_in_each_phase(phase, grouped, reason, request) -> None:
+    """A request that isn't paid for or is rate-limited is no error, wherever it is sent."""
+    named = {"item": request.node} if phase is conftest.pytest_runtest_call else {}
+    running = phase(**named)
+    next(running)
+    with pytest.raises(pytest.skip.Exception, match=f"not sent: {reason}"):
+        running.throw(ExceptionGroup("", [reason, reason]) if grouped else reason)
 
 
 LARGE = """

@@ -17,7 +17,7 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.exchange import Exchange
-from wanflow_contract.watch import observer as observer_module
+from wanflow_contract.watch import remembered
 from wanflow_contract.watch.client_hook import JudgingTransport
 from wanflow_contract.watch.observer import Observer
 
@@ -198,9 +198,9 @@ def _everything(node: Any, seen: set[int] | None = None) -> str:
 def test_an_error_inside_a_check_is_no_finding() -> None:
     """It is an error of the suite, with its own exit code, and the watch goes on."""
     observer = Observer(BASE)
-    observer._state.models = {}  # type: ignore[assignment]
+    observer.tasks.state.models = {}  # type: ignore[assignment]
     observer.observe(exchange("POST", MODEL.path, {**TASK, "status": "pending"}, cheapest(MODEL)))
-    observer._files = None  # type: ignore[assignment]
+    observer.tasks.files = None  # type: ignore[assignment]
     observer.observe(poll("pending", 0))
     result = observer.result()
     assert not result.new
@@ -400,8 +400,8 @@ def test_the_fixture_fails_a_test_whose_server_deviates(tmp_path) -> None:
 @pytest.mark.parametrize(("most_tasks", "most_bytes"), [(50, 1 << 30), (10_000, 100_000)])
 def test_the_memory_of_a_long_watch_is_bounded(monkeypatch, most_tasks, most_bytes) -> None:
     """Old tasks are forgotten, by number and by size, and the result says how many."""
-    monkeypatch.setattr(observer_module, "_MOST_TASKS", most_tasks)
-    monkeypatch.setattr(observer_module, "_MOST_BYTES", most_bytes)
+    monkeypatch.setattr(remembered, "_MOST_TASKS", most_tasks)
+    monkeypatch.setattr(remembered, "_MOST_BYTES", most_bytes)
     observer = Observer(BASE)
     for number in range(400):
         task = {**TASK, "id": f"task-unified-1-{number}"}
@@ -411,7 +411,7 @@ def test_the_memory_of_a_long_watch_is_bounded(monkeypatch, most_tasks, most_byt
         seen = exchange("GET", f"/v1/tasks/{task['id']}", {**task, **done})
         for at, one in enumerate((made, seen)):
             observer.observe(one, number + at / 2, number + at / 2 + 0.1)
-    tasks, result = observer._state.tasks, observer.result()
+    tasks, result = observer.tasks.state.tasks, observer.result()
     assert 0 < len(tasks) < 400
     assert len(tasks) <= most_tasks
     held = sum(

@@ -18,6 +18,8 @@ import pytest
 import trustme
 from click.testing import CliRunner
 
+from tests.plain_http import PLAIN
+from tests.sockets import reserved_port
 from wanflow import Client
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest
@@ -51,13 +53,13 @@ class Running:
         self.url = f"http://127.0.0.1:{self.origin[1]}"
 
     def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     def end(self) -> RunResult:
         """End it, and return what was found."""
         self._run(self.proxy.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(60)
         self._loop.close()
         return self.proxy.observer.result()
 
@@ -72,7 +74,7 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
         for answer in answers:
             connection, _ = listener.accept()
             with connection:
-                connection.settimeout(10)
+                connection.settimeout(60)
                 content, last = b"", b"\r\n\r\n"
                 while not content.endswith(b"end" if b"PUT" in content else last):
                     content += connection.recv(65536)
@@ -83,12 +85,12 @@ def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
     thread.start()
     with closing(listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/deep/v1", received
-        thread.join(10)
+        thread.join(60)
 
 
 def exchange(address: tuple[str, int], request: bytes) -> bytes:
     """Send bytes, and return everything that comes back until the connection is closed."""
-    with socket.create_connection(address, timeout=20) as client:
+    with socket.create_connection(address, timeout=60) as client:
         client.sendall(request)
         content = b""
         while part := client.recv(65536):
@@ -156,12 +158,10 @@ def test_a_client_works_through_the_command_and_is_judged(tmp_path) -> None:
 
 def test_a_server_that_fails_is_502_of_the_proxy_and_no_finding() -> None:
     """Neither a refused connection nor a lost response is called a deviation."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    with raw_server(b"") as (silent, _):
-        for upstream in (nobody, silent):
+    with reserved_port() as port, raw_server(b"") as (silent, _):
+        for upstream in (f"http://127.0.0.1:{port}", silent):
             running = Running(upstream)
-            got = httpx.get(f"{running.url}/v1/tasks/task-unified-1", trust_env=False)
+            got = httpx.get(f"{running.url}/v1/tasks/task-unified-1", **PLAIN)
             result = running.end()
             assert (got.status_code, got.json()["error"]["type"]) == (502, "proxy_error")
             assert (running.proxy.failures, result.exit_code) == (1, 0)
@@ -175,7 +175,7 @@ def test_a_deviation_is_found_behind_the_proxy() -> None:
         running = Running(upstream)
         headers = {"Authorization": f"Bearer {KEY}"}
         url = f"{running.url}/v1/tasks/task-unified-1"
-        assert httpx.get(url, headers=headers, trust_env=False).text == "hello"
+        assert httpx.get(url, headers=headers, **PLAIN).text == "hello"
         result = running.end()
     assert "json" in {one.check for one in result.new}
     assert KEY not in json.dumps(result.to_json())
@@ -213,12 +213,12 @@ def test_a_large_file_passes_while_it_arrives() -> None:
         with connection:
             connection.recv(65536)
             connection.sendall(head + bytes(SIZE // 2))
-            assert arrived.wait(30)
+            assert arrived.wait(60)
             connection.sendall(bytes(SIZE - SIZE // 2))
 
     threading.Thread(target=serve, daemon=True).start()
     running = Running(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    with closing(listener), socket.create_connection(running.origin, timeout=30) as client:
+    with closing(listener), socket.create_connection(running.origin, timeout=60) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
         size = 0
         while part := client.recv(1 << 20):
@@ -236,7 +236,7 @@ def test_a_taken_port_and_an_invalid_url_are_wrong_usage() -> None:
         for options, message in (
             (("--upstream", "http://a.example", "--port", port), "can't listen on 127.0.0.1:"),
             (("--upstream", "ftp://a.example"), "must begin with http:// or https:// and a host"),
-            (("--upstream", "https://user:pass@a.example"), "it must have no user"),
+            (("--upstream", "https://user:pass@a.example"), "must have no user"),
         ):
             done = CliRunner().invoke(contract, ["proxy", *options])
             assert (done.exit_code, message in done.output) == (2, True), done.output
@@ -268,7 +268,7 @@ def test_an_upstream_with_tls_is_judged_and_its_certificate_is_checked(
         with tls_server(context, page) as upstream:
             running = Running(upstream)
             url = f"{running.url}/v1/tasks/task-unified-1"
-            got = httpx.get(url, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False)
+            got = httpx.get(url, headers={"Authorization": f"Bearer {KEY}"}, **PLAIN)
             result = running.end()
         assert got.status_code == (200 if trusted else 502)
         assert ("json" in {one.check for one in result.new}) is trusted
@@ -292,7 +292,7 @@ def tls_server(context: ssl.SSLContext, answer: bytes) -> Iterator[str]:
     thread.start()
     with closing(listener):
         yield f"https://localhost:{listener.getsockname()[1]}"
-        thread.join(10)
+        thread.join(60)
 
 
 def test_after_a_change_of_protocol_bytes_pass_in_both_directions() -> None:
@@ -312,7 +312,7 @@ def test_after_a_change_of_protocol_bytes_pass_in_both_directions() -> None:
 
     threading.Thread(target=serve, daemon=True).start()
     running = Running(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    with closing(listener), socket.create_connection(running.origin, timeout=20) as client:
+    with closing(listener), socket.create_connection(running.origin, timeout=60) as client:
         client.sendall(
             b"GET /v1/tasks/task-unified-1 HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
             b"Upgrade: echo\r\n\r\n"

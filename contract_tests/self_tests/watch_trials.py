@@ -38,7 +38,7 @@ from self_tests.mutation.runner import KEYS as MUTANT_KEYS
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import VARIANTS
 from wanflow import AsyncClient, Client
-from wanflow.demo.__main__ import _PROGRESSION as PROGRESSION
+from wanflow.demo.command import _PROGRESSION as PROGRESSION
 from wanflow.demo.requests import demo_requests
 from wanflow.demo.run import ASYNC, SYNC, DemoTask, run_tasks
 from wanflow.mock import MockServer

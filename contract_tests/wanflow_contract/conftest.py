@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ _BY_TIME = (
     *("auth", "errors", "billing", "idempotency", "semantics", "http", "json_forms", "refusals"),
     *("texts", "task_ids", "wire", "broken_http", "lifecycle", "files", "callbacks"),
 )
+
+_NOT_SENT = (BudgetExceeded, RateLimited)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -67,6 +70,7 @@ def target_options(
         api_key2=option("--api-key2"),
         spend_limit=option("--spend-limit"),
         rate=option("--rate"),
+        request_timeout=option("--request-timeout"),
         dry_run=option("--dry-run"),
         idempotent=option("--known-idempotent"),
         shared_budget=shared if worker else None,
@@ -106,6 +110,33 @@ def _controls(request: pytest.FixtureRequest) -> None:
         pytest.skip("an ordinary client can't cause this; it needs the mock's controls")
 
 
+@contextmanager
+def _skipping_what_is_not_sent() -> Iterator[None]:
+    """Skip a test, or what is left of it, where a request isn't paid for or is rate-limited."""
+    try:
+        yield
+    except _NOT_SENT as error:
+        pytest.skip(f"not sent: {error}")
+    except ExceptionGroup as group:
+        if group.split(_NOT_SENT)[1] is not None:
+            raise
+        pytest.skip(f"not sent: {group.exceptions[0]}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Skip a test whose fixtures would exceed the budget."""
+    with _skipping_what_is_not_sent():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Skip what fixtures would still send beyond the budget."""
+    with _skipping_what_is_not_sent():
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Skip a test that would exceed the budget, and report a failure that Hypothesis lost.
@@ -119,9 +150,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     target = item.config.pluginmanager.get_plugin("contract-reporting").target
     not_sent = target.budget.not_sent if target else 0
     try:
-        return (yield)
-    except (BudgetExceeded, RateLimited) as error:
-        pytest.skip(f"not sent: {error}")
+        with _skipping_what_is_not_sent():
+            return (yield)
     except Flaky as error:
         if LAST_FAILURE and not find_failures(error):
             raise LAST_FAILURE[-1] from error

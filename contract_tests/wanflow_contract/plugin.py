@@ -16,8 +16,11 @@ from wanflow_contract.support.baseline_options import add_options as add_baselin
 from wanflow_contract.support.distributed import Distributed
 from wanflow_contract.support.reporting import Reporting
 
+# No setting depends on the speed of the machine.
 settings.register_profile(
-    "wanflow", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    "wanflow",
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("wanflow")
 
@@ -58,6 +61,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=0,
         help="maximum requests per second; 5 by default, unlimited for a mock",
+    )
+    add(
+        "--request-timeout",
+        type=_seconds,
+        default=0,
+        metavar="SECONDS",
+        help="how long a response may take; 30 by default, 10 for a server of this machine",
     )
     add(
         "--dry-run",
@@ -104,6 +114,13 @@ def _credits(text: str) -> float:
     if not 0 <= limit < float("inf"):
         raise ValueError
     return limit
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError
+    return seconds
 
 
 @pytest.hookimpl(tryfirst=True)

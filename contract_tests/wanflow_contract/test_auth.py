@@ -12,6 +12,7 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.definitions.access import KEY_REQUIRED, PRIVATE
 from wanflow_contract.checks.definitions.responses import NO_SERVER_ERROR
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.target_options import TargetOptions
 
 CONTRACT = packaged_contract()
@@ -130,6 +131,21 @@ def test_a_mock_with_one_key_rejects_all_others(way) -> None:
                 test_every_operation_rejects_a_request_without_a_valid_key(
                     target, operation_id, way
                 )
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
+def test_another_account_does_not_find_a_task_that_is_there(target) -> None:
+    """Another account doesn't find a task, of whatever model, that the suite has submitted."""
+    if "two" not in target.keys:
+        pytest.skip("a second account is needed: --api-key2")
+    target.some_task()
+    own = [one for one in target.tasks.values() if one.account == target.account]
+    for history in {one.model.name: one for one in own}.values():
+        exchange = target.get_task(history.id, "two")
+        PRIVATE.require(
+            exchange.status in {403, 404}, f"{exchange.status} for another account", exchange
+        )
 
 
 @pytest.mark.fast

@@ -207,9 +207,9 @@ def test_text_length_and_callbacks_cost_nothing(target, model) -> None:
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_a_rejected_request_costs_nothing(target, model) -> None:
     """Rejected requests change neither the reserved nor the spent credits."""
-    before = target.account_status()
+    before = target.controls.account_status(target.authorization())
     seen = [target.post(model, body) for body, _ in invalid_requests_of(model)]
-    after = target.account_status()
+    after = target.controls.account_status(target.authorization())
     names = ("reserved", "spent", "submitted")
     same = all(before.get(name) == after.get(name) for name in names)
     REJECTED_FREE.require(
@@ -257,7 +257,7 @@ def test_a_failed_task_is_not_charged(target, model) -> None:
 
 def credits_used(target) -> float:
     """Return what the suite's account has reserved and spent."""
-    terms = target.account_status()
+    terms = target.controls.account_status(target.authorization())
     return float(terms["reserved"] + terms["spent"])
 
 

@@ -13,9 +13,9 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.support.client_drivers import (
     CLIENT_KINDS,
-    SHORT_TIMEOUTS,
     ClientDriver,
     call_client,
+    timeouts_of,
 )
 from wanflow_contract.support.end_to_end import EndToEndRuns, submit_and_record
 
@@ -45,7 +45,7 @@ def end_to_end_runs(request, target, tmp_path_factory):
 
 def settings_of(target, key: str | None = None) -> dict[str, object]:
     shown = key or target.keys[target.account]
-    return {"api_key": shown, "base_url": target.base_url, **SHORT_TIMEOUTS}
+    return {"api_key": shown, "base_url": target.base_url, **timeouts_of(target)}
 
 
 def new_account_key(target) -> str:
@@ -60,7 +60,7 @@ def inject_fault(target, key: str, fault: str, operation: str, count: int = 1) -
     rule = {"fault": fault, "operation": operation, "count": count}
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     answer = target.client.send(
-        "POST", target.control_url("faults"), headers, json.dumps(rule).encode()
+        "POST", target.controls.url("faults"), headers, json.dumps(rule).encode()
     )
     assert answer.status == 201, answer.format()
 
@@ -68,7 +68,7 @@ def inject_fault(target, key: str, fault: str, operation: str, count: int = 1) -
 def list_tasks(target, key: str) -> list[dict[str, object]]:
     """Return the tasks of an account from the mock's admin API."""
     headers = {"Authorization": f"Bearer {key}"}
-    return target.client.send("GET", target.control_url("tasks"), headers).json()["tasks"]
+    return target.client.send("GET", target.controls.url("tasks"), headers).json()["tasks"]
 
 
 @pytest.mark.fast

@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 
 import wanflow
 from wanflow import errors
-from wanflow_contract.checks.task_history import BUSINESS_CODES, COMPLETED, FAILED
-from wanflow_contract.support.client_drivers import CLIENT_KINDS, SHORT_TIMEOUTS, ClientDriver
+from wanflow_contract.checks.task_state import BUSINESS_CODES, COMPLETED, FAILED
+from wanflow_contract.support.client_drivers import CLIENT_KINDS, ClientDriver, timeouts_of
 
 if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import TaskHistory
@@ -98,7 +98,9 @@ def run(target: ApiUnderTest, client_kind: str, chosen: settings) -> None:
     if not target.budget.unlimited:
         pytest.skip("it needs an unlimited budget")
     drivers = {
-        name: ClientDriver(client_kind, api_key=key, base_url=target.base_url, **SHORT_TIMEOUTS)
+        name: ClientDriver(
+            client_kind, api_key=key, base_url=target.base_url, **timeouts_of(target)
+        )
         for name, key in target.keys.items()
     }
     try:

@@ -114,7 +114,12 @@ def test_a_key_of_every_length_and_character_is_accepted(target, length, signs) 
     model = target.usual_model
     key = (uuid4().hex[:12] + signs * length)[:length]
     exchange = target.post(model, cheapest(model), headers={HEADER: key})
-    ONCE.require(exchange.status == 200 and not replayed(exchange), f"{exchange.status}", exchange)
+    ONCE.require(
+        exchange.status == 200 and not replayed(exchange),
+        f"{exchange.status}",
+        exchange,
+        shape=f"{exchange.status} for {length} characters with {signs}",
+    )
 
 
 @pytest.mark.fast

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wanflow_contract.checks.boundaries import cheapest, choices_of
+from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.definitions.headers import CURRENT
 from wanflow_contract.checks.definitions.requests import (
     COMPLETE,
@@ -18,6 +18,7 @@ from wanflow_contract.checks.definitions.requests import (
 )
 from wanflow_contract.checks.definitions.responses import IDENTITY
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.edges import choices_of
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.plan.order import Stage
 

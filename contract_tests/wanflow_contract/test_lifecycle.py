@@ -16,7 +16,7 @@ from wanflow_contract.checks.definitions.access import FOUND, KEY_REQUIRED, PRIV
 from wanflow_contract.checks.definitions.mock_controls import REQUESTED_END
 from wanflow_contract.checks.definitions.tasks import NEW
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.task_history import BUSINESS_CODES
+from wanflow_contract.checks.task_state import BUSINESS_CODES
 from wanflow_contract.plan.order import Stage
 
 if TYPE_CHECKING:
@@ -84,7 +84,10 @@ def machine_of(target: ApiUnderTest) -> Any:  # noqa: C901 - a class of many sma
             if wanted is not None:
                 code = (history.state.get("error") or {}).get("code")
                 REQUESTED_END.require(
-                    code == wanted, f"{history.status} ({code}), not {wanted}", history.last
+                    code == wanted,
+                    f"{history.status} ({code}), not {wanted}",
+                    history.last,
+                    shape=f"{history.status} with another code",
                 )
 
         @rule(history=histories, account=st.sampled_from(accounts))

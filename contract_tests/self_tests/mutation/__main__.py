@@ -22,6 +22,7 @@ from self_tests.mutation import (
     manual_texts,
     manual_wire,
 )
+from self_tests.mutation.confirmation import confirmed
 from self_tests.mutation.kill_proof import proven
 from self_tests.mutation.mutant import MUTANTS, VERSION
 from self_tests.mutation.report import render
@@ -46,10 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print(f"{len(seen)} mutants, and {len(unproven)} that no script shows")
     outcomes, first = dict[int, list[Outcome]](), dict[str, str]()
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
-        outcomes[seed] = run_trials(seen, seed, chosen.jobs, first=first)
+        found = run_trials(seen, seed, chosen.jobs, first=first, into=_folder(chosen, seed))
+        outcomes[seed] = confirmed(found, MUTANTS, seed, chosen.jobs)
         first = first or {one.name: one.test for one in outcomes[seed]}
         killed = sum(bool(one.killer) for one in outcomes[seed])
         _print(f"seed {seed}: {killed} of {len(outcomes[seed])} killed")
+        for one, now in zip(found, outcomes[seed], strict=True):
+            if one.killer != now.killer:
+                _print(f"not confirmed: {one.name}: {one.killer} in {one.last:g} s by {one.test}")
     sample = sample_mutants(seen, chosen.baseline) if chosen.baseline else []
 
     def write(baseline: Mapping[str, bool]) -> None:
@@ -67,6 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if survivors else 0
 
 
+def _folder(chosen: argparse.Namespace, seed: int) -> Path | None:
+    return chosen.into / f"seed-{seed}" if chosen.into else None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="self_tests.mutation", description=__doc__)
     parser.add_argument("--only", default="", help="only mutants whose name contains this")
@@ -77,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         help="also run Schemathesis alone on every Nth mutant of each class",
+    )
+    parser.add_argument(
+        "--into", type=Path, help="keep outcomes here; a run that was stopped goes on with them"
     )
     parser.add_argument("--jobs", type=int, default=2, help="concurrent processes")
     return parser

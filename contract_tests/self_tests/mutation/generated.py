@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +34,9 @@ _OTHER: dict[str, Any] = {
 }
 
 
+@cache
 def make() -> None:
-    """Register every generated mutant that a request or a response can show."""
+    """Register every generated mutant that a request or a response can show; once."""
     for model in packaged_catalog().models.values():
         for name, kind, description, edit in _of_model(model):
             document = _edited(model, edit)

@@ -183,6 +183,13 @@ _takes(
     _of(str, lambda text: text.removesuffix("\n")),
 )
 _takes(
+    "spaces-not-counted",
+    "Spaces around a prompt don't count for its length.",
+    "prompt",
+    "a" * _model_with("prompt").parameters["prompt"]["maxLength"] + " ",
+    _of(str, str.strip),
+)
+_takes(
     "parameters-in-a-text",
     "An object of parameters may be in a text.",
     "model_params",
@@ -206,6 +213,25 @@ def shot_unchecked(call: MutableRequest, _state: State) -> None:
     body = call.body
     if body.get("prompt_extend") is False and "model_params" in body:
         call.content = json.dumps({**body, "model_params": {}}).encode()
+
+
+@before(
+    "validation missing", "The quality is unknown to what is checked before it.", submits, "ordered"
+)
+def ratio_checked_before_quality(call: MutableRequest, _state: State) -> None:
+    body = call.body
+    names = [name for name in body if name in {"aspect_ratio", "quality"}]
+    if names == ["aspect_ratio", "quality"] and body["aspect_ratio"] in {"4:3", "3:4"}:
+        call.content = json.dumps({**body, "aspect_ratio": "1:1"}).encode()
+
+
+@before(
+    "validation missing", "The best quality has durations of another model.", submits, "longest"
+)
+def durations_of_the_best_quality(call: MutableRequest, _state: State) -> None:
+    body = call.body
+    if body.get("quality") == "1080p" and body.get("duration") == 15:
+        call.content = json.dumps({**body, "duration": 10}).encode()
 
 
 @before("validation missing", "Fields of the URL count as fields of the body.", submits, "in-url")
@@ -254,6 +280,12 @@ def _beside(runner: ScriptRunner, model: Model, **fields: Any) -> None:
     runner.post({**cheapest(model), **fields})
 
 
+def _ordered(runner: ScriptRunner) -> None:
+    body = {**cheapest(_model_with("aspect_ratio")), "aspect_ratio": "4:3"}
+    del body["quality"]
+    runner.post({**body, "quality": "480p"})
+
+
 def _in_url(runner: ScriptRunner) -> None:
     body = {name: one for name, one in cheapest(image_model()).items() if name != "prompt"}
     runner.send("POST", f"{image_model().path}?prompt=cat", KEY, json=body)
@@ -273,6 +305,10 @@ SCRIPTS.update(
             _model_with("model_params"),
             prompt_extend=False,
             model_params={"shot_type": "none"},
+        ),
+        "ordered": _ordered,
+        "longest": lambda runner: _beside(
+            runner, _model_with("aspect_ratio"), quality="1080p", duration=15
         ),
         "in-url": _in_url,
         "deleted": _deleted,

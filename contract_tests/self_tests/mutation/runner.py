@@ -31,6 +31,8 @@ KEYS = {
 
 # Imported before forking, so that no child imports them again.
 _NEEDED = ("httpcore", "h11", "wanflow.mock.http.server", "wanflow.client")
+REQUEST_TIMEOUT = 60.0
+"""Seconds that a response may take: on a busy machine, a right server needs more than usual."""
 # The modules under test are imported already.
 _IMPORTED = "ignore::pytest.PytestAssertRewriteWarning"
 
@@ -49,7 +51,7 @@ class Subject(Protocol):
 class Outcome:
     """The outcome of a mutant: the check that killed it ('' for a survivor), and the effort.
 
-    `test` is the id of the test that killed it.
+    `test` is the id of the test that killed it, `last` its duration in seconds.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Outcome:
     seconds: float
     test: str = ""
     cpu: float = 0.0
+    last: float = 0.0
 
 
 class FirstFailure:
@@ -70,6 +73,7 @@ class FirstFailure:
         self._layer, self._begun, self._used = layer, time.monotonic(), time.process_time()
         self.cpu = 0.0
         self.killer, self.test, self.requests, self.seconds = "", "", 0, 0.0
+        self.last = 0.0
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         """Record the first failure."""
@@ -77,6 +81,7 @@ class FirstFailure:
             return
         self.killer = _failed_check(call.excinfo.value) or f"({type(call.excinfo.value).__name__})"
         self.test = item.nodeid
+        self.last = round(call.duration, 2)
         self._count()
 
     def finish(self) -> None:
@@ -93,20 +98,30 @@ class FirstFailure:
 class TrialRunner:
     """A pytest plugin that runs the collected tests for each mutant in a child process.
 
-    Each child writes its outcome into the directory `into`; `first` has the id of the test to run
-    first, by the name of the mutant.
+    Each child writes its outcome into the directory `into`; those already there aren't run. `first`
+    has the id of the test to run first, by the name of the mutant; with `alone`, no other test is
+    run.
     """
 
     def __init__(
-        self, mutants: Sequence[Subject], jobs: int, into: Path, first: Mapping[str, str]
+        self,
+        mutants: Sequence[Subject],
+        jobs: int,
+        into: Path,
+        first: Mapping[str, str],
+        *,
+        alone: bool = False,
     ) -> None:
         self._mutants, self._jobs, self._into, self._first = mutants, jobs, into, first
+        self._alone = alone
         self._running: set[int] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Fork a child for each mutant, a few at a time; no test runs in this process."""
         for number, mutant in enumerate(self._mutants):
+            if self._path(number).exists():
+                continue
             if len(self._running) >= self._jobs:
                 self._running.discard(os.wait()[0])
             child = os.fork()
@@ -117,14 +132,21 @@ class TrialRunner:
             self._running.discard(os.wait()[0])
         return True
 
+    def _path(self, number: int) -> Path:
+        return self._into / f"{number}.json"
+
     def _be_child(self, session: pytest.Session, mutant: Subject, number: int) -> NoReturn:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 2)
         first = self._first.get(mutant.name)
         session.items.sort(key=lambda item: item.nodeid != first)
+        if self._alone:
+            del session.items[1:]
         try:
             outcome = _trial(session, mutant)
-            (self._into / f"{number}.json").write_text(json.dumps(asdict(outcome)))
+            part = self._into / f"{number}.part"
+            part.write_text(json.dumps(asdict(outcome)))
+            part.replace(self._path(number))
         finally:
             os._exit(0)
 
@@ -149,6 +171,7 @@ def _trial(session: pytest.Session, mutant: Subject) -> Outcome:
         first_failure.seconds,
         first_failure.test,
         first_failure.cpu,
+        first_failure.last,
     )
 
 
@@ -161,6 +184,8 @@ def run_trials(
     more: Sequence[str] = (),
     *,
     strict: bool = True,
+    alone: bool = False,
+    into: Path | None = None,
 ) -> list[Outcome]:
     """Test mutants and return their outcomes in the same order.
 
@@ -172,6 +197,8 @@ def run_trials(
         first: the id of the test to run first, by mutant.
         more: further options of the suite.
         strict: whether a note counts as a failure.
+        alone: whether to run the first test only.
+        into: a directory for the outcomes; a run that was stopped goes on with it.
 
     Raises:
         RuntimeError: a mutant has no outcome.
@@ -182,13 +209,16 @@ def run_trials(
     tls_context()
     suite, no_server = str(ROOT / "contract_tests/wanflow_contract"), "http://mutant.invalid"
     aimed = ["--base-url", no_server, "--known-idempotent", "--no-replay", "--seed", str(seed)]
+    patient = ["--request-timeout", str(REQUEST_TIMEOUT)]
     options = ["-x", "-q", "-m", marks, "-p", "no:cacheprovider", "--tb=no", "-W", _IMPORTED]
     with tempfile.TemporaryDirectory() as folder:
-        trials = TrialRunner(mutants, jobs, Path(folder), first or {})
+        outcomes = into or Path(folder)
+        outcomes.mkdir(parents=True, exist_ok=True)
+        trials = TrialRunner(mutants, jobs, outcomes, first or {}, alone=alone)
         with contextlib.redirect_stdout(io.StringIO()) as output:
             notes = ["--strict-notes"] if strict else []
-            pytest.main([suite, *aimed, *options, *notes, *more], plugins=[trials])
-        paths = [Path(folder) / f"{number}.json" for number in range(len(mutants))]
+            pytest.main([suite, *aimed, *patient, *options, *notes, *more], plugins=[trials])
+        paths = [outcomes / f"{number}.json" for number in range(len(mutants))]
         missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
         if missing:
             raise RuntimeError(f"no outcome of {missing}: {output.getvalue()[-2000:]}")

@@ -132,6 +132,8 @@ class Server(ThreadingHTTPServer):
 
     def poll(self, key: str, task_id: str) -> dict[str, Any]:
         """Return a task's status."""
+        if not task_id.startswith("task-unified-"):
+            raise Rejected(400, "That is no task id", "task_id")
         known = self.tasks.get(task_id)
         if known is None or known["key"] != key:
             raise Rejected(404, "Unknown or expired")
@@ -202,6 +204,7 @@ class Handler(BaseHTTPRequestHandler):
         except Rejected as refused:
             status, message, *param = refused.args
             code, kind = ERRORS.get(status, (str(status), "request_error"))
+            code = "invalid_task_id" if param == ["task_id"] else code
             error = {"code": code, "message": message, "type": kind}
             body = {"error": {**error, "param": param[0]} if param and param[0] else error}
         self.reply(status, "application/json; charset=utf-8", json.dumps(body).encode())

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from self_tests.reference_server.server import Server
+from tests.plain_http import PLAIN
 from wanflow.mock import MockServer
 from wanflow.mock.admin import api
 from wanflow_contract.support.target_options import mock_controls
@@ -69,7 +70,7 @@ def test_importing_it_loads_no_module_of_wanflow() -> None:
 def test_it_has_no_control_routes(under: str) -> None:
     """Each control route of the mock is 404 there, with a key and without."""
     shown = {"Authorization": "Bearer first-key-0001"}
-    with Server("first-key-0001") as server, httpx.Client(trust_env=False) as client:
+    with Server("first-key-0001") as server, httpx.Client(**PLAIN) as client:
         assert server.base == "/apiv1"
         for method, path in CONTROL_ROUTES:
             for headers in ({}, shown):
@@ -81,7 +82,7 @@ def test_it_has_no_control_routes(under: str) -> None:
 
 def test_the_mock_has_each_of_the_tested_control_routes() -> None:
     """None of them is 404 on the mock, so the test above tests real routes."""
-    with MockServer() as mock, httpx.Client(trust_env=False) as client:
+    with MockServer() as mock, httpx.Client(**PLAIN) as client:
         for method, path in CONTROL_ROUTES:
             assert client.request(method, mock.url + path, json={}).status_code != 404, path
         assert mock_controls(mock.base_url) is not None

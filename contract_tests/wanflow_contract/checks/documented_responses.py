@@ -22,13 +22,17 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 @frozen
 class DocumentedResponse:
-    """One documented response of an operation: its status, media types, schema and examples."""
+    """One documented response of an operation: its status, media types, schema and examples.
+
+    `source` is the place of the schema in the document, empty if it is part of the operation.
+    """
 
     status: int
     media: tuple[str, ...]
     validator: jsonschema_rs.Validator | None = field(repr=False)
     examples: tuple[JsonObject, ...] = field(repr=False)
     description: str = ""
+    source: str = ""
 
     @property
     def errors(self) -> tuple[JsonObject, ...]:
@@ -126,6 +130,7 @@ def _documented_response(
         validator=_validator(document, media["schema"]) if "schema" in media else None,
         examples=tuple(one for one in shown if isinstance(one, dict)),
         description=str(response.get("description", "")),
+        source=str(media.get("schema", {}).get("$ref", "")),
     )
 
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from wanflow_contract.support.exchange import Exchange
 
 REQUEST, RESPONSE = "request", "response"
+USUAL_HEADERS = frozenset(
+    {
+        *("host", "user-agent", "connection", "accept", "accept-encoding", "authorization"),
+        *("content-type", "content-length", "transfer-encoding", "expect"),
+    }
+)
 
 
 def request_field(name: str) -> str:
@@ -49,8 +55,12 @@ def violated_rule(expectation: Expectation) -> str:
 def refused_field(exchange: Exchange) -> str:
     """Return the pointer of the parameter that a refusal is about.
 
-    It is the one that the response names, or the only one that differs from the simplest request.
+    It is the one that the response names, or the only one that differs from the simplest request;
+    if a request has an unusual header, it is that.
     """
+    headers = unusual_headers(exchange)
+    if headers:
+        return f"{REQUEST} header {headers[0]}"
     body = exchange.request_body()
     model = model_of(body)
     if model is None:
@@ -61,6 +71,11 @@ def refused_field(exchange: Exchange) -> str:
         return request_field(named)
     changed = changed_fields(model, body)
     return request_field(changed[0]) if len(changed) == 1 else REQUEST
+
+
+def unusual_headers(exchange: Exchange) -> Sequence[str]:
+    """Return the names of the headers of a request that an ordinary one doesn't have."""
+    return sorted({name.lower() for name, _ in exchange.request_headers} - USUAL_HEADERS)
 
 
 def changed_fields(model: Model, body: dict[str, Any]) -> Sequence[str]:

@@ -8,8 +8,10 @@ from wanflow_contract.checks.definitions.access import SCHEME
 from wanflow_contract.checks.definitions.headers import IGNORED
 from wanflow_contract.checks.definitions.idempotency import ONCE
 from wanflow_contract.checks.definitions.requests import ACCEPTS, NEARLY_JSON, PARAM, REJECTS
+from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import NO_JSON, packaged_oracle
 from wanflow_contract.checks.faulty_field import (
+    USUAL_HEADERS,
     error_of,
     refused_field,
     request_field,
@@ -25,12 +27,7 @@ if TYPE_CHECKING:
 
 IDEMPOTENCY_KEY = "idempotency-key"
 _LARGE = 65536
-USUAL_HEADERS = frozenset(
-    {
-        *("host", "user-agent", "connection", "accept", "accept-encoding", "authorization"),
-        *("content-type", "content-length", "transfer-encoding", "expect"),
-    }
-)
+_OF_THE_MESSAGE = frozenset({413, 415})
 
 
 def check_for(exchange: Exchange, usual: Check) -> Check:
@@ -78,7 +75,8 @@ def check_rejection(operation_id: str, expectation: Expectation, exchange: Excha
         shape=_shape(expectation, exchange),
     )
     named, body = error_of(exchange).get("param"), exchange.request_body()
-    if isinstance(named, str) and exchange.status in {400, 404} and isinstance(body, dict):
+    of_the_body = exchange.status not in _OF_THE_MESSAGE
+    if isinstance(named, str) and of_the_body and isinstance(body, dict):
         causes = packaged_oracle().causes(operation_id, body)
         fault = min(expectation.parameters, default="")
         PARAM.require(
@@ -86,8 +84,17 @@ def check_rejection(operation_id: str, expectation: Expectation, exchange: Excha
             f"param is {named!r}, the request gives cause for {sorted(causes)}",
             exchange,
             pointer=request_field(fault),
-            shape=f"{requested_model(exchange)}: param is another",
+            shape=f"{requested_model(exchange)}: param is {_described(named)}",
         )
+
+
+def _described(param: str) -> str:
+    if not param.strip():
+        return "empty"
+    fields = {
+        name for one in packaged_contract().catalog.models.values() for name in one.parameters
+    }
+    return "another field" if param in {"model", *fields} else "no field"
 
 
 def _right_statuses(expectation: Expectation, exchange: Exchange) -> set[int]:

@@ -10,7 +10,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -20,6 +19,7 @@ from wanflow_contract.command.exit_codes import INTERRUPTED, TERMINATED, ExitCod
 from wanflow_contract.command.formats import FORMATS, TEXT, files_of, render
 from wanflow_contract.command.main import help_sections
 from wanflow_contract.report.result import read_result
+from wanflow_contract.support.server_url import split_url
 from wanflow_contract.support.target_options import NO_KEY, TargetUnavailable, mock_controls
 
 if TYPE_CHECKING:
@@ -103,7 +103,13 @@ def run(ctx: click.Context, form: str, report: str | None, **given: Any) -> None
         wanted = report or (None if form == TEXT else str(Path(scratch) / "report"))
         files = [f"--contract-report={wanted}", f"--contract-formats={files_of(form)}"]
         arguments = [*_arguments(given), *(files if wanted else ())]
-        command = [*_COMMAND, *_settings(Path(scratch)), *arguments, *ctx.meta[_PYTEST]]
+        command = [
+            *_COMMAND,
+            str(os.getpid()),
+            *_settings(Path(scratch)),
+            *arguments,
+            *ctx.meta[_PYTEST],
+        ]
         code = _run(command, _environment(keys, Path(scratch)), quiet=form != TEXT)
         if form != TEXT and wanted:
             _print_result(Path(wanted) / "report.json", form)
@@ -133,10 +139,10 @@ _FLAGS = {
 def _checked_url(text: str | None) -> str | None:
     """Return the base URL without spaces around it, None if there is none."""
     url = (text or "").strip()
-    parts = urlsplit(url)
-    if url and (parts.scheme not in {"http", "https"} or not parts.hostname):
-        raise click.UsageError(f"URL is {url!r}; it must begin with http:// or https:// and a host")
-    return url or None
+    try:
+        return split_url(url).geturl() if url else None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 def _check_target(url: str, keys: Mapping[str, str]) -> None:
@@ -224,9 +230,15 @@ def _run(command: Sequence[str], environment: Mapping[str, str], *, quiet: bool)
     try:
         return process.wait()
     except KeyboardInterrupt as stop:
-        process.send_signal(signal.SIGINT)
+        _interrupt(process)
         process.wait()
         return TERMINATED if isinstance(stop, SigtermReceived) else INTERRUPTED
     finally:
         process.kill()  # after a second Ctrl-C
         process.wait()
+
+
+def _interrupt(process: subprocess.Popen[bytes], system: str = os.name) -> None:
+    """Interrupt a process; on Windows the terminal has done so."""
+    if system != "nt":
+        process.send_signal(signal.SIGINT)

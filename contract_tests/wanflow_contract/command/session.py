@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import define
 
 from wanflow_contract.command.exit_codes import INTERRUPTED, ExitCode
+from wanflow_contract.command.interrupts import ending_with, interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +61,21 @@ _OTHER_MEANINGS: dict[int, int] = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run pytest, and return the exit code of the run."""
+    """Run pytest, and return the exit code of the run; the parent's process id comes first."""
+    parent, *given = arguments
     end = SessionEnd()
-    return end.exit_code(int(pytest.main(list(arguments), plugins=[end])))
+    try:
+        with interrupts(), ending_with(int(parent)):
+            return end.exit_code(int(pytest.main(given, plugins=[end])))
+    except Exception:  # such as an output that is closed; Python would end with 1, as for findings
+        traceback.print_exc()
+        return ExitCode.SUITE_ERROR
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    ended = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it once more
+    sys.exit(ended)

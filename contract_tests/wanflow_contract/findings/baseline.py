@@ -134,6 +134,7 @@ class Baseline:
     def outcome(self, findings: Collection[Finding], gone: Collection[Entry]) -> dict[str, Any]:
         """Return what a report says of the baseline."""
         occurred = {_key(one) for one in findings}
+        accepted = {_key(one) for one in findings if one.kind == KNOWN}
         expired = [one for key, one in self.entries.items() if self.has_expired(one)]
         return {
             "file": str(self.path),
@@ -142,6 +143,7 @@ class Baseline:
             "expired": [one.shown() for one in expired if one.key in occurred],
             "absent": [one.shown() for one in gone],
             "updated": self.accepts is not None,
+            "added": len(accepted - self.entries.keys()) if self.accepts is not None else 0,
         }
 
 
@@ -151,9 +153,10 @@ def summary(outcome: Mapping[str, Any]) -> list[str]:
         return []
     updated = outcome["updated"]
     head = f"{outcome['occurred']} of {outcome['entries']} known deviations occurred"
+    added = f"; updated, {outcome.get('added', 0)} added" if updated else ""
     verb = "removed" if updated else "remove it"
     return [
-        f"baseline: {head}{'; updated' if updated else ''} ({outcome['file']})",
+        f"baseline: {head}{added} ({outcome['file']})",
         *(
             f"  expired on {one['until']}, so it fails again: {_described(one)}"
             for one in outcome["expired"]

@@ -16,7 +16,7 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.findings.shape import without_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
     from wanflow_contract.findings.finding import Finding
 
@@ -27,6 +27,12 @@ _SUBJECT = re.compile(r"^[\w.-]+: ")
 # If these fail for a response, whatever else fails for such a response is a consequence.
 _OF_THE_RESPONSE = frozenset({"documented-status", "success-only", "no-server-error"})
 _OK = range(200, 300)
+# What a shape ends with: the kind of what was received.
+_RECEIVED = re.compile(r" \([^()]*\)$")
+# The status that a client of wanflow names in its error; its own requests aren't recorded.
+_ANSWERED = re.compile(r"\banswered ([1-5][0-9]{2})\b")
+# How a shape ends if nothing was received where the failure is.
+_NOTHING = ("(absent)", "(null)", "(an empty list)", "(an empty object)", "(an empty text)")
 
 
 @frozen
@@ -65,6 +71,7 @@ def causes_of(findings: Iterable[Finding]) -> list[Cause]:
     """Return the causes of findings, the one seen most often first."""
     groups = _Groups([[one] for one in findings])
     groups.merge(_effect)
+    groups.merge(_without_value)
     groups.merge(_response_with_an_error)
     groups.merge(_message, MANY)
     groups.merge(_field, MANY - 1)
@@ -81,11 +88,11 @@ class _Groups:
     groups: list[list[Finding]] = field(factory=list)
 
     def merge(self, key: Callable[[Finding], Hashable], least: int = 2) -> None:
-        """Merge groups whose first findings have the same key, if there are as many."""
+        """Merge groups whose findings have the same key, the first that one has, if so many do."""
         by_key = defaultdict[object, list[list["Finding"]]](list)
         rest = list[list["Finding"]]()
         for group in self.groups:
-            sign = key(group[0])
+            sign = next((found for one in group if (found := key(one)) is not None), None)
             (rest if sign is None else by_key[sign]).append(group)
         for found in by_key.values():
             rest += [_joined(found)] if len(found) >= least else found
@@ -96,12 +103,20 @@ class _Groups:
         roots = {sign: group for group in self.groups for sign in _wrong_responses(group)}
         rest = list[list["Finding"]]()
         for group in self.groups:
-            root = roots.get(_response(group[0])) if group not in roots.values() else None
+            root = _root(group[0], roots) if group not in roots.values() else None
             if root is None:
                 rest.append(group)
             else:
                 root += group
         self.groups = rest
+
+
+def _root(finding: Finding, roots: Mapping[tuple[str, int], list[Finding]]) -> list[Finding] | None:
+    """Return the group of the wrong kind of response that a finding follows from."""
+    named = _ANSWERED.search(finding.detail) if not finding.exchanges else None
+    if named is None:
+        return roots.get(_response(finding))
+    return next((one for (_, status), one in roots.items() if status == int(named[1])), None)
 
 
 def _joined(groups: Sequence[list[Finding]]) -> list[Finding]:
@@ -115,7 +130,16 @@ def effect(finding: Finding) -> str:
 
 def _effect(finding: Finding) -> Hashable:
     """The same happened to the same field, of another operation, model or status."""
-    return finding.check, finding.pointer, effect(finding)
+    happened = effect(finding).replace("(an empty list)", "(a list)")
+    if finding.check in _OF_THE_RESPONSE:  # its status is at fault, whatever its body is
+        happened = _RECEIVED.sub("", happened)
+    return finding.check, finding.pointer, happened
+
+
+def _without_value(finding: Finding) -> Hashable:
+    """A field of the responses of an operation has no value, whichever check misses it."""
+    of_a_field = finding.pointer.startswith("response /") and finding.shape.endswith(_NOTHING)
+    return (finding.operation, finding.pointer) if of_a_field else None
 
 
 def _message(finding: Finding) -> Hashable:

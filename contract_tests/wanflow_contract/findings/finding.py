@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
@@ -125,6 +126,9 @@ def finding_id(check: str, operation: str, pointer: str, shape: str) -> str:
     return f"{check}-{sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()[:8]}"
 
 
+_METHOD = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
+
+
 def operation_of(exchanges: tuple[Exchange, ...]) -> str:
     """Return the id of the operation of the last exchange; its method and path without one."""
     return _operation_at(exchanges[-1].method, exchanges[-1].path) if exchanges else ""
@@ -134,6 +138,8 @@ def operation_of(exchanges: tuple[Exchange, ...]) -> str:
 def _operation_at(method: str, path: str) -> str:
     contract = packaged_contract().operation_at(path.partition("?")[0])
     if contract is None:
+        if not _METHOD.fullmatch(method):
+            return "bytes that are no request"
         return "a file" if "://" in path else f"{method} an unknown path"
     same = method == contract.operation.method.upper()
     return contract.id if same else f"{method} {contract.operation.path}"
@@ -205,7 +211,7 @@ def _failures(error: BaseException, seen: set[int]) -> Iterator[CheckFailed]:
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
     """Return the text with every form of the API keys replaced."""
-    for secret in secrets:
-        for variant in key_variants(secret, ""):
-            text = text.replace(variant, "[key]")
+    variants = {variant for secret in secrets for variant in key_variants(secret, "")}
+    for variant in sorted(variants, key=len, reverse=True):
+        text = text.replace(variant, "[key]")
     return text

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING
 
-from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.findings.received import documented_words, kind_received
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
-    from wanflow.catalog.document import JsonObject
     from wanflow_contract.checks.check import CheckFailed
 
 _URL = re.compile(r"https?://[^\s'\",\])}]+")
@@ -22,11 +20,14 @@ _LONGEST = 200
 
 
 def shape_of(failure: CheckFailed) -> str:
-    """Return the detail of a failure with names and statuses kept, and values left out."""
-    if failure.shape:
-        return failure.shape
+    """Return the shape that a check gives, or its detail without values, and what was received.
+
+    Two faults at one place differ in what is received there: null isn't an unknown word.
+    """
     statuses = {str(one.status) for one in failure.exchanges}
-    return without_values(failure.detail, statuses)
+    shape = failure.shape or without_values(failure.detail, statuses)
+    received = kind_received(failure)
+    return f"{shape} ({received})" if received else shape
 
 
 def without_values(text: str, kept: Collection[str] = ()) -> str:
@@ -40,30 +41,4 @@ def without_values(text: str, kept: Collection[str] = ()) -> str:
 
 
 def _kept_if_documented(found: re.Match[str]) -> str:
-    return found[0] if found[0][1:-1] in _vocabulary() else "<text>"
-
-
-@cache
-def _vocabulary() -> frozenset[str]:
-    """Return the property names and listed values of the documents."""
-    return frozenset(_words(packaged_contract().catalog.document))
-
-
-def _words(node: object) -> Iterator[str]:
-    if isinstance(node, dict):
-        yield from _words_of_schema(node)
-        for inner in node.values():
-            yield from _words(inner)
-    elif isinstance(node, list):
-        for inner in node:
-            yield from _words(inner)
-
-
-def _words_of_schema(node: JsonObject) -> Iterator[str]:
-    properties, choices = node.get("properties"), node.get("enum")
-    if isinstance(properties, dict):
-        yield from properties
-    if isinstance(choices, list):
-        yield from (one for one in choices if isinstance(one, str))
-    if isinstance(node.get("const"), str):
-        yield node["const"]
+    return found[0] if found[0][1:-1] in documented_words() else "<text>"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from wanflow_contract.checks.expectation import Expectation, Expected
-from wanflow_contract.plan.prices import Prices, documented_prices, reported_price
+from wanflow_contract.plan.prices import Prices, documented, documented_prices, reported_price
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from wanflow_contract.support.exchange import Exchange
 
@@ -24,7 +24,29 @@ AMPLE = 2000.0
 """Credits from which on generated requests may be submitted, too."""
 _WAIT, _PAUSE = 60.0, 0.02
 _MOST_IMPLAUSIBLE = 2
+_IMPOSSIBLE = 1000.0
+"""How many times the highest documented price no request costs, where nothing limits it."""
 _KEY = "idempotency-key"
+
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_REFUSED = Expectation(Expected.REJECT, "the documents have no such request")
+
+
+def payable(expectation: Expectation | None, method: str, *, shows_key: bool) -> Expectation | None:
+    """Return what is expected of a request as far as its cost goes, None if it can't cost anything.
+
+    A correct server rejects a request that isn't documented, and one without a key.
+    """
+    if expectation is None:
+        return None if method in _SAFE_METHODS else _REFUSED
+    return expectation if shows_key else _REFUSED
+
+
+def shows_key(headers: Mapping[str, str], keys: Collection[str]) -> bool:
+    """Return whether a request shows one of the keys, as a correct server asks for it."""
+    shown = (value for name, value in headers.items() if name.lower() == "authorization")
+    return any(one.partition(" ")[2].strip() in keys for one in shown)
 
 
 class BudgetExceeded(Exception):
@@ -54,7 +76,8 @@ class SpendBudget:
 
     A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
     that is more than what is left is replaced by the most that the request may cost, and a price
-    never counts less than that of an equal request. Since a price may be 0, no more tasks are
+    never counts less than that of an equal request. `unbelieved` counts those that were replaced,
+    by model and price. Since a price may be 0, no more tasks are
     submitted than the limit pays for at the cheapest documented price.
     """
 
@@ -66,6 +89,7 @@ class SpendBudget:
     submissions: int = 0
     not_sent: int = 0
     prices: Prices = field(init=False)
+    unbelieved: Counter[str] = field(factory=Counter[str])
     _implausible: Counter[str] = field(factory=Counter[str])
     _tasks: set[str] = field(factory=set[str])
     _keys: set[str] = field(factory=set[str])
@@ -161,24 +185,32 @@ class SpendBudget:
         """Record an accepted submission with the price that its receipt reports."""
         self._tasks.add(_id(receipt))
         price = None if self.dry_run else reported_price(receipt)
-        if self.unlimited and price is not None and math.isfinite(price):
+        if price is not None and not self.unlimited:
+            self._settle(reservation, self._believed(price, reservation), 1)
+        elif price is not None and price <= _IMPOSSIBLE * documented(reservation.body):
             self._settle(reservation, price, 1)
-        elif self.unlimited or price is None:
+        else:
+            if price is not None:
+                self._disbelieve(price, reservation)
             most = math.inf if reservation.credits is None else reservation.credits
             self._settle(reservation, min(most, self.prices.estimate(reservation.body)), 1)
-        else:
-            self._settle(reservation, self._believed(price, reservation), 1)
 
     def _believed(self, price: float, reservation: Reservation) -> float:
         """Return what a reported price counts: at least as much as that of an equal request."""
         body, most = reservation.body, reservation.credits
         if price > self._left_for(reservation):
             most = self.prices.most(body) if most is None else most
-            self._implausible[str(body.get("model"))] += price > most
+            if price > most:
+                self._disbelieve(price, reservation)
             return min(price, most)
         self.prices.record(body, price)
         highest = self.prices.estimate(body)
         return max(price, highest if most is None else min(highest, most))
+
+    def _disbelieve(self, price: float, reservation: Reservation) -> None:
+        model = str(reservation.body.get("model"))
+        self._implausible[model] += 1
+        self.unbelieved[f"{model}: {price:g} credits"] += 1
 
     def record_unknown(self, reservation: Reservation) -> None:
         """Record a request whose response doesn't say whether it was accepted."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import field as attribute
 from attrs import frozen
 
-from wanflow_contract.checks.boundaries import ABSENT, Probe, cheapest, choices_of, edges_of
+from wanflow_contract.checks.boundaries import ABSENT, Probe, cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.edges import choices_of, edges_of
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.plan.prices import amount_of
 

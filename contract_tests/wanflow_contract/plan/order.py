@@ -17,7 +17,7 @@ from wanflow_contract.checks.boundaries import Probe, cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.plan.combined import CombinedProbe
-from wanflow_contract.plan.prices import amount_of, documented
+from wanflow_contract.plan.prices import amount_of, documented, documented_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,9 +81,8 @@ def _key(turn: dict[int, int]) -> Any:
             case Stage.FREE:
                 return step.stage, probing, turn[id(step)], step.credits
             case Stage.LIFE:
-                amount = amount_of(cheapest(step.model)) if step.model is not None else None
-                size = (amount.units * amount.area) if amount else 0.0
-                return step.stage, size, step.model.name if step.model else "", -step.tasks
+                price = price_of(step.model) if step.model is not None else (0.0, 0.0)
+                return step.stage, *price, step.model.name if step.model else "", -step.tasks
             case _:
                 return step.stage, turn[id(step)], step.credits
 
@@ -173,13 +172,15 @@ def _declared(item: pytest.Item) -> tuple[int, Stage]:
 
 @cache
 def cheapest_model() -> Model:
-    """Return the model whose cheapest request asks for least."""
+    """Return the model whose cheapest request costs least."""
+    return min(packaged_contract().catalog.models.values(), key=price_of)
 
-    def size(model: Model) -> float:
-        amount = amount_of(cheapest(model))
-        return amount.units * amount.area
 
-    return min(packaged_contract().catalog.models.values(), key=size)
+def price_of(model: Model) -> tuple[float, float]:
+    """Return what the cheapest request of a model costs by its own document, and its size."""
+    body = cheapest(model)
+    amount = amount_of(body)
+    return documented_of_model(body), amount.units * amount.area
 
 
 def _model_of(params: dict[str, Any]) -> Model | None:

@@ -148,7 +148,7 @@ class Planner:
         """Add the coverage to the result; with --require-complete, fail if it isn't complete."""
         if hasattr(session.config, "workeroutput"):
             return
-        coverage = self._reporting.counters.coverage()
+        coverage = self._reporting.result(0).coverage()
         self._reporting.plan["coverage"] = coverage
         missing = coverage["both"] < coverage["rules"]
         if self._config.getoption("--require-complete") and missing and not session.exitstatus:

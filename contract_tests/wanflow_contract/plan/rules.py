@@ -11,10 +11,11 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
+    from wanflow_contract.support.exchange import Exchange
 
 _CHECKED = frozenset(
     {
@@ -25,11 +26,16 @@ _CHECKED = frozenset(
     }
 )
 VALID, INVALID = "valid", "invalid"
+BOTH = (VALID, INVALID)
+# Which values of the rules a check judges; other checks judge none.
+_JUDGED_BY = {"accepts": VALID, "rejects": INVALID}
+# How a server refuses a request for what is in it; other refusals have other reasons.
+_FOR_ITS_CONTENT = frozenset({400, 413, 415, 422})
 
 
 @frozen
 class Rule:
-    """A keyword of a field, and how many valid and invalid values a run sent."""
+    """A keyword of a field, and how many valid and invalid values of it were judged."""
 
     model: str
     field: str
@@ -37,16 +43,15 @@ class Rule:
     valid: int = 0
     invalid: int = 0
 
-    @property
-    def both(self) -> bool:
-        """Whether it was tested on both sides."""
-        return self.valid > 0 and self.invalid > 0
+    def missing(self, sides: Collection[str]) -> str:
+        """Return which of some sides were not tested, empty if all were."""
+        tested = {VALID: self.valid, INVALID: self.invalid}
+        return " and ".join(side for side in sides if not tested[side])
 
-    @property
-    def missing(self) -> str:
-        """The sides that were not tested."""
-        sides = (VALID if not self.valid else "", INVALID if not self.invalid else "")
-        return " and ".join(filter(None, sides))
+
+def sides_of(only: Collection[str]) -> tuple[str, ...]:
+    """Return which sides of the rules a run judges that is limited to some checks, if to any."""
+    return tuple(_JUDGED_BY[one] for one in _JUDGED_BY if one in only) if only else BOTH
 
 
 def rules_of_run(counts: Mapping[str, int]) -> list[Rule]:
@@ -64,33 +69,40 @@ def rules_of_run(counts: Mapping[str, int]) -> list[Rule]:
     ]
 
 
-def coverage_of(rules: list[Rule]) -> dict[str, Any]:
-    """Return the coverage of the rules as data: in all, by field, and those not tested."""
+def coverage_of(rules: list[Rule], sides: tuple[str, ...] = BOTH) -> dict[str, Any]:
+    """Return the coverage of the rules as data: in all, by field, and those not tested.
+
+    Without any side, no rule belongs to the run. `both` counts the rules tested on all sides.
+    """
+    rules = rules if sides else []
     fields = dict.fromkeys((one.model, one.field) for one in rules)
     return {
+        "sides": list(sides),
         "rules": len(rules),
-        "both": sum(one.both for one in rules),
+        "both": sum(not one.missing(sides) for one in rules),
         "fields": [
             {
                 "model": model,
                 "field": name,
                 "rules": len(own),
-                "both": sum(one.both for one in own),
+                "both": sum(not one.missing(sides) for one in own),
             }
             for model, name in fields
             if (own := [one for one in rules if (one.model, one.field) == (model, name)])
         ],
         "untested": [
-            {"model": one.model, "field": one.field, "keyword": one.keyword, "side": one.missing}
+            {"model": one.model, "field": one.field, "keyword": one.keyword, "side": side}
             for one in rules
-            if not one.both
+            if (side := one.missing(sides))
         ],
     }
 
 
 def coverage_line(coverage: Mapping[str, Any]) -> str:
-    """Return the coverage in one sentence."""
-    return f"{coverage['both']} of {coverage['rules']} rules tested on both sides"
+    """Return the coverage in one sentence, empty if no rule belongs to the run."""
+    sides = coverage["sides"]
+    tested = "on both sides" if len(sides) > 1 else f"with {''.join(sides)} values"
+    return f"{coverage['both']} of {coverage['rules']} rules tested {tested}" if sides else ""
 
 
 def keywords_of(model: Model) -> list[tuple[str, str]]:
@@ -110,8 +122,35 @@ def _keywords_of_rule(rule: JsonObject) -> Iterator[str]:
         yield from _keywords_of_rule(inner)
 
 
+def judged(
+    models: Mapping[str, Model], expectation: Expectation | None, exchange: Exchange
+) -> Iterator[str]:
+    """Yield what a submission tests, if its response says anything about the request.
+
+    An accepted request tests all keywords that it satisfies, one that must be refused the keywords
+    that it violates. A refusal for another reason, and an error of the server, test nothing.
+    """
+    body = exchange.request_body() if expectation is not None else None
+    if expectation is None or not isinstance(body, dict) or not _judges(expectation, exchange):
+        return
+    model = models.get(str(body.get("model")))
+    if model is not None:
+        yield from sides(model, body, expectation)
+    elif "model" not in body:  # count it for each model of the path
+        meant = (one for one in models.values() if one.path == exchange.path)
+        yield from (_name(one.name, "model", "required", INVALID) for one in meant)
+
+
+def _judges(expectation: Expectation, exchange: Exchange) -> bool:
+    accepted = exchange.status // 100 == 2
+    refused = exchange.status in _FOR_ITS_CONTENT or (
+        exchange.status == 404 and expectation.unknown_model
+    )
+    return accepted or (expectation.expected is Expected.REJECT and refused)
+
+
 def sides(model: Model, body: Mapping[str, Any], expectation: Expectation) -> Iterator[str]:
-    """Yield what a request tests: each keyword that it violates, or all that it satisfies."""
+    """Yield each keyword that a request violates, or all that it satisfies."""
     if expectation.expected is Expected.REJECT:
         broken = expectation.violated
         yield from (_name(model.name, name, word, INVALID) for name, word in broken)

@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.plan.rules import coverage_of, rules_of_run
+from wanflow_contract.plan.rules import Rule, rules_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
-_COUNTERS = ("statuses", "keywords", "boundaries", "endings")
+_COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved")
 
 
 @define
 class Counters:
-    """Responses by operation and status, expectations by model and field, requests, credits."""
+    """Responses by operation and status, expectations by model and field, requests, credits.
+
+    `unbelieved` counts reported prices that can't be right.
+    """
 
     base_url: str = ""
     has_mock_controls: bool = False
@@ -34,6 +37,7 @@ class Counters:
     keywords: Counter[str] = field(factory=Counter[str])
     boundaries: Counter[str] = field(factory=Counter[str])
     endings: Counter[str] = field(factory=Counter[str])
+    unbelieved: Counter[str] = field(factory=Counter[str])
 
     def collect(self, target: ApiUnderTest) -> None:
         """Add the counts of a target."""
@@ -48,6 +52,7 @@ class Counters:
             self.statuses[f"{operation} {status}"] += number
         self.keywords.update(target.keywords)
         self.boundaries.update(target.boundaries)
+        self.unbelieved.update(target.budget.unbelieved)
         self.endings.update(f"{one.model.name} {one.status}" for one in target.tasks.values())
 
     def merge(self, other: Mapping[str, Any]) -> None:
@@ -61,7 +66,7 @@ class Counters:
         self.tasks += other["tasks"]
         self.spent += other["spent"]
         for name in _COUNTERS:
-            getattr(self, name).update(other[name])
+            getattr(self, name).update(other.get(name, {}))
 
     def to_json(self) -> dict[str, Any]:
         """Return the counters as JSON data."""
@@ -75,10 +80,7 @@ class Counters:
             "dry_run",
             "request_list",
         )
-        counters = {
-            name: dict(getattr(self, name))
-            for name in ("statuses", "keywords", "boundaries", "endings")
-        }
+        counters = {name: dict(getattr(self, name)) for name in _COUNTERS}
         return {**{name: getattr(self, name) for name in names}, **counters}
 
     def responses(self) -> list[tuple[str, int, int]]:
@@ -92,12 +94,12 @@ class Counters:
         """Return each keyword of the requests with how often it was satisfied and violated."""
         return [
             (f"{one.model} {one.field}", one.keyword, one.valid, one.invalid)
-            for one in rules_of_run(self.keywords)
+            for one in self.rules()
         ]
 
-    def coverage(self) -> dict[str, Any]:
-        """Return which rules of the requests were tested on both sides: in all, and by field."""
-        return coverage_of(rules_of_run(self.keywords))
+    def rules(self) -> list[Rule]:
+        """Return each rule of the requests with how often it was tested."""
+        return rules_of_run(self.keywords)
 
     def never_seen(self) -> list[str]:
         """Return the documented responses that were never received."""

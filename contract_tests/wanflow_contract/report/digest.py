@@ -15,10 +15,15 @@ from wanflow_contract.report.not_judged import NotJudged, not_judged
 from wanflow_contract.report.text import one_line
 
 if TYPE_CHECKING:
+    from wanflow_contract.plan.rules import Rule
     from wanflow_contract.report.result import RunResult
 
 # The numbers that differ between messages about the budget.
 _COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
+
+_MOST_PRICES = 3
+# The usual refusal of a request for what is in it.
+_REFUSED = 400
 
 
 @frozen
@@ -50,10 +55,8 @@ class Digest:
         counters = self.result.counters
         responses = counters.responses()
         seen = sum(number > 0 for _, _, number in responses)
-        return (
-            f"{coverage_line(counters.coverage())}; "
-            f"{seen} of {len(responses)} documented responses received"
-        )
+        received = f"{seen} of {len(responses)} documented responses received"
+        return "; ".join(filter(None, (coverage_line(self.result.coverage()), received)))
 
     @property
     def cost(self) -> str:
@@ -62,7 +65,17 @@ class Digest:
         verb = "would be sent" if counters.dry_run else "sent"
         spent = "would be spent at most" if counters.dry_run else "spent"
         money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"
-        return f"{counters.requests} requests {verb}, {counters.tasks} tasks, {money}"
+        sent = f"{counters.requests} requests {verb}, {counters.tasks} tasks, {money}"
+        return sent + _unbelieved(counters.unbelieved)
+
+
+def _unbelieved(prices: Counter[str]) -> str:
+    """Return which reported prices can't be right, empty if none."""
+    if not prices:
+        return ""
+    shown = ", ".join(one_line(one, 100) for one in list(prices)[:_MOST_PRICES])
+    number = _number(prices.total(), "reported price")
+    return f"; {number} can't be right ({shown}) and counted as documented"
 
 
 def digest(result: RunResult) -> Digest:
@@ -89,7 +102,8 @@ def _verdict(result: RunResult, causes: list[Cause]) -> str:
     checks = len({one.check for one in result.new})
     if causes:
         failed = f"{_number(checks, 'check')} failed"
-        return f"{server} deviates from the documents: {_number(len(causes), 'cause')}, {failed}"
+        found = f"{server} deviates from the documents: {_number(len(causes), 'cause')}, {failed}"
+        return found + _unjudged(result)
     if result.errors or _failed(result):
         number = _number(len(result.errors) or _failed(result), "test")
         return f"{server} was not completely tested: {number} ended with an error in the suite"
@@ -98,6 +112,16 @@ def _verdict(result: RunResult, causes: list[Cause]) -> str:
     far = "" if result.counters.has_mock_controls else ", as far as it was tested"
     known = f", {_number(len(result.known), 'known deviation')} aside" if result.known else ""
     return f"{server} passes the contract tests{far}{known}"
+
+
+def _unjudged(result: RunResult) -> str:
+    """Return that all responses were the same error, so that no request could be judged by it."""
+    statuses = {
+        int(one.rpartition(" ")[2]) for one, seen in result.counters.statuses.items() if seen
+    }
+    only = statuses.pop() if len(statuses) == 1 else 0
+    judges = not only or only // 100 == 2 or only == _REFUSED
+    return "" if judges else f"; nothing else could be judged, since every response was a {only}"
 
 
 def _interrupted(result: RunResult) -> str:
@@ -110,24 +134,19 @@ def _number(count: int, word: str) -> str:
 
 
 def field_coverage(result: RunResult) -> list[FieldCoverage]:
-    """Return the coverage of each field of each model."""
-    rows = defaultdict[str, list[tuple[str, int, int]]](list)
-    for name, keyword, valid, invalid in result.counters.tried():
-        rows[name].append((keyword, valid, invalid))
+    """Return the coverage of each field of each model that the run judges."""
+    rows, sides = defaultdict[str, list["Rule"]](list), result.sides
+    for one in result.counters.rules() if sides else ():
+        rows[f"{one.model} {one.field}"].append(one)
     return [
         FieldCoverage(
             name,
             len(rules),
-            sum(valid > 0 and invalid > 0 for _, valid, invalid in rules),
-            [_untested(*one) for one in rules if not (one[1] and one[2])],
+            sum(not one.missing(sides) for one in rules),
+            [f"{one.keyword} ({side} values)" for one in rules if (side := one.missing(sides))],
         )
         for name, rules in rows.items()
     ]
-
-
-def _untested(keyword: str, valid: int, invalid: int) -> str:
-    missing = [word for word, number in (("valid", valid), ("invalid", invalid)) if not number]
-    return f"{keyword} ({' and '.join(missing)} values)"
 
 
 def reasons_of(result: RunResult) -> dict[str, int]:

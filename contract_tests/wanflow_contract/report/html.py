@@ -16,7 +16,7 @@ from wanflow_contract.report.digest import (
     where,
 )
 from wanflow_contract.report.style import STYLE
-from wanflow_contract.report.text import block, example_of, one_line
+from wanflow_contract.report.text import block, example_of, often, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -128,7 +128,7 @@ def _example(shown: ShownExchange) -> Iterator[str]:
 def _members(cause: Cause) -> Iterator[str]:
     """Yield the findings of a cause, each with its id, place and tests."""
     number = len(cause.findings)
-    title = f"{number} finding{'s' * (number > 1)}, seen {cause.count} times"
+    title = f"{number} finding{'s' * (number > 1)}, seen {often(cause.count)}"
     yield f"<details><summary>{title}</summary>"
     yield _table(
         ("finding", "operation", "field", "what", "seen", "first in"),
@@ -151,8 +151,9 @@ def _coverage(found: Digest) -> Iterator[str]:
         (_text(one.name), f"{one.both} of {one.rules}", _text(", ".join(one.untested)) or "-")
         for one in found.fields
     ]
-    yield "<h3>By field</h3>"
-    yield _table(("model and field", "tested", "not tested"), rows)
+    if rows:
+        yield "<h3>By field</h3>"
+        yield _table(("model and field", "tested", "not tested"), rows)
     yield from _responses(found.result.counters)
     yield from _keywords(found.result.counters)
     yield from _boundaries(found.result.counters)

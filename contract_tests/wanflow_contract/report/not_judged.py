@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow_contract.checks.check import NOT_JUDGED
+from wanflow_contract.findings.finding import NOTE
 from wanflow_contract.plan.check_map import check_map, function_of, subject_of
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def because(finding: Finding) -> str:
 
 def _stopped_by(result: RunResult) -> dict[tuple[str, str], Finding]:
     """Return the finding that stopped a test, by the function and the subject of the test."""
-    by_test = {test: one for one in result.findings for test in one.tests}
+    notes_first = sorted(result.findings, key=lambda one: one.kind != NOTE)
+    by_test = {test: one for one in notes_first for test in one.tests}
     found = dict[tuple[str, str], "Finding"]()
     for test in result.tests:
         finding = by_test.get(test.name)

@@ -12,6 +12,7 @@ from attrs import asdict, field, frozen
 import wanflow
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.findings.finding import KNOWN, NEW, NOTE, Finding
+from wanflow_contract.plan.rules import coverage_of, sides_of
 from wanflow_contract.report.counters import Counters
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class RunResult:
     """A run: the server, the findings, the coverage and the cost.
 
     `evaluations` has how often each check was evaluated for each operation, `plan` what was said of
-    the cost before the run, and which rules were tested. `missing` is the number of tests without
+    the cost before the run, which rules were tested, and to which checks the run is limited, if to
+    any. `missing` is the number of tests without
     a result, because the run was interrupted.
     """
 
@@ -91,6 +93,15 @@ class RunResult:
     def notes(self) -> list[Finding]:
         """The failures of checks that rest on no sentence of the documents."""
         return [one for one in self.findings if one.kind == NOTE]
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """The sides of the rules that the run judges: both, unless it is limited to some checks."""
+        return sides_of(self.plan.get("only", ()))
+
+    def coverage(self) -> dict[str, Any]:
+        """Return which rules of the requests were tested: in all, and by field."""
+        return coverage_of(self.counters.rules(), self.sides)
 
     def outcomes(self) -> dict[str, int]:
         """Return the number of tests by outcome."""

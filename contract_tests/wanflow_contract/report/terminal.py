@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow_contract.report.digest import baseline_lines, digest, fields, where
-from wanflow_contract.report.text import cut, example_of, one_line, terminal
+from wanflow_contract.report.text import cut, example_of, often, one_line, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def _untested(found: Digest) -> Iterator[str]:
 def _row(cause: Cause) -> str:
     main = cause.main
     place = " ".join(one for one in (where(cause), fields(cause)) if one)
-    return one_line(f"[{main.check}] {place}: {main.sentence} Seen {cause.count} times.", 600)
+    return one_line(f"[{main.check}] {place}: {main.sentence} Seen {often(cause.count)}.", 600)
 
 
 def _cause(number: int, cause: Cause) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _cause(number: int, cause: Cause) -> Iterator[str]:
     for shown in main.exchanges[-1:]:
         example = example_of(shown)
         yield f"   {cut(example.curl, _CURL)}"
-        *_, body = example.response.split("\n\n", 1)
+        body = example.response.partition("\n\n")[2]
         yield f"   -> {shown.status or 'no response'} {one_line(body, 300)}"
     more = len(cause.findings) - 1
     yield f"   finding {main.id}{f', and {more} more of this cause' if more else ''}"

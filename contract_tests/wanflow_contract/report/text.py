@@ -30,6 +30,11 @@ def cut(text: str, most: int) -> str:
     return text if left <= 0 else f"{text[:most]} … ({left} more characters)"
 
 
+def often(count: int) -> str:
+    """Return how often something was seen, in words."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def block(text: str, most: int = SCREEN) -> str:
     """Return some printable lines of a text, cut to a screen."""
     lines = cut(printable(text), most).split("\n")

@@ -13,9 +13,15 @@ from wanflow_contract.support.http_client import tls_context
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from wanflow_contract.support.api_under_test import ApiUnderTest
+
 CLIENT_KINDS = ("sync", "async")
-SHORT_TIMEOUTS = {"timeout": 10.0, "retry_timeout": 5.0}
-"""Timeouts that keep a client from waiting for a broken server."""
+_RETRY_TIMEOUT = 5.0
+
+
+def timeouts_of(target: ApiUnderTest) -> dict[str, float]:
+    """Return timeouts that keep a client from waiting for a broken server."""
+    return {"timeout": target.client.timeout, "retry_timeout": _RETRY_TIMEOUT}
 
 
 class FaultHeaderTransport(httpx.BaseTransport):

@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from base64 import b64encode
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from attrs import field, frozen
@@ -89,15 +90,16 @@ class Exchange:
 
     def redacted(self, text: str) -> str:
         """Replace each API key in a text by the shell expression that produces it."""
-        for name, secret in zip(_OWN_KEYS, self.secrets, strict=False):
-            text = text.replace(f"Bearer {secret}", f"Bearer ${{{name}}}")
-            for variant, shell in key_variants(secret, name).items():
-                text = text.replace(variant, shell)
-        return text
+        forms = _forms_of(self.secrets)
+        if not forms:
+            return text
+        longest_first = sorted(forms, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, longest_first)), lambda found: forms[found[0]], text)
 
     def curl(self) -> str:
         """Return a curl command that repeats the request; the key is read from a shell variable."""
-        parts = ["curl", "-sS", "-i", "-X", self.method]
+        without_body = self.method == "HEAD" and not self.sent  # after -X HEAD, curl waits for one
+        parts = ["curl", "-sS", "-i", *(["--head"] if without_body else ["-X", self.method])]
         given = {name.lower() for name, _ in self.request_headers}
         for name, value in self.request_headers:
             if name.lower() not in _OMITTED_HEADERS | {"content-length"}:
@@ -156,6 +158,21 @@ def key_variants(secret: str, name: str) -> dict[str, str]:
     found = {secret: f"${{{name}}}", secret[:-1]: f"${{{name}%?}}"}
     found.setdefault(secret.swapcase(), f'$(printf %s "${name}" | tr a-zA-Z A-Za-z)')
     found.setdefault(basic, f'$(printf %s: "${name}" | base64 -w0)')
+    return found
+
+
+@lru_cache(16)
+def _forms_of(secrets: tuple[str, ...]) -> dict[str, str]:
+    """Return all forms of several keys; a form that is itself a key stands for that key."""
+    named = [(name, key) for name, key in zip(_OWN_KEYS, secrets, strict=False) if key]
+    found: dict[str, str] = {}
+    for name, key in named:
+        found.setdefault(f"Bearer {key}", f"Bearer ${{{name}}}")
+        if len(key) >= MIN_KEY_LENGTH:
+            found.setdefault(key, f"${{{name}}}")
+    for name, key in named:
+        for variant, shell in key_variants(key, name).items():
+            found.setdefault(variant, shell)
     return found
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from wanflow_contract.checks.error_checks import seconds_until
 from wanflow_contract.checks.header_checks import suggested_wait
-from wanflow_contract.checks.response_checks import seconds_until
 
 if TYPE_CHECKING:
     from wanflow_contract.support.exchange import Exchange

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wanflow_contract.checks.check import NOT_JUDGED, NotJudged, observing
-from wanflow_contract.findings.baseline import BaselineUnusable
-from wanflow_contract.findings.baseline_file import write_baseline
 from wanflow_contract.findings.finding import KNOWN, NEW, find_failures, make_finding, redacted
 from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.report.counters import Counters
-from wanflow_contract.report.formats import parse_formats, write_reports
-from wanflow_contract.report.publish import lines_of, without_keys, write_step_summary
+from wanflow_contract.report.publish import without_keys
 from wanflow_contract.report.result import (
     ExitCode,
     RanTest,
@@ -25,16 +23,20 @@ from wanflow_contract.report.result import (
 )
 from wanflow_contract.report.text import terminal
 from wanflow_contract.support.baseline_options import open_baseline
-from wanflow_contract.triage.emit_tests import emit_tests
+from wanflow_contract.support.pace import RateLimited
+from wanflow_contract.support.run_output import (
+    finish_baseline,
+    summary_of,
+    write_emitted_tests,
+    write_report,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from wanflow_contract.findings.baseline import Baseline
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
 SUITE = Path(__file__).parents[1]
-LISTING = "would-be-sent.txt"
 # Mark expressions that select all tests of documented responses.
 _ALL = frozenset({"", "fast", "not slow", "fast or slow"})
 
@@ -62,7 +64,8 @@ class Reporting:
         self.missing = 0
         self.not_tested = False
         self.messages: list[str] = []
-        self.plan: dict[str, Any] = {}
+        only = self.recorder.only
+        self.plan: dict[str, Any] = {"only": sorted(only)} if only else {}
         self.baseline: dict[str, Any] = {}
         self.is_repeatable: Callable[[pytest.Item], bool] = lambda _item: True
         self._collected = False
@@ -86,6 +89,8 @@ class Reporting:
             return (yield)
         except NotJudged as error:
             pytest.skip(str(error))
+        except (BudgetExceeded, RateLimited):
+            raise
         except Exception as error:
             if find_failures(error):
                 raise
@@ -158,38 +163,22 @@ class Reporting:
             session.exitstatus = session.exitstatus or ExitCode.FINDINGS
         if self.errors and not self.recorder.of_kind(NEW):
             session.exitstatus = ExitCode.SUITE_ERROR
-        if self.known is not None and self.tests:
-            self._finish_baseline(self.known, session)
-        if self._config.getoption("--emit-tests") and self.tests:
-            self._emit_tests(Path(self._config.getoption("--emit-tests")))
-        if self._folder is not None and self.tests:
-            self._write(self._folder, int(session.exitstatus))
+        if self.tests:
+            self._write(session)
 
-    def _finish_baseline(self, known: Baseline, session: pytest.Session) -> None:
-        """Record what became of the baseline, and update its file."""
-        findings = self.recorder.of_kind(NEW, KNOWN)
-        gone = [] if self.recorder.only else known.absent(findings, self.tests)
-        self.baseline = known.outcome(findings, gone)
-        if known.accepts is None:
-            return
-        try:
-            write_baseline(known.path, known.updated(findings, gone))
-        except BaselineUnusable as error:
-            self.baseline = {}
-            self.messages.append(f"ERROR: {error}")
-            session.exitstatus = ExitCode.USAGE
-
-    def _emit_tests(self, folder: Path) -> None:
-        """Write the findings as standalone tests."""
-        try:
-            written, without = emit_tests(self.result(0), folder)
-        except OSError as error:
-            self.messages.append(f"ERROR: tests can't be written to {folder}: {error.strerror}")
-            return
-        self.messages.append(f"findings as tests: {len(written)} files in {folder}")
-        if without:
-            names = ", ".join(one.id for one in without)
-            self.messages.append(f"  not written, because they need the suite: {names}")
+    def _write(self, session: pytest.Session) -> None:
+        """Write what the run leaves."""
+        if self.known is not None:
+            self.baseline, error = finish_baseline(self.known, self.recorder, self.tests)
+            if error:
+                self.messages.append(error)
+                session.exitstatus = ExitCode.USAGE
+        if folder := self._config.getoption("--emit-tests"):
+            self.messages += write_emitted_tests(self.result(0), folder)
+        if self._folder is not None:
+            formats = self._config.getoption("--contract-formats")
+            result = self.result(int(session.exitstatus))
+            write_report(result, self._folder, formats, self._keys())
 
     def result(self, exit_code: int) -> RunResult:
         """Return the result of the run."""
@@ -210,14 +199,6 @@ class Reporting:
         )
         return without_keys(result, self._keys())
 
-    def _write(self, folder: Path, exit_code: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        if self.counters.dry_run:
-            listed = "\n".join(self.counters.request_list) + "\n"
-            (folder / LISTING).write_text(redacted(listed, self._keys()), "utf-8")
-        formats = parse_formats(self._config.getoption("--contract-formats"))
-        write_reports(self.result(exit_code), folder, formats)
-
     def _is_whole(self) -> bool:
         """Return whether a run included all tests of documented responses."""
         option = self._config.option
@@ -233,26 +214,9 @@ class Reporting:
         """Print the report, and GitHub annotations and a summary in GitHub Actions."""
         if not self.tests:
             return
-        write, result = terminalreporter.write_line, self.result(0)
-        for line in lines_of(result):
-            write(line)
-        write_step_summary(result)
-        if self.counters.never_seen():
-            why = "" if self.counters.has_mock_controls else " (most need the mock's controls)"
-            write(f"never received{why}: {', '.join(self.counters.never_seen())}")
-        for line in self.messages:
-            write(line)
-        if self.incomplete:
-            write("FAILED: a documented response was never received, so it was not tested")
-        for line in self._written():
-            write(line)
-
-    def _written(self) -> list[str]:
-        """Return which files were written."""
-        if self._folder is None:
-            return []
-        listing = [f"what would be sent: {self._folder / LISTING}"] if self.counters.dry_run else []
-        return [*listing, f"contract report: {self._folder / 'report.html'}"]
+        lines = summary_of(self.result(0), self._folder, self.messages, incomplete=self.incomplete)
+        for line in lines:
+            terminalreporter.write_line(line)
 
     def _fails_again(self, item: pytest.Item) -> bool:
         """Run a failed test again, and return whether it fails again."""
@@ -263,9 +227,7 @@ class Reporting:
         self._repeated.add(item.nodeid)
         try:
             item.runtest()
-        except pytest.skip.Exception:
-            return True
-        except Exception:
+        except (Exception, pytest.skip.Exception, pytest.fail.Exception):
             return True
         return False
 

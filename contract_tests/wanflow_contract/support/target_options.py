@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,7 +19,7 @@ from wanflow_contract.support.api_under_test import ApiUnderTest
 from wanflow_contract.support.http_client import RateLimitedClient, tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 NO_KEY = (
@@ -25,6 +27,7 @@ NO_KEY = (
     "API_KEY=…)"
 )
 _HEALTH = "/_mock/health"
+_OK, _TIMEOUT, _MOST = 200, 10.0, 1 << 20
 _RATE = 5.0
 LOCAL_TIMEOUT, MOCK_TIMEOUT = 120.0, 20.0
 """Seconds that a task may take on a server of this machine, and on a mock."""
@@ -39,6 +42,8 @@ class TargetUnavailable(Exception):
 class TargetOptions:
     """The options of a run; `base_url` None is the bundled mock, `rate` is in requests per second.
 
+    `request_timeout` is how many seconds a response may take; 0 stands for the usual ones.
+
     The processes of a run share the budget at the path `shared_budget`, and divide the rate.
     """
 
@@ -47,6 +52,7 @@ class TargetOptions:
     api_key2: str | None = None
     spend_limit: float | None = None
     rate: float = 0.0
+    request_timeout: float = 0.0
     dry_run: bool = False
     idempotent: bool = False
     shared_budget: Path | None = None
@@ -103,9 +109,8 @@ class TargetOptions:
         local = httpx.URL(base_url).host in _LOOPBACK
         rate = self.rate or (0.0 if has_mock_controls or local else _RATE)
         rate /= self.processes
-        client = RateLimitedClient(
-            base_url, tuple(keys.values()), rate, timeout=10.0 if local else 30.0
-        )
+        timeout = self.request_timeout or (10.0 if local else 30.0)
+        client = RateLimitedClient(base_url, tuple(keys.values()), rate, timeout=timeout)
         return ApiUnderTest(
             client,
             keys,
@@ -126,24 +131,46 @@ def mock_controls(base_url: str) -> dict[str, Any] | None:
         TargetUnavailable: the server doesn't respond.
     """
     try:
-        url = httpx.URL(base_url).join(_HEALTH)
-        answer = httpx.get(url, trust_env=False, timeout=10, verify=tls_context())
-        said = answer.json() if answer.status_code == 200 else None
+        status, content = _asked(base_url, _HEALTH)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise TargetUnavailable(f"{base_url} is not a valid base URL: {error}") from error
     except httpx.HTTPError as error:
         raise TargetUnavailable(f"{base_url} doesn't respond: {error}") from error
-    except ValueError:
+    try:
+        said = json.loads(content) if status == _OK else None
+    except (ValueError, RecursionError):
         return None
-    return said if isinstance(said, dict) and said.get("status") == "ok" else None
+    healthy = isinstance(said, dict) and said.get("status") == "ok"
+    return said if healthy and not _answers_anything(base_url) else None
+
+
+def _answers_anything(base_url: str) -> bool:
+    """Return whether a server has the answer of a mock's health for any path, as some gateways do.
+
+    A mock is tested without a spend limit, so that nothing else may be taken for one.
+    """
+    try:
+        return _asked(base_url, f"/_mock/{uuid4().hex}")[0] == _OK
+    except httpx.HTTPError:
+        return True
 
 
 def _accepts_any_key(base_url: str) -> bool:
     """Ask a mock's admin API, so that a fault of its public API doesn't decide this."""
     headers = {"Authorization": f"Bearer unknown-{uuid4().hex}"}
-    url = httpx.URL(base_url).join("/_mock/account")
-    answer = httpx.get(url, headers=headers, trust_env=False, timeout=10, verify=tls_context())
-    return answer.status_code == 200
+    return _asked(base_url, "/_mock/account", headers)[0] == _OK
+
+
+def _asked(base_url: str, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
+    """Return the status and the beginning of the body, which may be endless."""
+    options: dict[str, Any] = {"trust_env": False, "timeout": _TIMEOUT, "verify": tls_context()}
+    url, content, until = httpx.URL(base_url).join(path), b"", time.monotonic() + _TIMEOUT
+    with httpx.stream("GET", url, headers=headers, **options) as response:
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > _MOST or time.monotonic() > until:
+                break
+        return response.status_code, content
 
 
 def _calls_loopback(base_url: str, api_key: str) -> bool:
@@ -154,11 +181,9 @@ def _calls_loopback(base_url: str, api_key: str) -> bool:
         return False
     body = {**model.example, "callback_url": "http://127.0.0.1:9/callback"}
     headers = {"Authorization": f"Bearer {api_key}"}
-    url = base_url + model.path
+    options: dict[str, Any] = {"trust_env": False, "timeout": _TIMEOUT, "verify": tls_context()}
     try:
-        answer = httpx.post(
-            url, json=body, headers=headers, trust_env=False, timeout=10, verify=tls_context()
-        )
+        answer = httpx.post(base_url + model.path, json=body, headers=headers, **options)
     except httpx.HTTPError:  # the checks report it; the set-up must not fail
         return False
     return answer.is_success

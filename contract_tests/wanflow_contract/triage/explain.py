@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import wanflow_contract
 from wanflow_contract.checks.check import REGISTRY
 from wanflow_contract.findings.finding import printable, shown_body
+from wanflow_contract.report.text import often
 from wanflow_contract.triage.report_file import ReportUnusable, find_finding, load_report
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def explain_finding(finding: Finding) -> str:
     """Return what is special to a finding as text."""
     where = f" at {finding.pointer}" if finding.pointer else ""
     lines = [
-        f"{finding.id}, found {finding.count} times",
+        f"{finding.id}, found {often(finding.count)}",
         f"  operation: {finding.operation}{where}",
         f"  observed: {printable(finding.detail)}",
     ]

@@ -12,21 +12,24 @@ from attrs import define, field
 
 from wanflow_contract.checks.check import NotJudged, observing
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.expectation import Expected
+from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.recorder import Recorder
-from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.plan.budget import BudgetExceeded, payable, shows_key
 from wanflow_contract.plan.prices import MARGIN, documented
-from wanflow_contract.support.exchange import key_variants
+from wanflow_contract.support.exchange import Exchange, key_variants
 from wanflow_contract.support.http_client import RateLimitedClient
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wanflow_contract.checks.expectation import Expectation
     from wanflow_contract.findings.finding import Finding, ShownExchange
     from wanflow_contract.plan.budget import SpendBudget
-    from wanflow_contract.support.exchange import Exchange
 
 VARIABLES = ("API_KEY", "API_KEY2")
+_REFUSED = 400
 _NOT_SENT = frozenset({"host", "content-length", "connection", "accept-encoding", "user-agent"})
 
 
@@ -53,8 +56,30 @@ class Replay:
         self.recorder = Recorder(strict=True, is_known=lambda _finding: True)
 
     def may_cost(self) -> float:
-        """Return the most credits that the requests may cost; 0 if all must be refused."""
-        return sum(_may_cost(one) for one in self.finding.exchanges)
+        """Return the most credits that the requests may cost.
+
+        What must be refused, and was, costs nothing. A valid request that was refused may cost
+        something: the server may be right by now.
+        """
+        return sum(self._may_cost(one) for one in self.finding.exchanges)
+
+    def _may_cost(self, one: ShownExchange) -> float:
+        content, headers = _content(one), dict(one.request_headers)
+        expected = self._payable(one.method, one.path, headers, content)
+        if expected is None or (expected.expected is Expected.REJECT and one.status >= _REFUSED):
+            return 0.0
+        body = _json(content)
+        return MARGIN * documented(body if isinstance(body, dict) else {})
+
+    def _payable(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes
+    ) -> Expectation | None:
+        """Return what is expected of a request as far as its cost goes."""
+        contract = packaged_contract().operation_at(path)
+        expectation = expectation_of_request(contract, method, headers, content)
+        variables = [f"${{{name}}}" for name in VARIABLES]
+        keys = [*variables, *filter(None, self.keys.values())]
+        return payable(expectation, method, shows_key=shows_key(headers, keys))
 
     def run(self) -> Exchange:
         """Send the requests in order, and return the last exchange.
@@ -63,13 +88,7 @@ class Replay:
             NotReplayed: a key is absent, a request went to another host, or the next request may
                 cost more than is left.
         """
-        keys = tuple(self.keys.get(name, "") for name in VARIABLES)
-        own = {name: key for name, key in zip(("one", "two"), keys, strict=True) if key}
-        models = packaged_contract().catalog.models
-        state = RunState(
-            models, own, has_mock_controls=False, accepts_any_key=False, clock=time.time
-        )
-        client = RateLimitedClient(self.base_url, keys)
+        client, state = RateLimitedClient(self.base_url, self._secrets()), self._state()
         requests = [self._checked(one) for one in self.finding.exchanges]
         try:
             with observing(self.recorder):
@@ -80,12 +99,56 @@ class Replay:
             client.close()
         return sent[-1]
 
+    def _secrets(self) -> tuple[str, ...]:
+        return tuple(self.keys.get(name, "") for name in VARIABLES)
+
+    def _state(self) -> RunState:
+        """Return what is known before the first exchange."""
+        named = zip(("one", "two"), self._secrets(), strict=True)
+        return RunState(
+            packaged_contract().catalog.models,
+            {name: key for name, key in named if key},
+            has_mock_controls=False,
+            accepts_any_key=False,
+            clock=time.time,
+        )
+
+    def _shows_alone(self) -> bool:
+        """Return whether the recorded exchanges show the failure, without the test behind them."""
+        recorder, state = Recorder(strict=True, is_known=lambda _finding: True), self._state()
+        with observing(recorder):
+            for one in map(self._recorded, self.finding.exchanges):
+                contract, sent = packaged_contract().operation_at(one.path), one.request_headers
+                expectation = expectation_of_request(contract, one.method, dict(sent), one.sent)
+                with suppress(NotJudged):
+                    state.check(contract, expectation, one)
+        return self.finding.id in recorder.findings
+
+    def _recorded(self, one: ShownExchange) -> Exchange:
+        """Return an exchange of the report, with the API keys in place of their variables."""
+        content = one.content.encode()
+        return Exchange(
+            one.method,
+            one.url,
+            one.path,
+            tuple((name, self._filled(value)) for name, value in one.request_headers),
+            _content(one),
+            one.status,
+            tuple((name, value) for name, value in one.headers),
+            b64decode(content) if one.content_binary else content,
+            secrets=self._secrets(),
+        )
+
     def verdict(self, last: Exchange) -> tuple[bool, str]:
         """Return whether the failure occurs again, and a sentence that says so."""
         if self.finding.id in self.recorder.findings:
             again = self.recorder.findings[self.finding.id]
             return True, f"the same failure occurs: {again.detail}"
-        if any(check == self.finding.check for check, _ in self.recorder.evaluations):
+        for one in self.recorder.findings.values():
+            if one.check == self.finding.check:
+                return True, f"the same check fails: {one.detail}"
+        evaluated = any(check == self.finding.check for check, _ in self.recorder.evaluations)
+        if evaluated and self._shows_alone():
             return False, "the check passes: the failure doesn't occur"
         before = self.finding.exchanges[-1]
         same = (last.status, _form(last.decoded())) == (before.status, _form(_json(before.content)))
@@ -101,19 +164,21 @@ class Replay:
         return one
 
     def _send(self, client: RateLimitedClient, state: RunState, one: ShownExchange) -> Exchange:
-        path, text = one.path, one.sent
+        path, content = one.path, _content(one)
         for was, now in self._ids.items():
-            path, text = path.replace(was, now), text.replace(was, now)
-        content = b64decode(text) if one.sent_binary else self._filled(text).encode()
+            path, content = path.replace(was, now), content.replace(was.encode(), now.encode())
+        if not one.sent_binary:
+            content = self._filled(content.decode()).encode()
         headers = {
             name: self._filled(value)
             for name, value in one.request_headers
             if name.lower() not in _NOT_SENT
         }
-        expectation = _expectation(one.method, path, _json(content))
+        contract = packaged_contract().operation_at(path)
+        expectation = expectation_of_request(contract, one.method, headers, content)
         try:
             exchange = self.budget.pay(
-                expectation,
+                self._payable(one.method, path, headers, content),
                 content,
                 lambda: client.send(one.method, self._filled(path), headers, content or None),
             )
@@ -121,7 +186,7 @@ class Replay:
             return error.failure.exchanges[-1]
         self._remember(one, exchange)
         with suppress(NotJudged):
-            state.check(packaged_contract().operation_at(path), expectation, exchange)
+            state.check(contract, expectation, exchange)
         return exchange
 
     def _remember(self, one: ShownExchange, exchange: Exchange) -> None:
@@ -149,21 +214,8 @@ class Replay:
         return text
 
 
-def _may_cost(one: ShownExchange) -> float:
-    if one.method != "POST":
-        return 0.0
-    body = _json(one.sent)
-    expectation = _expectation(one.method, one.path, body)
-    if expectation is None or (expectation.expected is Expected.REJECT and one.status >= 400):
-        return 0.0
-    return MARGIN * documented(body if isinstance(body, dict) else {})
-
-
-def _expectation(method: str, path: str, body: Any) -> Expectation | None:
-    contract = packaged_contract().operation_at(path.partition("?")[0])
-    if contract is None or not contract.is_submission or method != "POST":
-        return None
-    return packaged_oracle().expectation(contract.id, body)
+def _content(one: ShownExchange) -> bytes:
+    return b64decode(one.sent) if one.sent_binary else one.sent.encode()
 
 
 def _form(body: Any) -> Any:

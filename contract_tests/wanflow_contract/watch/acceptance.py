@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from wanflow_contract.checks.refusals import USUAL_HEADERS
+from wanflow_contract.checks.faulty_field import USUAL_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 from attrs import frozen
+
+from wanflow_contract.support.server_url import split_url
 
 if TYPE_CHECKING:
     import ssl
@@ -29,13 +30,9 @@ class Upstream:
         Raises:
             ValueError: it isn't an http or https URL without a user, a query or a fragment.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError(f"{url!r} must begin with http:// or https:// and a host")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("it must have no user, no query and no fragment")
+        parts = split_url(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return cls(parts.scheme, parts.hostname, port, parts.netloc, parts.path.rstrip("/"))
+        return cls(parts.scheme, str(parts.hostname), port, parts.netloc, parts.path.rstrip("/"))
 
     @property
     def url(self) -> str:
