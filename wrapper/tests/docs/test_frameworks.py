@@ -178,7 +178,7 @@ def test_celery_with_forked_workers(server: MockServer, tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, done.stderr + (tmp_path / "log").read_text()
@@ -190,7 +190,7 @@ def test_celery_with_forked_workers(server: MockServer, tmp_path: Path) -> None:
             "    assert time.monotonic() < end\n"
             "    time.sleep(0.1)\n"
         )
-        subprocess.run([sys.executable, "-c", wait], cwd=tmp_path, timeout=90, check=True)
+        subprocess.run([sys.executable, "-c", wait], cwd=tmp_path, timeout=300, check=True)
     finally:
         process.terminate()
         process.wait(timeout=60)

@@ -1,0 +1,169 @@
+"""docs/queue.md is true: its commands and programs run, its metrics exist, its restore is safe."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tests.docs.pages import blocks, commands, files, page, run
+from tests.queue.conftest import add_jobs, new_worker, queue, worker  # noqa: F401 - fixtures
+from tests.uploads.conftest import BUCKET, object_names, s3, s3_url  # noqa: F401 - fixtures
+from wanflow import Client
+from wanflow.mock import MockServer
+from wanflow.queue import StopSignal
+from wanflow.queue.admin import questionable, retry
+from wanflow.queue.database import Database
+from wanflow.queue.engine import Engine, StepKind
+from wanflow.queue.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+TEXT = page("queue.md")
+URL = "postgresql://wanflow@db.example.com/wanflow"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MockServer]:
+    """A mock that honours idempotency keys."""
+    with MockServer(polls=1) as mock:
+        yield mock
+
+
+@pytest.fixture
+def account(server: MockServer, api_key: str) -> Account:
+    """The test's account on the server."""
+    return server.accounts.for_key(api_key)
+
+
+@pytest.fixture
+def place(
+    server: MockServer,
+    api_key: str,
+    s3: object,  # noqa: F811 - the fixture
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An empty directory, with the mock, the key and a storage in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANFLOW_API_KEY", api_key)
+    monkeypatch.setenv("WANFLOW_BASE_URL", server.base_url)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+
+
+def program(number: int) -> dict[str, Any]:
+    """Return the names of a program of the page, with the bucket of the tests."""
+    names: dict[str, Any] = {}
+    code = blocks(TEXT, "python")[number].replace("s3://my-bucket", f"s3://{BUCKET}")
+    exec(compile(code, "queue.md", "exec"), names)
+    return names
+
+
+@pytest.mark.usefixtures("place")
+def test_the_five_minutes_enqueue_and_a_worker_saves_each_file_once(
+    queue: str,  # noqa: F811 - the fixture
+    s3: object,  # noqa: F811
+    account: Account,
+) -> None:
+    for name, text in files(TEXT).items():
+        Path(name).write_text(text)
+    lines = [one for one in commands(TEXT)[:3] if not one.startswith("wanflow worker")]
+    init, batch, status = (
+        one.replace(URL, queue).replace("s3://my-bucket", f"s3://{BUCKET}") for one in lines
+    )
+    for line in (init, batch, batch):
+        run(line)
+    shown = run(status, WANFLOW_QUEUE=queue)
+    assert status.split("# ")[1] in shown
+    names, stop = program(0), StopSignal()
+    thread = Thread(target=names["work"], args=[queue, stop])
+    thread.start()
+    try:
+        with Client() as client:
+            saved = names["pictures"](client, queue)
+        run(batch.replace(" --no-wait", ""))
+    finally:
+        stop.set()
+        thread.join()
+    assert len(saved) == 2
+    assert {name for name in object_names(s3) if name.endswith(".png")} >= {
+        one.removeprefix(f"s3://{BUCKET}/") for one in saved
+    }
+    assert {"run1/report.json", "run1/index.html"} <= set(object_names(s3))
+    assert account.submitted == 4
+
+
+@pytest.mark.usefixtures("place")
+def test_a_callback_of_the_example_brings_the_poll_forward_and_its_batch_can_be_enqueued_again(
+    queue: str,  # noqa: F811
+    worker: ManualWorker,  # noqa: F811
+) -> None:
+    names, secret = program(1), "a secret of sixteen bytes or more"
+    with names["receiving"](secret, queue) as receiver:
+        for _ in range(2):
+            with Client() as client:
+                names["enqueue"](client, receiver, queue)
+        worker.turn([StepKind.SUBMIT])
+        worker.execute("UPDATE wanflow.queue SET execute_after = now() + interval '1 hour'")
+        assert worker.take() == []
+        (task,) = worker.column("task")
+        token = receiver.url("fox").rpartition("/")[2]
+        body = f'{{"id": "{task}", "status": "completed"}}'.encode()
+        assert receiver.handle_request(token, "application/json", body) == 202
+    assert [work.task for work in worker.take()] == [task]
+
+
+def test_the_table_of_metrics_has_each_one_and_no_other() -> None:
+    served = re.findall(r"^# TYPE (\S+)", Metrics().text(), re.MULTILINE)
+    assert sorted(re.findall(r"^\| `(wanflow_worker_\w+)` \|", TEXT, re.MULTILINE)) == sorted(
+        served
+    )
+
+
+@pytest.mark.parametrize("limit", [None, 1000])
+def test_after_the_restore_of_the_page_nothing_is_sent_until_a_user_names_a_job(
+    queue: str,  # noqa: F811
+    worker: ManualWorker,  # noqa: F811
+    add_jobs: Callable[..., QueuedBatch],  # noqa: F811
+    account: Account,
+    limit: float | None,
+) -> None:
+    """The backup knows all jobs as planned; then one of them was sent, and the backup restored."""
+    add_jobs(3, max_credits=limit)
+    with psycopg.connect(queue, autocommit=True) as other:
+        other.execute("CREATE TABLE backup AS SELECT id, step FROM wanflow.job")
+        worker.turn([StepKind.SUBMIT], limit=1)
+        other.execute("""
+            UPDATE wanflow.job SET state = 'planned', task = NULL, reserved = NULL, schedule = NULL,
+                token = NULL, sending_until = NULL, accepted = NULL, credits = NULL, price = NULL,
+                step = (SELECT step FROM backup WHERE backup.id = job.id);
+            UPDATE wanflow.batch SET reserved = 0, unpriced = NULL;
+            DELETE FROM wanflow.queue;
+        """)
+        worker.sweep()
+        other.execute(blocks(TEXT, "sql")[0].encode())
+    worker.sweep()
+    worker.drain()
+    assert account.submitted == 1
+    with Database(queue) as database:
+        jobs = questionable(database)
+        assert len({job.key for job in jobs}) == 3
+        assert {job.reason for job in jobs} == {"restored from a backup"}
+        for number, job in enumerate(jobs[1:], 1):
+            assert retry(database, Engine(), jobs=[job.id], uncertain=True) == 1
+            worker.drain()
+            assert worker.states() == {"saved": number, "uncertain": 3 - number}
+        assert account.submitted == 3
+        assert retry(database, Engine(), jobs=[jobs[0].id], uncertain=True) == 1
+    worker.drain()
+    assert worker.states() == {"saved": 3}
+    assert account.submitted == 3, "the gateway remembers its key"
