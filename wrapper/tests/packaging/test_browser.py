@@ -30,10 +30,10 @@ class Machine:
         (self.folder / name).write_text(text)
         (self.folder / name).chmod(0o755)
 
-    def run(self, checkout: Path) -> str:
-        """Run `.ci/browser`, which must succeed, and return what it says."""
+    def run(self, checkout: Path, script: str = "browser") -> str:
+        """Run a script of `.ci`, which must succeed, and return what it says."""
         done = subprocess.run(
-            [shutil.which("sh"), str(checkout / ".ci/browser")],
+            [shutil.which("sh"), str(checkout / ".ci" / script)],
             env={**os.environ, "PATH": str(self.folder), "TMPDIR": str(self.folder)},
             capture_output=True,
             text=True,

@@ -15,8 +15,11 @@ import subprocess
 import sys
 import tarfile
 import venv
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 from zipfile import ZipFile
 
@@ -83,7 +86,13 @@ class Installed:
         self.folder = folder
         self.bin = folder / "bin"
         pip = [sys.executable, "-m", "pip", "--python", str(self.bin / "python"), "install"]
-        plain = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+        plain = [
+            "--quiet",
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--no-index",
+            "--no-deps",
+        ]
         subprocess.run([*pip, *plain, str(wheel)], check=True, cwd=folder)
         (self.site,) = folder.glob("lib/python*/site-packages")
         (self.metadata,) = distributions(path=[str(self.site)])
@@ -250,17 +259,18 @@ def mock(built: Built, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moc
         assert server.stdout is not None
         url = re.search(r"http://127\.0\.0\.1:\d+/\S+", server.stdout.readline())
         try:
-            assert url, server.communicate(timeout=10)
+            assert url, server.communicate(timeout=60)
             yield Mock(home, {"WANFLOW_BASE_URL": url[0], "WANFLOW_API_KEY": KEY})
         finally:
             server.send_signal(signal.SIGINT)
-            _, complaints = server.communicate(timeout=30)
+            _, complaints = server.communicate(timeout=60)
         assert complaints == ""
 
 
 class TestInstalledCommands:
     """The wheel is enough to submit, wait and download, without the repository."""
 
+    @pytest.mark.slow  # it draws a video of each model, as the tests of the demo do
     def test_demo(self, mock: Mock, tmp_path: Path) -> None:
         """`wanflow demo` runs every model against a mock of its own, and saves real files."""
         done = mock.home.run("wanflow", "demo", "-o", str(tmp_path))
@@ -286,6 +296,32 @@ class TestInstalledCommands:
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         assert "wrong-key" not in done.stdout + done.stderr
+
+
+class _Open(BaseHTTPRequestHandler):
+    """Answers any request with a success."""
+
+    def do_GET(self) -> None:
+        """Respond; there are no controls of a mock."""
+        self.send_response(404 if "_mock" in self.path else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@contextmanager
+def open_server() -> Iterator[str]:
+    """Serve on a free port; yield the URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Open) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/apiv1"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +354,29 @@ class TestInstalledSuite:
         files = dict(re.findall(r"(test_\w+)\.py: (\d+)", done.stdout))
         assert len(files) >= 12, done.stdout + done.stderr
         assert sum(map(int, files.values())) > 1000
+
+    @pytest.mark.slow  # a run, a replay and an emitted test, each in its own process
+    def test_a_finding_is_explained_sent_again_and_written_as_a_test(
+        self, contract: Installed
+    ) -> None:
+        """The server accepts requests without a key: everything about it needs the wheel alone."""
+        one_file = ["--ignore-glob=/*/test_[!a]*", "-k", "key_in_the_query and getTaskDetail"]
+        with open_server() as url:
+            keys = {"WANFLOW_API_KEY": "some-key-of-a-test"}
+            chosen = ["--report", "faults", "--emit-tests", "emitted", "--", *one_file]
+            done = contract.run("wanflow", "contract", url, *chosen, **keys)
+            assert done.returncode == 1, done.stdout + done.stderr
+            report = json.loads((contract.folder / "faults/report.json").read_text())
+            found = next(o["id"] for o in report["findings"] if o["check"] == "key-required")
+            again = contract.run(
+                "wanflow", "contract", "replay", found, "--report", "faults", **keys
+            )
+            assert again.returncode == 1, again.stdout + again.stderr
+            emitted = contract.run("python", "-m", "pytest", "-q", "emitted", **keys)
+            assert emitted.returncode == 1, emitted.stdout + emitted.stderr
+        explained = contract.run("wanflow", "contract", "explain", found, "--report", "faults")
+        assert explained.returncode == 0, explained.stderr
+        assert found in explained.stdout
 
     @pytest.mark.parametrize("command", [["explain", "json"], ["--help"]])
     def test_other_commands(self, contract: Installed, command: list[str]) -> None:

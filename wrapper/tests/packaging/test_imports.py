@@ -21,6 +21,7 @@ RARELY_NEEDED = {
         "wanflow._regular_file",
         "wanflow._core.download_rules",
         "wanflow._core.file_formats",
+        "wanflow._core.file_names",
     ),
     *("wanflow._core.media_rules", "wanflow._core.recorder"),
     *("wanflow._flows.poll_many", "wanflow._flows.download", "wanflow._flows.upload"),

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sockets import reserved_port
+
 makes_another = pytest.mark.slow  # it makes an environment with pip: some 5 s of CPU time each
 TOOLS = ("sh", "cat", "cmp", "cp", "dirname", "grep", "mkdir", "mv", "tail", "uname")
 
@@ -77,7 +79,7 @@ class Machine:
     def set_up(self, **environment: str) -> tuple[int, str]:
         """Run the set-up; return its exit code and its stderr. Nothing is on stdout."""
         run = self.start(**environment)
-        out, err = run.communicate(timeout=120)
+        out, err = run.communicate(timeout=300)
         assert out == ""
         return run.returncode, err
 
@@ -207,7 +209,7 @@ class TestEnvironment:
         machine.python("python3.12", before=BARE)
         machine.python("python3.11")  # the two others are ignored
         runs = [machine.start(), machine.start()]
-        output = "".join(run.communicate(timeout=120)[1] for run in runs)
+        output = "".join(run.communicate(timeout=300)[1] for run in runs)
         assert [run.returncode for run in runs] == [0, 0]
         assert (output.count("making .venv"), output.count("done")) == (1, 1)
         assert machine.has("standin")
@@ -220,10 +222,10 @@ class TestFailure:
     def test_unreachable_index(self, machine: Machine) -> None:
         """The error says that the index can't be reached."""
         machine.python("python3")
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-        away = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": url}
-        code, output = machine.set_up(**away)
+        with reserved_port() as port:
+            url = f"http://127.0.0.1:{port}/"
+            away = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": url}
+            code, output = machine.set_up(**away)
         assert code == 1
         assert output.splitlines()[2].startswith("set-up: the package index cannot be reached")
         assert len(output.splitlines()) == 3

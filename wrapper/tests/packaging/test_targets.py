@@ -85,7 +85,8 @@ class TestMakefile:
         plan = make(checkout, "--dry-run", "test").splitlines()
         for part in ("setup", "drift", "ruff check", "ruff format --check", "mypy", "pyright"):
             assert any(part in line for line in plan), part
-        assert any("lint-imports" in line for line in plan)
+        for part in ("lint-imports", "actionlint", "zizmor"):
+            assert any(part in line for line in plan), part
         assert "pytest" in plan[-1]
 
     def test_phony(self, checkout: Path, rules: dict[str, Rule]) -> None:
@@ -264,33 +265,27 @@ class TestCI:
     """CI runs the make targets."""
 
     def test_run_is_make_test_with_a_browser(self, checkout: Path) -> None:
-        """`.ci/run` installs a browser if it can, and calls `make test`, from any directory."""
+        """`.ci/run` installs what some tests need, and calls make, from any directory."""
         script = (checkout / ".ci/run").read_text().splitlines()
         commands = [line for line in script if line and not line.startswith("#")]
-        where, browser, test = commands[0].split(" && ")
+        where, *installed, test = commands[0].split(" && ")
         assert commands[1:] == []
         assert where == 'cd "$(dirname "$0")/.."'
-        assert (browser, test) == (".ci/browser", "exec make --no-print-directory test")
+        assert installed == [".ci/browser", ".ci/shells", ".ci/postgres"]
+        assert test == "exec make --no-print-directory image-test queue-test test"
 
     def test_workflows_call_make_only(self, checkout: Path) -> None:
-        """Each command of the workflow is a make target, or checks `git status`."""
+        """Each command of the workflow is a make target, or checks what was left or answered."""
         steps = self.steps(checkout)
         commands = [step["run"] for step in steps if "run" in step]
         assert commands
-        assert [c for c in commands if not re.match(r"make [a-z]+$|test -z .*git ", c)] == []
+        allowed = r"make [a-z-]+$|test -z .*git |test .*curl "
+        assert [c for c in commands if not re.match(allowed, c)] == []
         assert "make test" in commands
 
     def test_workflow_needs_no_secret(self, checkout: Path) -> None:
-        """The workflow may read the code, and gets no secret."""
-        text = (checkout / ".github/workflows/ci.yml").read_text()
-        assert YAML(typ="safe").load(text)["permissions"] == {"contents": "read"}
-        assert "secrets." not in text
-
-    def test_actions_are_pinned(self, checkout: Path) -> None:
-        """Each action is one of GitHub's, at a major version."""
-        used = [step["uses"] for step in self.steps(checkout) if "uses" in step]
-        assert used
-        assert [name for name in used if not re.fullmatch(r"actions/[a-z-]+@v\d+", name)] == []
+        """The workflow gets no secret."""
+        assert "secrets." not in (checkout / ".github/workflows/ci.yml").read_text()
 
     @staticmethod
     def steps(checkout: Path) -> list[dict[str, str]]:

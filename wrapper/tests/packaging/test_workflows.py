@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,24 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[3]
-FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
+FILES = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
+SECRET = re.compile(r"secrets\.|secrets\[|github\.token|toJSON\((?:secrets|github)\)")
 GUARD = re.compile(r"\$\{\{(.*?)\}\}")
-PERMISSIONS = {"regenerate.yml": {"contents": "write", "pull-requests": "write"}}
+TEMPLATE = ROOT / "wrapper/wanflow/spec/templates/specs.yml"  # written by `wanflow spec init`
+PIN = re.compile(r"([a-z0-9-]+/[a-z0-9/-]+)@[0-9a-f]{40} # (v\d+\.\d+\.\d+)")
+WRITING = {"contents": "write", "pull-requests": "write"}
+PERMISSIONS = {
+    ("release.yml", "publish"): {"id-token": "write"},
+    ("release.yml", "announce"): {"contents": "write"},
+    ("regenerate.yml", "regenerate"): WRITING,
+    ("specs.yml", "regenerate"): WRITING,
+    ("upgrade.yml", "upgrade"): WRITING,
+}
+ACTIONLINT, ZIZMOR = (Path(sys.executable).with_name(name) for name in ("actionlint", "zizmor"))
 assert len(FILES) >= 4, "workflows are missing"
 
 by_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+by_any_file = pytest.mark.parametrize("path", [*FILES, TEMPLATE], ids=lambda path: path.name)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -31,26 +45,194 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-@by_file
+@by_any_file
 def test_its_permissions_are_minimal(path) -> None:
-    """Only the workflow that opens pull requests may write. Every job has a timeout."""
+    """A workflow has none; a job may read, and write only what it opens or publishes."""
     flow = load(path)
-    assert flow["permissions"] == PERMISSIONS.get(path.name, {"contents": "read"})
+    assert flow["permissions"] == {}
+    for name, job in flow["jobs"].items():
+        assert job["permissions"] == PERMISSIONS.get((path.name, name), {"contents": "read"})
+
+
+@by_any_file
+def test_no_run_hangs_or_meets_another(path) -> None:
+    """Every job has a timeout, and of runs with the same inputs one waits, or is cancelled."""
+    flow = load(path)
     for job in flow["jobs"].values():
-        assert "permissions" not in job
         assert 0 < job["timeout-minutes"] <= 360
+    group = flow["concurrency"]["group"]
+    assert isinstance(flow["concurrency"]["cancel-in-progress"], bool)
+    called = flow["on"].get("workflow_call")
+    assert called is None or "github.workflow" not in group, "there it is the caller's group"
+
+
+def test_a_paid_run_and_a_push_are_never_cancelled() -> None:
+    """A cancelled run would leave paid tasks, half a release, or a branch that nobody sees."""
+    for path in (
+        TEMPLATE,
+        *(one for one in FILES if one.stem in {"contract", "regenerate", "release", "upgrade"}),
+    ):
+        assert load(path)["concurrency"]["cancel-in-progress"] is False
+
+
+@by_any_file
+def test_no_checkout_leaves_its_token_behind(path) -> None:
+    """What is installed and run later can't read it from .git."""
     checkouts = [one for one in steps(path) if one.get("uses", "").startswith("actions/checkout@")]
-    assert checkouts
-    for one in checkouts if path.name not in PERMISSIONS else ():
+    publishing = [job for job in PERMISSIONS if job in {(path.name, n) for n in load(path)["jobs"]}]
+    assert len(checkouts) >= len(load(path)["jobs"]) - len(publishing)
+    for one in checkouts:
         assert one["with"]["persist-credentials"] is False
 
 
-@by_file
-def test_each_action_is_one_of_github_and_pinned(path) -> None:
-    """No third-party action is used, and none without a version."""
+@by_any_file
+def test_secrets_are_in_the_environment_of_the_steps_that_need_them(path) -> None:
+    """No other step, and none that installs packages, has a key or a token."""
+    flow = load(path)
+    outside = [flow.get("env"), *(job.get("env") for job in flow["jobs"].values())]
+    assert not SECRET.search(str(outside))
+    with_secrets = [step for step in steps(path) if SECRET.search(str(step))]
+    for step in with_secrets:
+        assert not SECRET.search(str({**step, "env": {}}))
+        needed = r"^make contract$|\bgh (pr|release) create\b"
+        assert re.search(needed, step["run"], re.MULTILINE)
+        assert "set-up" not in step["run"]
+    before = [step.get("run") for step in steps(path)]
+    if "make contract" in before and with_secrets:
+        assert before.index("make set-up") < before.index("make contract")
+
+
+def actions_used(node: Any) -> list[str]:
+    """Return each `uses` of a workflow or a composite action, wherever it stands."""
+    if isinstance(node, list):
+        return [found for one in node for found in actions_used(one)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["uses"]] if isinstance(node.get("uses"), str) else []
+    return own + actions_used(list(node.values()))
+
+
+def unpinned(text: str) -> list[str]:
+    """Return the uses that aren't pinned by a commit with its version as a comment."""
+    used = Counter(actions_used(YAML(typ="safe").load(text)))
+    pinned = re.findall(rf"^ *(?:- )?uses: (?={PIN.pattern}$)(\S+)", text, re.MULTILINE)
+    used.subtract(name for _, _, name in pinned)
+    # Those with ./ are of this repository, at the same commit.
+    return [name for name, more in used.items() if more and not name.startswith("./")]
+
+
+def test_each_action_is_one_of_github_and_pinned_by_commit(committed: list[str]) -> None:
+    """No third-party action is used, but the one of the package index that publishes there."""
+    names = [
+        name
+        for name in committed
+        if re.search(r"^\.github/workflows/|(^|/)action\.ya?ml$|/templates/specs\.yml$", name)
+    ]
+    assert len(names) > len(FILES)
+    for name in names:
+        text = (ROOT / name).read_text()
+        assert unpinned(text) == [], f"{name}: pin it as in `owner/action@40 digits # v1.2.3`"
+        owners = {one.partition("/")[0] for one in actions_used(YAML(typ="safe").load(text))}
+        publishing = {"pypa"} if name.endswith("/release.yml") else set()
+        assert owners <= {".", "actions", "github"} | publishing
+
+
+def test_an_action_has_one_version_everywhere() -> None:
+    """Also in the workflow that users get."""
+    pins: dict[str, set[str]] = {}
+    for path in (*FILES, TEMPLATE):
+        for found in PIN.finditer(path.read_text()):
+            pins.setdefault(found[1], set()).add(found[0])
+    assert pins
+    assert [versions for versions in pins.values() if len(versions) > 1] == []
+
+
+@by_any_file
+def test_a_step_uses_an_action_or_runs_a_command(path) -> None:
+    """And not both, which GitHub refuses."""
     for step in steps(path):
         assert ("uses" in step) != ("run" in step)
-        assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/none@v1"))
+
+
+@pytest.mark.parametrize("place", ["jobs: {a: {uses: '%s'}}", "runs:\n  steps:\n    - uses: %s"])
+@pytest.mark.parametrize(
+    "uses",
+    [
+        "actions/checkout@v6",
+        "actions/checkout@main",
+        f"actions/checkout@{'a' * 40}",
+        f"actions/checkout@{'a' * 39} # v6.0.2",
+        f"actions/checkout@{'A' * 40} # v6.0.2",
+        f"actions/checkout@{'a' * 40} # v6",
+        f"actions/checkout@{'a' * 40} # v6.0.2\n    - uses: actions/checkout@{'a' * 40}",
+    ],
+)
+def test_what_is_no_pin(place: str, uses: str) -> None:
+    """A tag, a branch, a commit without a version, a short one, and half a version."""
+    assert unpinned(place % uses)
+
+
+@pytest.mark.parametrize("name", ["regenerate.yml", "upgrade.yml", TEMPLATE.name])
+def test_a_push_gets_its_token_from_the_environment_of_its_step(name: str, tmp_path) -> None:
+    """git asks `gh`, which has it from GH_TOKEN; nothing is written to .git/config."""
+    path = next(one for one in (*FILES, TEMPLATE) if one.name == name)
+    (step,) = [one for one in steps(path) if "git push" in str(one) or " push " in str(one)]
+    assert step["env"]["GH_TOKEN"] == "${{ github.token }}"
+    (options,) = re.findall(r"^git (-c .*) push ", step["run"], re.MULTILINE)
+    answer = "username=x-access-token\\npassword=$GH_TOKEN\\n"
+    (tmp_path / "gh").write_text(
+        f'#!/bin/sh\ntest "$*" = "auth git-credential get" && printf "{answer}"'
+    )
+    (tmp_path / "gh").chmod(0o700)
+    environment = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GH_TOKEN": "the-token",
+    }
+    done = subprocess.run(
+        ["bash", "-c", f"git {options} credential fill"],
+        input="protocol=https\nhost=github.com\n\n",
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "password=the-token" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("tool", "right", "wrong"),
+    [
+        (ACTIONLINT, "runs-on: ubuntu-latest", "run-on: ubuntu-latest"),
+        (ACTIONLINT, "inputs.seed }}", "inputs.sead }}"),
+        (ZIZMOR, "contents: read", "contents: write"),
+        (ZIZMOR, "run: make set-up", "run: make set-up ${{ inputs.seed }}"),
+        (ZIZMOR, "persist-credentials: false", "fetch-depth: 1"),
+        (ZIZMOR, "@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2", "@v6"),
+    ],
+)
+def test_the_tools_of_make_check_find_what_is_wrong(
+    tmp_path: Path, tool: Path, right: str, wrong: str
+) -> None:
+    """Each accepts the workflow, and refuses it with the mistake."""
+    settings = str(ROOT / ".github/zizmor.yml")
+    options = {
+        ACTIONLINT: ["-shellcheck=", "-pyflakes="],
+        ZIZMOR: ["--offline", "--quiet", "--persona", "pedantic", "--config", settings],
+    }
+    text = (ROOT / ".github/workflows/contract.yml").read_text()
+    assert right in text
+    codes = []
+    for content in (text, text.replace(right, wrong, 1)):
+        (tmp_path / "flow.yml").write_text(content)
+        done = subprocess.run(
+            [tool, *options[tool], "flow.yml"], cwd=tmp_path, check=False, capture_output=True
+        )
+        codes.append(done.returncode)
+    assert codes[0] == 0
+    assert codes[1] != 0
 
 
 @by_file
@@ -66,7 +248,7 @@ def test_each_input_and_secret_is_declared_and_used(path) -> None:
         assert {"type", "description", "default"} <= one.keys()
 
 
-@by_file
+@by_any_file
 def test_no_expression_is_inserted_into_a_command(path) -> None:
     """Commands get values by the environment, so a quote in a value has no effect."""
     for step in steps(path):
@@ -85,7 +267,7 @@ def test_each_command_exists(path) -> None:
         assert name in makefile or (ROOT / name).exists()
 
 
-@by_file
+@by_any_file
 def test_each_command_is_valid_shell_syntax(path) -> None:
     """bash parses it."""
     for step in steps(path):

@@ -1,0 +1,1 @@
+"""What other systems do differently, on fakes of them: files, signals, consoles, sockets."""
