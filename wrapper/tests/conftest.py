@@ -9,14 +9,30 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
-from tests.examples import examples
+from tests.examples import ALL, examples
+from tests.ledgers import (
+    generate_locations,
+    location,  # noqa: F401 - a fixture
+    path,  # noqa: F401 - a fixture
+)
+from tests.postgres import (
+    mark_tests,
+    own_postgres_server,  # noqa: F401 - a fixture
+    postgres_server,  # noqa: F401 - a fixture
+    postgres_url,  # noqa: F401 - a fixture
+)
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-settings.register_profile("fewer", settings.get_profile("wanflow"), max_examples=examples(100))
-settings.load_profile("fewer")
+# `make test` tries the same examples each time; `make slow` tries new ones.
+settings.register_profile(
+    "tests", settings.get_profile("wanflow"), max_examples=examples(100), derandomize=not ALL
+)
+settings.load_profile("tests")
+
+pytest_generate_tests = generate_locations
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -31,6 +47,20 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks of these tests."""
+    config.addinivalue_line(
+        "markers", "postgres: tests that need PostgreSQL; part of `make queue-test`"
+    )
+
+
+# Before pytest selects tests by their marks.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need PostgreSQL."""
+    mark_tests(items)
 
 
 @pytest.fixture(scope="session")

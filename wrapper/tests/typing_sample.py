@@ -9,6 +9,7 @@ from typing import assert_type
 
 import wanflow.models
 from wanflow import AsyncClient, AsyncResult, AsyncTask, Client, Result, Task, WanflowError
+from wanflow.ledger import Estimate
 
 
 def sync(client: Client) -> None:
@@ -34,6 +35,9 @@ def sync(client: Client) -> None:
     assert_type(client.with_options(timeout=5), Client)
     request = wanflow.models.Wan25TextToVideoRequest(prompt="x", model="wan2.5-text-to-video")
     assert_type(client.submit(request, extra={"new": 1}), Task)
+    model = "wan2.5-text-to-image"
+    assert_type(client.preview(model=model, prompt="x", n=2).url, str)
+    assert_type(client.estimate(model=model, prompt="x", n=2), Estimate)
 
 
 async def asynchronous(client: AsyncClient) -> None:
@@ -52,4 +56,6 @@ def invalid(client: Client) -> None:
     client.submit(model="wan9", prompt="x")  # pyright: ignore
     client.run(model="wan2.5-text-to-image", prompt=7)  # pyright: ignore
     client.submit(model="wan2.6-image-to-video", prompt="x", image_urls="u")  # pyright: ignore
+    client.preview(model="wan2.5-text-to-image", prompt="x", duration=5)  # pyright: ignore
+    client.estimate(model="wan2.5-text-to-image", prompt="x", duration=5)  # pyright: ignore
     client.task(7)  # pyright: ignore

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 # Type checkers treat this name as true. It saves the import of `typing`.
-TYPE_CHECKING = False
+TYPE_CHECKING: bool = False
 
 if TYPE_CHECKING:
     from typing import Any

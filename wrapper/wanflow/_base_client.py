@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from copy import copy
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from attrs import evolve
 from wanflow._config import UPLOADER_VARIABLE
 from wanflow._core.arguments import validate_task_id
 from wanflow._core.callbacks import no_slowdown
+from wanflow._core.json_record import JsonRecord
 from wanflow._flows.poll import require_success, timeout_error
 from wanflow._flows.prepare import SubmitOptions
 from wanflow._fork_safety import renew_in_children
@@ -35,12 +37,38 @@ if TYPE_CHECKING:
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import PollOutcome
     from wanflow._flows.prepare import Preview
+    from wanflow._model_methods import ModelMethods
     from wanflow._runtime.driver import AsyncDriver, SyncDriver
     from wanflow._runtime.event_dispatcher import OnEvent
     from wanflow.catalog.catalog import Model
-    from wanflow_client.parameters import Run, Submit
+    from wanflow_client.parameters import EstimateCost, Run, Submit
 
 D = TypeVar("D", "SyncDriver", "AsyncDriver")
+
+
+M = TypeVar("M")
+S = TypeVar("S")
+
+
+class TypedMethod(Generic[S]):
+    """A method that type checkers see with the signature S. For type checkers only."""
+
+    def __get__(self, instance: object, owner: type) -> S: ...  # type: ignore[empty-body]
+
+
+def typed_submit(method: Callable[..., M]) -> TypedMethod[Submit[M]]:
+    """Type a method with the parameters of each model."""
+    return cast("TypedMethod[Submit[M]]", method)
+
+
+def typed_run(method: Callable[..., M]) -> TypedMethod[Run[M, Callable[[Snapshot], object]]]:
+    """Type a method with the parameters of each model, and those of a wait."""
+    return cast("TypedMethod[Run[M, Callable[[Snapshot], object]]]", method)
+
+
+def typed_estimate(method: Callable[..., M]) -> TypedMethod[EstimateCost[M]]:
+    """Type a method with the parameters of each model, and the options of an estimate."""
+    return cast("TypedMethod[EstimateCost[M]]", method)
 
 
 class BaseClient(Generic[D]):
@@ -64,6 +92,21 @@ class BaseClient(Generic[D]):
         """List the models of the spec, ordered by name. Nothing is sent."""
         return tuple(self._operations.catalog.models.values())
 
+    def model(self, name: str) -> ModelMethods:
+        """Return `submit`, `run`, `preview` and `estimate` for one model. Nothing is sent.
+
+        They take the model's parameters. `help`, notebooks and Python shells show these with
+        their types, values, defaults and descriptions; type checkers know them only where
+        `model=` is an argument.
+
+        Raises:
+            UnknownModel: the spec has no model of this name; the message names the nearest.
+        """
+        from wanflow._model_methods import ModelMethods  # noqa: PLC0415 - in shells only
+
+        return ModelMethods.of(self, self._operations.catalog, name)
+
+    @typed_submit
     def preview(
         self,
         request: object | None = None,
@@ -75,6 +118,7 @@ class BaseClient(Generic[D]):
         idempotency_key: str | None = None,
         resubmit_uncertain: bool = False,
         max_credits: float | None = None,
+        name: str | None = None,
         **parameters: Any,
     ) -> Preview:
         """Return the HTTP request that `submit` would send, without the API key. Nothing is sent.
@@ -83,7 +127,9 @@ class BaseClient(Generic[D]):
         has their paths. Nothing is limited by `max_credits`; `estimate` of the result shows what
         the request will cost.
         """
-        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain, max_credits)
+        options = SubmitOptions(
+            extra, validate, idempotency_key, resubmit_uncertain, max_credits, name
+        )
         prepared = self._operations.prepare(request, parameters, model, options)
         return self._operations.preview(prepared)
 
@@ -129,7 +175,15 @@ class BaseClient(Generic[D]):
         return other
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self.base_url!r})"
+        # Error reporters show it where making it failed, too.
+        config = vars(self).get("_config")
+        return f"{type(self).__name__}({f'base_url={config.base_url!r}' if config else '…'})"
+
+
+def operations_of(client: BaseClient[D]) -> tuple[ClientConfig, Operations, D]:
+    """Return what runs a client's operations, for a worker that runs them one step at a time."""
+    found = vars(client)
+    return found["_config"], found["_operations"], found["_driver"]
 
 
 class BaseTask(Generic[D]):
@@ -202,7 +256,7 @@ class BaseTask(Generic[D]):
         return f"<{type(self).__name__} {one_line(text)}>"
 
 
-class BaseResult(Generic[D]):
+class BaseResult(JsonRecord, Generic[D]):
     """The links of a completed task, and what else the API returned with them."""
 
     def __init__(
@@ -277,6 +331,16 @@ class BaseResult(Generic[D]):
 
         return result_html(self.task_id, self.urls, self.paths)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same of the same task; their clients don't count."""
+        if type(other) is not type(self):
+            return NotImplemented
+        same = cast("BaseResult[Any]", other)
+        return self._snapshot == same._snapshot and self.paths == same.paths
+
+    def __hash__(self) -> int:
+        return hash(self.task_id)
+
     def __getstate__(self) -> dict[str, Any]:
         return {"_snapshot": self._snapshot, "_paths": list(self._paths)}
 
@@ -296,6 +360,15 @@ class _NoClient:
             "a result that was copied or pickled has no client, so it can't be downloaded; "
             "client.task(result.task_id).wait() returns one that can"
         )
+
+
+def default_on_event(on_event: OnEvent) -> OnEvent:
+    """Return the user's function; where there is none, what shows progress in a notebook."""
+    if on_event is not None or "IPython" not in sys.modules:
+        return on_event
+    from wanflow._notebook_progress import notebook_progress  # noqa: PLC0415 - in notebooks only
+
+    return notebook_progress()
 
 
 def with_uploader(config: ClientConfig, uploader: UploaderOption) -> ClientConfig:
@@ -324,9 +397,9 @@ def with_uploader(config: ClientConfig, uploader: UploaderOption) -> ClientConfi
 
 def load_storage() -> Storage:
     """Import the storage: a client that saves no files needs none."""
-    from wanflow._storage import part_file  # noqa: PLC0415
+    from wanflow._storage import storage  # noqa: PLC0415
 
-    return part_file
+    return storage
 
 
 T = TypeVar("T", bound=BaseTask[Any])
@@ -382,23 +455,3 @@ def store_outcome(task: BaseTask[Any], outcome: PollOutcome) -> WanflowError | N
     """Store the outcome of the wait for a task, and return its error, if any."""
     task.update_snapshot(outcome)
     return outcome if isinstance(outcome, WanflowError) else None
-
-
-M = TypeVar("M")
-S = TypeVar("S")
-
-
-class TypedMethod(Generic[S]):
-    """A method that type checkers see with the signature S. For type checkers only."""
-
-    def __get__(self, instance: object, owner: type) -> S: ...  # type: ignore[empty-body]
-
-
-def typed_submit(method: Callable[..., M]) -> TypedMethod[Submit[M]]:
-    """Type a method with the parameters of each model."""
-    return cast("TypedMethod[Submit[M]]", method)
-
-
-def typed_run(method: Callable[..., M]) -> TypedMethod[Run[M, OnUpdate]]:
-    """Type a method with the parameters of each model, and those of a wait."""
-    return cast("TypedMethod[Run[M, OnUpdate]]", method)

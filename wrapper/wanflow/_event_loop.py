@@ -9,19 +9,24 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+import threading
+from collections import deque
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 
+from wanflow._core.effects import Outcome
 from wanflow._fork_safety import call_in_children
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
     from concurrent.futures import ThreadPoolExecutor
+
+    from wanflow._core.effects import Deliver
 
 T = TypeVar("T")
 
@@ -68,27 +73,143 @@ def threadsafe(function: Callable[[str], object]) -> Callable[[str], None]:
 
 async def run_in_thread(function: Callable[[], T]) -> T:
     """Run a blocking function in a thread to its end; cancellation takes effect after it."""
+    return cast("T", await wait_for_outcome(partial(_start_in_thread, function)))
+
+
+async def run_abandonable(function: Callable[[], T]) -> T:
+    """Run a blocking function in a thread of its own; cancellation takes effect immediately.
+
+    Then the thread goes on, and nobody gets what it returns or raises. Neither the event loop nor
+    the end of the process waits for it.
+    """
+    from concurrent.futures import Future  # noqa: PLC0415 - for few functions
+
+    future, event = Future[T](), new_event()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+        event.set_threadsafe()
+
+    threading.Thread(target=run, name="wanflow-abandonable", daemon=True).start()
+    await event.wait(None)
+    return future.result()
+
+
+async def wait_for_outcome(start: Callable[[Deliver], object]) -> Any:
+    """Start something, and wait for the outcome that it passes on, in any thread.
+
+    Cancellation takes effect after it.
+    """
     loop = asyncio_loop()
-    if loop is None:
-        ends: list[T] = []
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(lambda: ends.append(function()))
-        return ends[0]
-    return await wait_shielded(start_in_thread(loop, function))
+    if loop is not None:
+        ending = _Ending(loop)
+        start(partial(_deliveries_to(loop).add, ending))
+        return (await ending.wait()).result()
+    event = _AnyioEvent()
+    outcomes: list[Outcome] = []
+
+    def deliver(outcome: Outcome) -> Callable[[], None]:
+        outcomes.append(outcome)
+        return event.set_threadsafe
+
+    start(deliver)
+    with anyio.CancelScope(shield=True):
+        await event.wait(None)
+    return outcomes[0].result()
+
+
+class _Ending:
+    """An outcome that a task of asyncio waits for.
+
+    A cancellation cancels the future that the task awaits; then it awaits another one.
+    """
+
+    __slots__ = ("_future", "loop", "outcome")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.outcome: Outcome | None = None
+        self._future: asyncio.Future[None] = loop.create_future()
+
+    def set(self, outcome: Outcome) -> None:
+        """Set the outcome, in the event loop."""
+        self.outcome = outcome
+        finish(self._future, None)
+
+    async def wait(self) -> Outcome:
+        """Wait for the outcome; a cancellation is raised after that."""
+        import asyncio  # noqa: PLC0415 - a blocking client never needs it
+
+        try:
+            await self._future
+        except asyncio.CancelledError:
+            # Only now: a scope costs more than all the rest.
+            with anyio.CancelScope(shield=True):
+                await self._wait_again()
+            raise
+        assert self.outcome is not None
+        return self.outcome
+
+    async def _wait_again(self) -> None:
+        import asyncio  # noqa: PLC0415 - as above
+
+        while self.outcome is None:
+            self._future = self.loop.create_future()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._future
+
+
+class _Deliveries:
+    """Outcomes that other threads pass to the tasks of a loop; many of them wake it once."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[_Ending, Outcome]] = deque()
+
+    def add(self, ending: _Ending, outcome: Outcome) -> Callable[[], None]:
+        """Add the outcome of one; return what wakes the loop."""
+        self._waiting.append((ending, outcome))
+        return self._wake
+
+    def _wake(self) -> None:
+        try:
+            self._waiting[0][0].loop.call_soon_threadsafe(self._deliver)
+        except IndexError:
+            return  # all are delivered
+        except RuntimeError:
+            self._waiting.clear()  # the loop is closed, and nothing waits in it
+
+    def _deliver(self) -> None:
+        while self._waiting:
+            ending, outcome = self._waiting[0]
+            ending.set(outcome)
+            self._waiting.popleft()
+
+
+_deliveries: WeakKeyDictionary[Any, _Deliveries] = WeakKeyDictionary()
+
+
+def _deliveries_to(loop: asyncio.AbstractEventLoop) -> _Deliveries:
+    found = _deliveries.get(loop)
+    if found is None:
+        found = _deliveries[loop] = _Deliveries()
+    return found
 
 
 async def run_shielded(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end; cancellation takes effect after it."""
     loop = asyncio_loop()
     if loop is not None:
-        return await wait_shielded(loop.create_task(function()))
+        return await _wait_shielded(loop.create_task(function()))
     ends: list[T] = []
     with anyio.CancelScope(shield=True):
         ends.append(await function())
     return ends[0]
 
 
-async def wait_shielded(future: asyncio.Future[T]) -> T:
+async def _wait_shielded(future: asyncio.Future[T]) -> T:
     """Wait, under asyncio, for a future to finish; a cancellation is raised after that."""
     import asyncio  # noqa: PLC0415 - a blocking client never needs it
 
@@ -127,11 +248,18 @@ def finish(future: asyncio.Future[T], value: T, error: BaseException | None = No
             future.set_exception(error)
 
 
-def start_in_thread(
-    loop: asyncio.AbstractEventLoop, function: Callable[[], T]
-) -> asyncio.Future[T]:
-    """Start a blocking function in a thread."""
-    return loop.run_in_executor(_threads(), function)
+def _start_in_thread(function: Callable[[], Any], deliver: Deliver) -> None:
+    _threads().submit(_call, function, deliver)
+
+
+def _call(function: Callable[[], Any], deliver: Deliver) -> None:
+    try:
+        outcome = Outcome(function())
+    except BaseException as error:
+        outcome = Outcome(error=error)
+    wake = deliver(outcome)
+    if wake is not None:
+        wake()
 
 
 @cache

@@ -34,8 +34,9 @@ def renew_in_children(thing: Renewable) -> None:
 
 def call_in_children(function: Callable[[], object]) -> None:
     """Call a function in every forked child, before other code."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=function)
+    system: Any = os
+    if hasattr(system, "register_at_fork"):
+        system.register_at_fork(after_in_child=function)
 
 
 def keep_alive(thing: object) -> None:

@@ -7,24 +7,34 @@ wait for a reader for ever, and a device would swallow them.
 from __future__ import annotations
 
 import errno
+import io
 import os
+import secrets
 import stat
-import tempfile
+import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib import import_module
+from itertools import tee
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+    from pathlib import Path
     from typing import BinaryIO
 
+RENAMES_OPEN_FILES = os.name != "nt"
+"""Windows neither renames nor deletes a file that any process has open."""
 _SAFE = (
     getattr(os, "O_NOFOLLOW", 0)
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_NOCTTY", 0)
     | getattr(os, "O_BINARY", 0)
 )
+_PAUSES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.4)
+"""Seconds; readers that don't last, such as virus scanners, need less than their sum."""
+_LOCKED_BYTE = 2**31 - 2
+"""On Windows a lock keeps others from reading, so it is on a byte that no file of ours has."""
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
     (stat.S_ISDIR, "a folder"),
@@ -33,8 +43,8 @@ _KINDS = (
 )
 
 
-def open_regular(path: Path, flags: int, mode: int = 0o666) -> int:
-    """Open a regular file, or create it → its descriptor.
+def open_regular(path: Path, flags: int, mode: int = 0o666) -> BinaryIO:
+    """Open a regular file, or create it, to read, write, or both, as the flags say.
 
     Raises:
         OSError: the path is no regular file, or the system refuses.
@@ -42,18 +52,36 @@ def open_regular(path: Path, flags: int, mode: int = 0o666) -> int:
     with suppress(FileNotFoundError):
         _check(path, path.lstat())
     try:
-        number = os.open(path, flags | _SAFE, mode)
+        raw = _open(path, flags | _SAFE, mode)
     except OSError as error:
         # Something else may have been put there in between.
         with suppress(FileNotFoundError):
             _check(path, path.lstat())
         raise error from None
     try:
-        _check(path, os.fstat(number))
+        _check(path, os.fstat(raw.fileno()))
     except BaseException:
-        os.close(number)
+        raw.close()
         raise
-    return number
+    if flags & os.O_RDWR:
+        return io.BufferedRandom(raw)
+    return io.BufferedWriter(raw) if flags & os.O_WRONLY else io.BufferedReader(raw)
+
+
+def _open(path: Path, flags: int, mode: int) -> io.FileIO:
+    """Open a file in a single call of the interpreter's own code.
+
+    An interrupt comes before or after it, never between the system's call and the object that
+    closes the descriptor when nothing refers to it any more.
+    """
+    kind = "r+b" if flags & os.O_RDWR else "wb" if flags & os.O_WRONLY else "rb"
+    opened, again = tee(map(os.open, (path,), (flags,), (mode,)))
+    try:
+        return next(map(io.FileIO, opened, (kind,)))
+    except OSError:
+        for number in again:  # there is no file object of a folder
+            os.close(number)
+        raise
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -62,7 +90,7 @@ def read(path: Path, limit: int) -> bytes:
     Raises:
         OSError: there is none, or the system refuses.
     """
-    with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
+    with open_regular(path, os.O_RDONLY) as file:
         return file.read(limit)
 
 
@@ -73,18 +101,16 @@ def temporary(path: Path, content: bytes, *, durable: bool = True) -> Generator[
     Raises:
         OSError: the system refuses.
     """
-    number, name = tempfile.mkstemp(prefix=f".{path.name}~", suffix=".part", dir=path.parent)
-    part = Path(name)
+    part = path.with_name(f".{path.name}~{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(number, "wb") as file:
+        with open_regular(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as file:
             file.write(content)
             file.flush()
-            apply_umask(file.fileno(), 0o666)
             if durable:
                 os.fsync(file.fileno())
         yield part
     finally:
-        part.unlink(missing_ok=True)
+        remove(part)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -94,13 +120,48 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
         OSError: the path is a folder, or the system refuses.
     """
     with temporary(path, content, durable=durable) as part:
-        part.replace(path)
+        replace(part, path)
 
 
-def apply_umask(number: int, mode: int) -> None:
-    """Give a file of `mkstemp` the permissions that `open` would give: `mode` without the umask."""
-    if hasattr(os, "fchmod"):
-        os.fchmod(number, mode & ~_umask())
+def replace(part: Path, path: Path) -> None:
+    """Rename a closed file over another one.
+
+    Raises:
+        OSError: the path is a folder, or the system refuses.
+    """
+    _patiently(lambda: part.replace(path))
+
+
+def remove(path: Path) -> None:
+    """Delete a closed file, if there is one.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    _patiently(lambda: path.unlink(missing_ok=True))
+
+
+def remove_open(file: BinaryIO, path: Path) -> None:
+    """Delete a file that is open, and locked where the system deletes open files.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    if not RENAMES_OPEN_FILES:
+        file.close()
+    remove(path)
+
+
+def _patiently(change: Callable[[], object]) -> None:
+    """Change a file; on Windows wait while a reader, such as a virus scanner, has it open."""
+    for pause in () if RENAMES_OPEN_FILES else _PAUSES:
+        try:
+            change()
+        except PermissionError:
+            time.sleep(pause)
+        else:
+            return
+    change()
 
 
 def try_lock(file: BinaryIO, *, if_unsupported: bool = False) -> bool:
@@ -110,17 +171,31 @@ def try_lock(file: BinaryIO, *, if_unsupported: bool = False) -> bool:
     `if_unsupported` is returned where the system or the file system has no locks.
     """
     try:
-        import fcntl  # noqa: PLC0415 - absent on Windows
-    except ImportError:
-        return if_unsupported
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        _lock(file.fileno())
+    except (BlockingIOError, PermissionError):
         return False
     except OSError:
         return if_unsupported
     _locked.add(file)
     return True
+
+
+def _lock(number: int) -> None:
+    try:
+        fcntl: Any = import_module("fcntl")
+    except ImportError:
+        _lock_on_windows(number, import_module("msvcrt"))
+    else:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock_on_windows(number: int, msvcrt: Any) -> None:
+    before = os.lseek(number, 0, os.SEEK_CUR)
+    os.lseek(number, _LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+    finally:
+        os.lseek(number, before, os.SEEK_SET)
 
 
 def _check(path: Path, found: os.stat_result) -> None:
@@ -129,17 +204,6 @@ def _check(path: Path, found: os.stat_result) -> None:
     kind = next((name for is_one, name in _KINDS if is_one(found.st_mode)), "a device")
     reason = f"{kind} is in the place of the file {path.name}; remove it"
     raise OSError(errno.EEXIST, reason, str(path))
-
-
-def _umask() -> int:
-    """Read the umask. The system call must set it to read it; Linux also shows it in /proc."""
-    with suppress(OSError, ValueError), Path("/proc/self/status").open(encoding="ascii") as lines:
-        for line in lines:
-            if line.startswith("Umask:"):
-                return int(line.split()[1], 8)
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 _locked: WeakSet[BinaryIO] = WeakSet()
@@ -160,5 +224,6 @@ def _release_in_child() -> None:
     os.close(null)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_release_in_child)
+_system: Any = os
+if hasattr(_system, "register_at_fork"):
+    _system.register_at_fork(after_in_child=_release_in_child)

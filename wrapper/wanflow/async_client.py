@@ -12,12 +12,14 @@ from wanflow._base_client import (
     BaseResult,
     BaseTask,
     as_tasks,
+    default_on_event,
     known_snapshots,
     load_storage,
     poll_factor,
     recording_callback,
     store_outcome,
     subscribed,
+    typed_estimate,
     typed_run,
     typed_submit,
     with_uploader,
@@ -31,7 +33,7 @@ from wanflow._config import (
     load_config,
 )
 from wanflow._core.arguments import validate_task_id
-from wanflow._flows.operations import Operations
+from wanflow._flows.operations import Operations, parse_name
 from wanflow._flows.prepare import SubmitOptions
 from wanflow._runtime.driver import AsyncDriver
 
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from wanflow.batch.report import Report
     from wanflow.errors import WanflowError
     from wanflow.ledger.resume import OnResult, ResumeReport
+    from wanflow.queue.handle import AsyncQueuedBatch
 
 
 class AsyncResult(BaseResult[AsyncDriver]):
@@ -69,25 +72,33 @@ class AsyncResult(BaseResult[AsyncDriver]):
         timeout: float | None = None,
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
+        name: str | None = None,
     ) -> list[Path]:
         """Save every file in a directory, and return the paths.
 
         A file appears under its name only when it is complete. An interrupted download is
         resumed by the next one. Files are named by the task's id: the same task saved again
-        replaces its own files.
+        replaces its own files. With a `name`, a file of another task is never replaced.
 
         Args:
-            folder: the directory; it is created if it doesn't exist.
+            folder: the directory, created if it doesn't exist; or `s3://bucket/prefix`, `gs://…` or
+                `az://…`, whose paths are URLs (extra `uploads`).
             timeout: the time limit of each file in seconds; 15 minutes by default.
             max_bytes: the size limit of each file; 2 GiB by default.
             on_progress: called with a Progress for each chunk. A sync client calls it from other
                 threads if there are several files.
+            name: a template of the files' names, without their extension, of letters, digits and
+                the fields {task_id}, {index}, {model} and {date}; {index:03} has three digits.
+                By default the one that the ledger has for the task, else the task's id.
 
         Raises:
+            InvalidRequest: `name` isn't such a template.
             LinkExpired: a link is older than 24 hours.
             DownloadFailed: there is no link, or a file can't be downloaded or saved.
         """
-        flow = self._operations.download(self._snapshot, folder, timeout, max_bytes, on_progress)
+        flow = self._operations.download(
+            self._snapshot, folder, timeout, max_bytes, on_progress, name
+        )
         return await self._driver.run(flow)
 
     async def open(
@@ -221,6 +232,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             URL; by default WANFLOW_UPLOADER. See `wanflow.uploads`.
         on_event: called with the record of each event, such as a submission, a poll or a saved
             file; `wanflow.events` lists them. A plain function, in which nothing should block.
+            In a notebook, a client without one shows the progress of its tasks.
         default_headers: headers that are sent with each request to the API, and never to the
             hosts of files. Headers that the client sets itself, such as Authorization, are an
             error.
@@ -262,7 +274,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
                     retry_timeout=retry_timeout,
                     max_polls_per_second=max_polls_per_second,
                     transport=TransportOptions(max_connections, transport, proxy, verify),
-                    on_event=on_event,
+                    on_event=default_on_event(on_event),
                     default_headers=default_headers,
                     app=app,
                 )
@@ -284,6 +296,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         idempotency_key: str | None = None,
         resubmit_uncertain: bool = False,
         max_credits: float | None = None,
+        name: str | None = None,
         **parameters: Any,
     ) -> AsyncTask:
         """Submit a generation, which is charged, and return its task.
@@ -300,6 +313,8 @@ class AsyncClient(BaseClient[AsyncDriver]):
                 doesn't honour the key, this can charge twice.
             max_credits: the most that it may cost. It is sent only if jobs with the same settings
                 are in the ledger, and none of them cost more; see `estimate`.
+            name: a template of the names of its files, such as "{model}-{index}"; see `download`.
+                It is recorded in the ledger until the files are saved.
             parameters: the model's parameters; None means "not set".
 
         Raises:
@@ -309,7 +324,9 @@ class AsyncClient(BaseClient[AsyncDriver]):
             SubmitUncertain: it is unknown whether the API accepted the submission.
             APIError: the API rejected the submission.
         """
-        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain, max_credits)
+        options = SubmitOptions(
+            extra, validate, idempotency_key, resubmit_uncertain, max_credits, name
+        )
         prepared = self._operations.prepare(request, parameters, model, options)
         try:
             snapshot = await self._driver.run(self._operations.submit(prepared))
@@ -333,13 +350,16 @@ class AsyncClient(BaseClient[AsyncDriver]):
         idempotency_key: str | None = None,
         resubmit_uncertain: bool = False,
         max_credits: float | None = None,
+        name: str | None = None,
         **parameters: Any,
     ) -> AsyncResult:
         """Submit and wait, and with `output_dir` download: the result then has `paths`.
 
         The arguments and errors are those of `submit`, `wait` and `download`.
         """
-        options = SubmitOptions(extra, validate, idempotency_key, resubmit_uncertain, max_credits)
+        options = SubmitOptions(
+            extra, validate, idempotency_key, resubmit_uncertain, max_credits, name
+        )
         prepared = self._operations.prepare(request, parameters, model, options)
         flow = self._operations.run(
             prepared, output_dir=output_dir, timeout=timeout, on_update=on_update
@@ -351,6 +371,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
             prepared.state.annotate(error)
             raise
 
+    @typed_estimate
     async def estimate(
         self,
         request: object | None = None,
@@ -456,6 +477,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         stop: StopSignal | None = None,
         on_progress: OnBatchProgress = None,
         on_result: OnJobResult = None,
+        name: str | None = None,
     ) -> Report:
         """Run many jobs, and write a report and a contact sheet beside their files.
 
@@ -466,7 +488,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         Args:
             jobs: requests as dicts. Each may have a `key` of your own: the same key means the
                 same job.
-            output_dir: the directory for the files.
+            output_dir: the directory for the files, or `s3://…`, `gs://…`, `az://…`.
             timeout: the longest wait for each task in seconds; 15 minutes by default.
             max_credits: the highest cost of all runs of this batch together. The first job of
                 each price class is submitted alone, since its price isn't known yet.
@@ -477,6 +499,8 @@ class AsyncClient(BaseClient[AsyncDriver]):
             stop: a `wanflow.batch.StopSignal`; once it is set, no further job is started.
             on_progress: called often, with the progress of the batch.
             on_result: called with the result of each job.
+            name: a template of the files' names, such as "{key}-{index}": as in `download`, with
+                the field {key} for the job's key. Files that are saved already keep their names.
 
         Raises:
             InvalidRequest: jobs are invalid, and nothing was sent; every violation is listed.
@@ -495,8 +519,49 @@ class AsyncClient(BaseClient[AsyncDriver]):
             stop=stop,
             on_progress=on_progress,
             on_result=on_result,
+            name=name,
         )
         return await self._driver.run(run.run_batch(self._operations, jobs, options))
+
+    async def enqueue(
+        self,
+        jobs: Iterable[Mapping[str, Any] | JobInput],
+        *,
+        queue: str,
+        out: str | PathLike[str],
+        name: str | None = None,
+        max_credits: float | None = None,
+        resubmit_uncertain: bool = False,
+    ) -> AsyncQueuedBatch:
+        """Enqueue many jobs, which workers on any number of machines then run.
+
+        All jobs are validated before the first is enqueued, as by `batch`. Enqueuing the same
+        batch again, or on several machines at the same time, adds nothing. Iterate over what is
+        returned for the result of each job, or `wait` for the report.
+
+        Args:
+            jobs: requests as dicts. Each may have a `key` of your own: the same key in the same
+                batch means the same job.
+            queue: the `postgresql://` URL of the database; see `wanflow queue init`.
+            out: where workers save the files: object storage (`s3://bucket/prefix`, `gs://…`,
+                `az://…`), or a directory that all of them have.
+            name: the name of the batch; by default what `out` names.
+            max_credits: the highest cost of the batch, whatever workers run it.
+            resubmit_uncertain: whether an uncertain submission is sent again by itself, with its
+                key and within a minute. On a server that doesn't honour the key, this can charge
+                twice.
+
+        Raises:
+            InvalidRequest: jobs are invalid, and nothing was enqueued; every violation is listed.
+            ConfigurationError: the database has no queue, or another batch has the name.
+            LedgerError: the database can't be reached.
+        """
+        from wanflow.queue.enqueue import enqueue, make_options  # noqa: PLC0415 - needs an extra
+        from wanflow.queue.handle import AsyncQueuedBatch  # noqa: PLC0415 - as above
+
+        options = make_options(queue, out, name, max_credits, resubmit_uncertain=resubmit_uncertain)
+        batch = await self._driver.run(enqueue(self._operations, jobs, options))
+        return AsyncQueuedBatch(batch, self._driver)
 
     async def resume_all(
         self,
@@ -506,6 +571,7 @@ class AsyncClient(BaseClient[AsyncDriver]):
         resubmit_uncertain: bool = False,
         max_concurrency: int = DEFAULT_MAX_CONNECTIONS,
         on_result: OnResult = None,
+        name: str | None = None,
     ) -> ResumeReport:
         """Resume every unfinished job of the ledger that no running process owns.
 
@@ -521,15 +587,23 @@ class AsyncClient(BaseClient[AsyncDriver]):
                 a server that doesn't honour the keys, this can charge twice.
             max_concurrency: the highest number of concurrent jobs.
             on_result: called with the ResumeResult of each job.
+            name: a template of the names of the files in `output_dir`, as in `download`. Jobs that
+                have a directory or a template already keep them.
 
         Raises:
+            InvalidRequest: `name` is no template.
             ConfigurationError: the client has no ledger.
             LedgerError: the ledger can't be read or written.
         """
         from wanflow.ledger import resume  # noqa: PLC0415 - few programs need it
 
         options = resume.ResumeOptions(
-            output_dir, timeout, resubmit_uncertain, max_concurrency, on_result
+            output_dir,
+            timeout,
+            resubmit_uncertain,
+            max_concurrency,
+            on_result,
+            name=parse_name(name),
         )
         return await self._driver.run(resume.resume_all(self._operations, options))
 

@@ -22,7 +22,8 @@ WanflowError
 ├── TaskFailed                the task ended without a result
 ├── WaitTimeout               nobody: the task keeps running; wait again by its id
 ├── DownloadFailed            a file could not be downloaded or saved; the result is still valid
-│   └── LinkExpired               the link is older than 24 hours
+│   ├── LinkExpired               the link is older than 24 hours
+│   └── StorageFailed             the object storage can't be reached, or rejects the file
 └── LedgerError               you: the ledger can't be opened, read or written
     └── JobLocked                 nobody: another process works on the job
 
@@ -210,7 +211,7 @@ class NotFound(APIError):
 
 
 class WrongBaseURL(APIError, ConfigurationError):
-    """404 or 405 for a path that the API has: the API is not at this base URL."""
+    """The API is not at this base URL: 404 or 405 for a path that it has, or TLS is missing."""
 
 
 class RequestTooLarge(APIError):
@@ -313,6 +314,14 @@ class DownloadFailed(WanflowError):
 
 class LinkExpired(DownloadFailed):
     """The link is older than 24 hours, so the file is no longer available."""
+
+
+class StorageFailed(DownloadFailed):
+    """Object storage can't be reached, or rejects a file; no part of it was stored.
+
+    Attributes:
+        url: the URL of the object, such as `s3://bucket/prefix/name.png`.
+    """
 
 
 class LedgerError(WanflowError):

@@ -8,14 +8,14 @@ one, too.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from wanflow._core.uploads import AsyncUploader, FileUpload, UploadedLink, Uploader
+from wanflow._paths import OBJECT_FORMS, OBJECT_URL
+from wanflow._storage.object_client import StorageError, call, open_store
 from wanflow.errors import ConfigurationError, UploadFailed
 
 if TYPE_CHECKING:
@@ -36,21 +36,17 @@ __all__ = [
 ]
 
 MOCK = "mock"
-FORMS = "s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX or mock"
+FORMS = f"{OBJECT_FORMS} or mock"
 MOCK_PATH = "/_mock/uploads/"
 LINK_LIFETIME = 24 * 3600.0
 """Seconds for which the links of a StorageUploader are valid by default."""
 
-_TARGET = re.compile(r"(?:s3|gs|az)://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(?:/[^?#\s\x00-\x1f\x7f]*)?")
 _LIFETIMES = (3600.0, 7 * 24 * 3600.0)
 _NOTHING_SENT = "nothing was sent, and nothing was charged"
 # An object is uploaded again after this time, so that a rule of the bucket that deletes objects
 # after two days or more never deletes one that a link was just made for.
 _REFRESH = timedelta(days=1)
 _TIMEOUT = 30.0
-_METADATA_HOSTS = ("169.254.169.254", "metadata.google.internal", "169.254.170.2")
-_STATUS = re.compile(r"status code: ([0-9]{3})")
-_CODE = re.compile(r"<Code>([A-Za-z]{1,80})</Code>")
 
 
 def open_uploader(name: str, base_url: str) -> Uploader:
@@ -69,9 +65,11 @@ def check_name(name: str) -> None:
     Raises:
         ConfigurationError: it doesn't.
     """
-    if name != MOCK and not _TARGET.fullmatch(name):
+    if name != MOCK and not OBJECT_URL.fullmatch(name):
         # Not shown: it may be a URL with credentials.
-        raise ConfigurationError(f"the uploader must be {FORMS}")
+        raise ConfigurationError(
+            f"the uploader must be {FORMS}; a bucket's name has 2 to 255 letters, digits and -_."
+        )
 
 
 class StorageUploader:
@@ -128,22 +126,19 @@ class StorageUploader:
         import obstore  # noqa: PLC0415 - the extra
 
         try:
-            found = obstore.head(self._store, file.name)
-        except Exception:
+            found = call(lambda: obstore.head(self._store, file.name))
+        except StorageError:
             return False
         fresh = datetime.now(UTC) - found["last_modified"] < _REFRESH
         return fresh and found["size"] == len(file.content)
 
-    def _call(self, call: Callable[[], T]) -> T:
+    def _call(self, function: Callable[[], T]) -> T:
         try:
-            return call()
-        except BaseException as error:
-            # A panic of the Rust library is no Exception.
-            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-                raise
-            reason = _reason(error)
-        # Without the error as its cause: its text has URLs, which may be signed.
-        raise UploadFailed(f"the upload to {self._name} failed: {reason}; {_NOTHING_SENT}")
+            return call(function)
+        except StorageError as error:
+            raise UploadFailed(
+                f"the upload to {self._name} failed: {error}; {_NOTHING_SENT}"
+            ) from None
 
     def __repr__(self) -> str:
         return f"StorageUploader({self._name!r})"
@@ -199,43 +194,4 @@ class MockUploader:
 
 def _open_store(target: str) -> ObjectStore:
     check_name(target)
-    try:
-        from obstore.store import from_url  # noqa: PLC0415 - the extra
-    except ImportError as error:
-        raise ConfigurationError(
-            f"uploads to {target.partition('://')[0]}:// need obstore; run: "
-            "pip install 'wanflow[uploads]'"
-        ) from error
-    try:
-        return from_url(
-            target,
-            client_options={
-                "connect_timeout": "5s",
-                "timeout": "60s",
-                "allow_http": _allows_http(target),
-            },
-            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=60)},
-        )
-    except Exception as error:
-        reason = _reason(error)
-    raise ConfigurationError(f"the uploader {target} can't be used: {reason}")
-
-
-def _allows_http(target: str) -> bool:
-    """Return whether the environment allows an endpoint without TLS, such as one on loopback."""
-    prefix = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}[target.partition("://")[0]]
-    return environ.get(f"{prefix}_ALLOW_HTTP", "").lower() in {"1", "on", "true", "yes"}
-
-
-def _reason(error: BaseException) -> str:
-    """Return why a request to the storage failed, without any URL: one may be signed."""
-    text = str(error)
-    if any(host in text for host in _METADATA_HOSTS):
-        return "there are no credentials for it in the environment"
-    status, code = _STATUS.search(text), _CODE.search(text)
-    if status is not None:
-        return f"it responded with {status[1]}{f' ({code[1]})' if code else ''}"
-    if "error sending request" in text or "timed out" in text:
-        return "it can't be reached"
-    first = text.partition("\n")[0].strip()
-    return first if first and "://" not in first else type(error).__name__
+    return open_store(target)

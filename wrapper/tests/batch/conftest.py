@@ -60,8 +60,8 @@ def account(server: MockServer, api_key: str) -> Account:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db") as opened:
+def ledger(location: Path | str) -> Iterator[Ledger]:
+    with Ledger(location) as opened:
         yield opened
 
 
@@ -80,5 +80,5 @@ def run_batch(
 
 @pytest.fixture(scope="session")
 def model() -> str:
-    """The name of a text-to-image model."""
-    return model_name("image")
+    """The name of a text-to-image model whose pictures may be small."""
+    return model_name("image", "size")

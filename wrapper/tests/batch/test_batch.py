@@ -18,6 +18,7 @@ from wanflow.batch.contact_sheet import render_sheet
 from wanflow.batch.input import RowParser, read_csv
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import JobState, Ledger
+from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from tests.batch.conftest import BatchRunner
     from wanflow.batch import BatchProgress, Report
-    from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
 
 
@@ -393,13 +393,48 @@ def test_every_attempt_is_in_the_ledger(run_batch: BatchRunner, model: str, ledg
     assert {job.state for job in attempts} == {JobState.FAILED}
 
 
-def test_a_task_that_another_key_does_not_find_stays_resumable(
+@pytest.mark.parametrize("key", [{}, {"key": "poster"}], ids=["without a key", "with a key"])
+def test_results_of_another_server_are_not_taken_for_those_of_this_one(
+    run_batch: BatchRunner, ledger: Ledger, model: str, tmp_path: Path, key: dict[str, str]
+) -> None:
+    """After a trial on one server, the same batch on another sends nothing, and says why."""
+    jobs = [{"model": model, "prompt": "a", **key}]
+    assert run_batch(jobs).complete
+    (first,) = ledger.jobs()
+    with MockServer() as other, Client(other.api_key, other.base_url, ledger=ledger) as client:
+        with pytest.raises(InvalidBatch, match=f"was submitted to {first.server}"):
+            client.batch(jobs, tmp_path / "out")
+        assert not len(other.journal)
+    assert ledger.jobs() == [first]
+
+
+def test_a_batch_goes_on_at_another_server_if_the_first_accepted_nothing(
     run_batch: BatchRunner, server: MockServer, ledger: Ledger, model: str, tmp_path: Path
+) -> None:
+    """A wrong base URL is corrected, and the job is recorded for the right one."""
+    jobs = [{"model": model, "prompt": "a", "key": "poster"}]
+    with Client(server.api_key, f"{server.base_url}/wrong", ledger=ledger) as client:
+        assert not client.batch(jobs, tmp_path / "out").complete
+    report = run_batch(jobs)
+    assert report.complete, report.results
+    assert [(job.state, job.server) for job in ledger.jobs()][-1] == (
+        JobState.SAVED,
+        server.base_url,
+    )
+
+
+def test_a_task_that_another_key_does_not_find_stays_resumable(
+    run_batch: BatchRunner,
+    server: MockServer,
+    ledger: Ledger,
+    location: Path | str,
+    model: str,
+    tmp_path: Path,
 ) -> None:
     """A run with the key of another account doesn't end the task; the right key saves its file."""
     jobs = jobs_of(model, "[mock:progression=polls=3] a")
     assert run_batch(jobs, timeout=0.1).counts[JobStatus.RESUMABLE] == 1
-    age(tmp_path / "ledger.db", 120)  # a 404 for a younger one is tolerated
+    age(location, 120)  # a 404 for a younger one is tolerated
     with Client(uuid4().hex, server.base_url, ledger=ledger) as other_client:
         report = other_client.batch(jobs, tmp_path / "out")
     assert report.counts[JobStatus.RESUMABLE] == 1, report.results

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
@@ -124,6 +125,9 @@ class FakeApi:
         )
 
 
+SERVER = "https://api.example/v1"
+
+
 def _uncertain() -> errors.SubmitUncertain:
     return errors.SubmitUncertain("lost", reason="lost", request={}, idempotency_key="")
 
@@ -132,6 +136,7 @@ def _job(item: Any, number: int) -> Job:
     blank = dict.fromkeys((one.name for one in Job.__attrs_attrs__), None)  # type: ignore[attr-defined]
     known = {
         "id": number,
+        "server": SERVER,
         "key": item.key,
         "name": item.job.name,
         "attempt": item.attempt,
@@ -149,16 +154,17 @@ class FakeLedger:
     server: FakeApi
 
     def attempts(self, names: Any) -> dict[str, list[Job]]:
-        found: dict[str, list[Job]] = {name: [] for name in names}
+        found: dict[str, list[Job]] = {}
         for job in self.server.jobs.values():
-            found[str(job.name)].append(job)
-        return found
+            found.setdefault(str(job.name), []).append(job)
+        return {name: found[name] for name in names if name in found}
 
     def is_owned(self, job: Job) -> bool:
         return False
 
 
 class FakeOperations:
+    recording = SimpleNamespace(server=SERVER)
     catalog = packaged_catalog()
     limiter = PollRateLimiter(1000.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, field
 
@@ -24,6 +24,7 @@ from wanflow._flows.poll_many import PollEntry
 from wanflow.batch.engine import DOWNLOAD, SUBMIT, make_engine
 from wanflow.batch.models import BatchOptions, PlannedJob
 from wanflow.catalog.catalog import packaged_catalog
+from wanflow.errors import WaitTimeout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,9 +35,10 @@ CREATED = {1: 300, 2: 500, 3: 100, 4: 200}
 """When the task of each line was created."""
 
 
+@define
 class FakeOperations:
-    catalog = packaged_catalog()
-    limiter = PollRateLimiter(1000.0)
+    catalog: ClassVar = packaged_catalog()
+    limiter: PollRateLimiter = field(factory=lambda: PollRateLimiter(1000.0))
 
     def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
         return PollTarget(task_id, Request("GET", task_id), self.limiter)
@@ -59,6 +61,13 @@ class FakeSteps:
         return None
 
     download = submit
+
+    def finish(self, item: Any, outcome: Any) -> Any:
+        """Return the outcome of a wait, with which the driver ends the step."""
+        return outcome
+
+    def note_uncertain(self, error: BaseException, items: Any) -> Any:
+        yield from ()
 
     def record_done(self, item: Any, done: Snapshot) -> bool:
         return True
@@ -152,3 +161,49 @@ def test_few_polls_are_in_flight_while_something_is_submitted(tmp_path: Path) ->
     driver.run([PlannedJob(line, f"job {line}", "m", {}, b"") for line in range(1, 101)])
     assert len(driver.engine.results.job_results) == 100
     assert driver.most_polls == {True: 4, False: 16}
+
+
+@define
+class JumpingClock(EngineDriver):
+    """Its clock passes every deadline at the reading `jump`; no task ends."""
+
+    jump: int = 1
+    readings: int = 0
+    timed_out: list[tuple[Any, Any]] = field(factory=list)
+
+    def perform(self, effect: Any) -> Any:
+        if isinstance(effect, ReadClock):
+            self.readings += 1
+            assert self.readings < 5_000, "the batch doesn't end"
+            self.now += 2_000.0 if self.readings == self.jump else 0.0
+        if isinstance(effect, Spawn) and isinstance(effect.flow, WaitTimeout):
+            self.timed_out.append((effect.key, effect.flow))
+            return None
+        return EngineDriver.perform(self, effect)
+
+    def next_finished(self) -> Finished | None:
+        if self.started[POLL] and not self.started[SUBMIT]:
+            one = self.started[POLL].pop(0)
+            return Finished(one, PollResult(Snapshot(one.target.task_id, "processing")))
+        if self.timed_out:
+            key, error = self.timed_out.pop()
+            return Finished(key, error=error)
+        self.now += 0.5
+        return EngineDriver.next_finished(self)
+
+
+def run_with_jump(folder: Path, jump: int) -> int:
+    """Run two jobs to their end; return how often the clock was read."""
+    engine = make_engine(FakeSteps(BatchOptions(folder, 60.0)))  # type: ignore[arg-type]
+    driver = JumpingClock(engine, (SUBMIT, POLL, DOWNLOAD), jump=jump)
+    driver.run([PlannedJob(line, f"job {line}", "m", {}, b"") for line in (1, 2)])
+    assert len(engine.results.job_results) == 2
+    return driver.readings
+
+
+def test_a_batch_ends_wherever_the_clock_passes_the_deadline_of_a_task(tmp_path: Path) -> None:
+    """Between any two readings of the clock, also while the last poll is handled."""
+    readings = run_with_jump(tmp_path, 0)
+    assert readings > 100
+    for jump in range(1, readings):
+        run_with_jump(tmp_path, jump)

@@ -6,12 +6,12 @@ import json
 import re
 import signal
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.batch.terminal import Terminal
+from tests.waiting import wait_until
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
@@ -133,15 +133,21 @@ def _keys(folder: Path) -> set[str | None]:
 
 
 def _wait_until_sent(account: Account) -> None:
-    deadline = time.monotonic() + _TIMEOUT
-    while account.submitted < JOBS:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: account.submitted >= JOBS)
 
 
 @pytest.mark.usefixtures("in_flight")
+# "everything" takes the locks of "screen", "ledger" and "threads"; each is a process of its own.
 @pytest.mark.parametrize(
-    "kind", ["nothing", "screen", "ledger", "threads", "writing", "everything"]
+    "kind",
+    [
+        "everything",
+        "writing",
+        *(
+            pytest.param(kind, marks=pytest.mark.slow)
+            for kind in ("nothing", "screen", "ledger", "threads")
+        ),
+    ],
 )
 def test_a_second_ctrl_c_prints_every_key_and_the_command(
     kind: str, server: MockServer, api_key: str, account: Account, folder: Path

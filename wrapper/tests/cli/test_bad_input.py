@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.helpers import FROM_IMAGE, IMAGE, VIDEO
+from tests.transport.misbehaving_server import ID, MisbehavingServer, http, responds, task
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -222,3 +223,31 @@ def test_a_group_alone_prints_its_help(group: str, wanflow: Callable[..., Comman
     assert done.code == 2
     assert done.err.startswith(f"Usage: wanflow {group}")
     assert "\nCommands:\n" in done.err
+
+
+@pytest.mark.parametrize("words", [("wait",), ("status",), ("download", "-o", "out")])
+@pytest.mark.parametrize("task_id", ["foo", "task_1", "🐈"])
+def test_a_wrong_form_of_an_id_is_not_waited_for_again(
+    wanflow: Callable[..., CommandResult], words: tuple[str, ...], task_id: str
+) -> None:
+    """The server has rejected the id, so no command with it is proposed."""
+    command, *options = words
+    refused = wanflow(command, task_id, *options)
+    assert refused.code == 2
+    assert "wanflow wait" not in refused.err
+    assert "wanflow download" not in refused.err
+    assert len(refused.err.strip().splitlines()) == 1
+    failed = wanflow(command, task_id, *options, "--json")
+    assert "resume" not in failed.events[-1]
+
+
+def test_a_400_about_a_task_that_the_server_named_keeps_its_way_back(
+    wanflow: Callable[..., CommandResult],
+) -> None:
+    """The task is paid for, so its id is right, whatever the server says of it."""
+    rejects = responds(http(400, b'{"error": {"message": "no", "param": "task_id"}}'))
+    with MisbehavingServer(post=[task("pending")], get=[rejects]) as server:
+        given = {"WANFLOW_BASE_URL": server.url, "WANFLOW_API_KEY": "k"}
+        failed = wanflow("run", IMAGE, "--prompt", "x", given=given)
+    assert failed.code == 2
+    assert f"wanflow wait {ID}" in failed.err

@@ -148,3 +148,56 @@ SERVERS = ("https://api.example/apiv1",)
 def test_what_may_have_been_meant(given: str, meant: list[str]) -> None:
     """The spec's own URL on its host, elsewhere its path."""
     assert likely_base_urls(given, SERVERS) == meant
+
+
+# What nginx, Go, Apache and Jetty answer where they want TLS, and a server that redirects.
+WITHOUT_TLS = {
+    "nginx": http(
+        400,
+        b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+    ),
+    "go": http(400, b"Client sent an HTTP request to an HTTPS server.\n"),
+    "apache": http(
+        400,
+        b"<!DOCTYPE HTML><title>400 Bad Request</title><p>Reason: You're speaking plain HTTP to an "
+        b"SSL-enabled server port.<br /> Instead use the HTTPS scheme to access this URL, please.",
+    ),
+    "upgrade": http(426, b"This service requires use of TLS"),
+    "redirect": http(301, b"", "Location: https://127.0.0.1/apiv1/x"),
+}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+@pytest.mark.parametrize("kind", WITHOUT_TLS)
+def test_http_where_a_server_wants_tls_says_to_try_https(
+    wanflow: Command, kind: str, words: tuple[str, ...]
+) -> None:
+    """It is a wrong base URL, in no command an invalid request or a lost submission."""
+    answer = responds(WITHOUT_TLS[kind])
+    with MisbehavingServer(post=[answer], get=[answer]) as server:
+        given = {"WANFLOW_BASE_URL": server.url + ROOT, "WANFLOW_API_KEY": KEY}
+        done = wanflow(*words, given=given)
+    if kind == "redirect" and words[0] in {"submit", "run"}:
+        assert done.code == 10  # a redirect doesn't prove that a submission was not accepted
+    else:
+        assert done.code == 3, done.err
+    secure = given["WANFLOW_BASE_URL"].replace("http://", "https://")
+    assert f"this server wants TLS: try the base URL {secure}" in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http(400, b'{"error": {"message": "image_urls: use https", "param": "image_urls"}}'),
+        http(400, b"the request is malformed"),
+        http(301, b"", "Location: https://elsewhere.example/x"),
+    ],
+)
+def test_other_answers_say_nothing_of_tls(wanflow: Command, answer: bytes) -> None:
+    """An error of the API that names https, a text that doesn't, and a redirect elsewhere."""
+    with MisbehavingServer(get=[responds(answer)]) as server:
+        given = {"WANFLOW_BASE_URL": server.url + ROOT, "WANFLOW_API_KEY": KEY}
+        done = wanflow("status", TASK, given=given)
+    assert done.code in {2, 13}
+    assert "wants TLS" not in done.err

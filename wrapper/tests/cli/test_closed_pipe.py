@@ -26,7 +26,7 @@ REQUEST = (IMAGE, "--prompt", "x")
 PRINTS = [
     ("--help",),
     ("--version",),
-    *((name, "--help") for name in COMMANDS),
+    ("run", "--help"),
     ("run", IMAGE, "--help"),
     ("models",),
     ("models", IMAGE),
@@ -36,6 +36,10 @@ PRINTS = [
     ("run", *REQUEST, "--dry-run"),
     ("mock", "--guide"),
     ("mock", "--faults"),
+]
+# The help of each other command is printed in the same way.
+SLOW = [
+    pytest.param((name, "--help"), "", marks=pytest.mark.slow) for name in COMMANDS if name != "run"
 ]
 
 
@@ -51,7 +55,7 @@ def end_of(process: Process, *words: str) -> tuple[int, str]:
 
 @pytest.mark.parametrize(
     ("words", "unbuffered"),
-    [*((words, "") for words in PRINTS), (("--help",), "1"), (("models", "--json"), "1")],
+    [*((words, "") for words in PRINTS), (("--help",), "1"), (("models", "--json"), "1"), *SLOW],
 )
 def test_a_command_that_prints_ends_with_0(
     process: Process, environment: dict[str, str], words: tuple[str, ...], unbuffered: str
@@ -63,8 +67,17 @@ def test_a_command_that_prints_ends_with_0(
     assert not any(word in err for word in ("Traceback", "Broken", "Exception"))
 
 
-@pytest.mark.parametrize("as_json", [(), ("--json",)])
-@pytest.mark.parametrize("command", ["run", "batch"])
+@pytest.mark.parametrize(
+    ("command", "as_json"),
+    [
+        ("run", ()),
+        ("batch", ("--json",)),
+        *(  # in their own process, as the others
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (("run", ("--json",)), ("batch", ()))
+        ),
+    ],
+)
 def test_what_was_paid_for_is_still_saved(
     process: Process,
     environment: dict[str, str],
@@ -84,7 +97,8 @@ def test_what_was_paid_for_is_still_saved(
     assert all(Path(file.path).exists() for file in job.files)
 
 
-@pytest.mark.parametrize("as_json", [(), ("--json",)])
+# Each of the eight commands is a process; what `--json` prints to nobody is tested above.
+@pytest.mark.parametrize("as_json", [(), pytest.param(("--json",), marks=pytest.mark.slow)])
 def test_every_command_for_tasks_and_the_ledger_ends_with_0(
     process: Process,
     environment: dict[str, str],

@@ -10,13 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.cli.helpers import VIDEO
+from tests.waiting import wait_until
 from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 
@@ -32,12 +32,24 @@ def server() -> Iterator[MockServer]:
         yield running
 
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def with_each_signal(*kinds: str) -> list[Any]:
+    """Pair each kind with each signal; `make test` sends each kind another one, once."""
+    return [
+        pytest.param(kind, name, marks=[pytest.mark.slow] if number != other else [])
+        for number, kind in enumerate(kinds)
+        for other, name in enumerate(SIGNALS)
+    ]
+
+
 def interrupted(
     process: subprocess.Popen[str], by: signal.Signals = signal.SIGINT
 ) -> tuple[str, str]:
     """Send a signal, and return the output from then on."""
     process.send_signal(by)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 128 + by, err
     assert "Traceback" not in err
     return out, err
@@ -82,7 +94,7 @@ def test_sigterm_prints_how_to_resume(
 ) -> None:
     """SIGTERM, as sent by `timeout` and job runners, loses no task, either."""
     running = process("submit", VIDEO, "--prompt", "A cat")
-    out, _ = running.communicate(timeout=20)
+    out, _ = running.communicate(timeout=60)
     task_id = out.strip()
     running = process("wait", task_id, "-o", "out")
     assert running.stderr is not None
@@ -99,7 +111,7 @@ def test_a_resume_of_many_tasks_prints_itself(
     """After an interrupt all tasks are still running, and the same command resumes them."""
     words = ("--ledger", "my ledger.db")
     for prompt in ("A cat", "A dog"):
-        process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=20)
+        process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=60)
     resume = [
         "ledger",
         "resume",
@@ -110,9 +122,7 @@ def test_a_resume_of_many_tasks_prints_itself(
     ]
     running = process(*resume, "--timeout", "60")
     with Ledger(tmp_path / words[1]) as ledger:
-        while not all(map(ledger.is_owned, ledger.jobs())):
-            assert running.poll() is None
-            time.sleep(0.05)
+        wait_until(lambda: all(map(ledger.is_owned, ledger.jobs())))
     out, err = interrupted(running)
     *_, said, command = err.splitlines()
     assert said == "wanflow: interrupted; the tasks are still running. To resume:"
@@ -167,7 +177,7 @@ def test_an_interrupt_waits_for_the_response_to_what_was_sent(
             assert running.stderr is not None
             assert "Interrupt again" in running.stderr.readline()
             connection.sendall(ACCEPTED_RESPONSE)
-            _, err = running.communicate(timeout=20)
+            _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "wanflow wait task-unified-1 " in err
 
@@ -182,7 +192,7 @@ def test_a_lost_response_has_its_own_exit_code(
         connection, _ = listener.accept()
         connection.recv(65536)
         connection.close()
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=60)
         listener.settimeout(0)
         with pytest.raises(BlockingIOError):
             listener.accept()
@@ -209,7 +219,7 @@ def test_an_uncertain_submission_is_sent_again_if_requested(
                     sent += connection.recv(65536)
                 requests.append(sent)
                 connection.sendall(response)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=60)
     assert running.returncode == 0, err
     assert out == "task-unified-1\n"
     assert requests[0] == requests[1]
@@ -225,7 +235,7 @@ ACCEPTED_RESPONSE = (
 def accepting() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
     """Listen as a server whose responses are sent by the test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(60)
 
         def submission() -> socket.socket:
             connection, _ = listener.accept()
@@ -238,15 +248,15 @@ def accepting() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
-@pytest.mark.parametrize("verb", ["run", "submit"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("verb", "signal_name"), with_each_signal("run", "submit"))
 def test_the_response_to_what_was_sent_is_waited_for(
     process: Callable[..., subprocess.Popen[str]],
     tmp_path: Path,
     verb: str,
-    number: signal.Signals,
+    signal_name: str,
 ) -> None:
     """One signal, even if it arrives twice, loses no id: it is recorded and printed."""
+    number = signal.Signals[signal_name]
     book = tmp_path / "ledger.db"
     with accepting() as (url, submission):
         words = (verb, VIDEO, "--prompt", "A cat", "--base-url", url, "--ledger", str(book))
@@ -258,7 +268,7 @@ def test_the_response_to_what_was_sent_is_waited_for(
             if number is not signal.SIGINT:
                 running.send_signal(number)
             connection.sendall(ACCEPTED_RESPONSE)
-        _, err = running.communicate(timeout=20)
+        _, err = running.communicate(timeout=60)
     assert running.returncode == 128 + number, err
     assert "wanflow wait task-unified-1" in err
     with Ledger(book) as ledger:
@@ -270,30 +280,26 @@ WAITS = {"wait": ("wait", "TASK", "-o", "out"), "resume": ("ledger", "resume", "
 
 
 @pytest.mark.skipif(os.name == "nt", reason="these signals are POSIX's")
-@pytest.mark.parametrize("words", WAITS.values(), ids=WAITS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("name", "signal_name"), with_each_signal(*WAITS))
 def test_an_interrupted_wait_releases_its_task(
     process: Callable[..., subprocess.Popen[str]],
     tmp_path: Path,
-    words: tuple[str, ...],
-    number: signal.Signals,
+    name: str,
+    signal_name: str,
 ) -> None:
     """Even if the signal arrives twice, the job is unfinished and has no owner."""
+    words, number = WAITS[name], signal.Signals[signal_name]
     book = tmp_path / "ledger.db"
     out, _ = process("submit", VIDEO, "--prompt", "A cat", "--ledger", str(book)).communicate()
     task_id = out.strip()
     command = [task_id if word == "TASK" else word for word in words]
     running = process(*command, "--ledger", str(book))
     with Ledger(book) as ledger:
-        deadline = time.monotonic() + 20
-        while not any(ledger.is_owned(job) for job in ledger.jobs()):
-            assert time.monotonic() < deadline
-            assert running.poll() is None, running.communicate()
-            time.sleep(0.05)
+        wait_until(lambda: any(ledger.is_owned(job) for job in ledger.jobs()))
         running.send_signal(number)
         if number is not signal.SIGINT:
             running.send_signal(number)
-        _, err = running.communicate(timeout=20)
+        _, err = running.communicate(timeout=60)
         assert running.returncode == 128 + number, err
         assert "Traceback" not in err
         if words[0] == "wait":
@@ -325,7 +331,7 @@ def test_a_closed_terminal_loses_nothing(environment: dict[str, str], tmp_path: 
             with pytest.raises(subprocess.TimeoutExpired):
                 running.wait(1.0)
             connection.sendall(ACCEPTED_RESPONSE)
-            assert running.wait(20) == 128 + signal.SIGHUP
+            assert running.wait(60) == 128 + signal.SIGHUP
     with Ledger(book) as ledger:
         (job,) = ledger.jobs()
     assert (job.state, job.task_id) == (JobState.ACCEPTED, "task-unified-1")
@@ -346,7 +352,7 @@ def test_a_submission_under_nohup_continues(environment: dict[str, str], tmp_pat
         with submission() as connection:
             running.send_signal(signal.SIGHUP)
             connection.sendall(ACCEPTED_RESPONSE)
-        out, _ = running.communicate(timeout=20)
+        out, _ = running.communicate(timeout=60)
     assert (running.returncode, out.strip()) == (0, "task-unified-1")
 
 

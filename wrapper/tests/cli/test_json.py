@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from tests.cli.helpers import IMAGE, SCHEMA, VIDEO
+from tests.queue.manual_worker import QUEUE_EVENTS
+from tests.webhooks.test_listen import LISTEN_EVENTS
 from wanflow import errors
 from wanflow.cli import main
 from wanflow.cli.error_report import CommandContext, report_error
@@ -19,7 +22,7 @@ from wanflow.cli.json_output import SCHEMA_VERSION, json_schema
 from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.cli.helpers import CommandResult
 
@@ -29,6 +32,23 @@ DOCUMENT = json.loads(json_schema())
 EVENTS = [branch["$ref"].rpartition("/")[2] for branch in DOCUMENT["oneOf"]]
 DOCS = Path(__file__).parents[3] / "docs" / "cli-json.md"
 REQUEST = (IMAGE, "--prompt", "x")
+COMMANDS: list[tuple[str, ...]] = [
+    ("models",),
+    ("check", *REQUEST),
+    ("run", *REQUEST, "--dry-run"),
+    ("run", VIDEO, "--prompt", "[mock:progression=polls=2] x", "-o", "out"),
+    ("batch", "-", "-o", "batch"),
+    ("submit", *REQUEST),
+    ("status", "LAST"),
+    ("wait", "LAST"),
+    ("download", "LAST", "-o", "out"),
+    ("submit", *REQUEST),
+    ("ledger", "resume", "-o", "out"),
+    ("estimate", *REQUEST),
+    ("ledger", "list"),
+    ("ledger", "show", "1"),
+    ("ledger", "show", "no-such-job"),
+]
 
 
 def test_the_schema_is_printed() -> None:
@@ -44,10 +64,31 @@ def test_the_page_lists_each_event() -> None:
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(EVENTS)
 
 
+def json_commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
+    """Find the commands that have `--json`."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from json_commands(command, *names, name)
+        elif any("--json" in option.opts for option in getattr(command, "params", ())):
+            yield (*names, name)
+
+
+def test_each_command_with_json_is_tried() -> None:
+    """Here, or in the tests of `listen`, `drift` and `queue`; a model is no other command."""
+    tried = {command_of(words) for words in (*COMMANDS, ("listen",), ("drift",), ("queue",))}
+    assert {command_of(words) for words in json_commands(main)} == tried
+
+
+def command_of(words: tuple[str, ...]) -> tuple[str, ...]:
+    return words[: 2 if words[0] == "ledger" else 1]
+
+
 def test_each_command_prints_events_of_the_schema(
     wanflow: Command, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Every event but those of `listen` is printed here; `events` compares it with the schema."""
+    """Every event but those of `listen`, `drift` and `queue` is printed here, and fits."""
     environment["WANFLOW_LEDGER"] = str(tmp_path / "l.db")
     jobs = [
         {"model": IMAGE, "prompt": p, "key": p} for p in ("x", "[mock:fail=generation_timeout]")
@@ -55,28 +96,12 @@ def test_each_command_prints_events_of_the_schema(
     lines = "\n".join(map(json.dumps, jobs))
     seen: set[str] = set()
     last = ""
-    for words in [
-        ("models",),
-        ("check", *REQUEST),
-        ("run", *REQUEST, "--dry-run"),
-        ("run", VIDEO, "--prompt", "[mock:progression=polls=2] x", "-o", "out"),
-        ("batch", "-", "-o", "batch"),
-        ("submit", *REQUEST),
-        ("status", "LAST"),
-        ("wait", "LAST"),
-        ("download", "LAST", "-o", "out"),
-        ("submit", *REQUEST),
-        ("ledger", "resume", "-o", "out"),
-        ("estimate", *REQUEST),
-        ("ledger", "list"),
-        ("ledger", "show", "1"),
-        ("ledger", "show", "no-such-job"),
-    ]:
+    for words in COMMANDS:
         done = wanflow(*(last if word == "LAST" else word for word in words), "--json", stdin=lines)
         assert done.events, words
         seen |= {event["event"] for event in done.events}
         last = done.events[-1].get("task_id") or last
-    assert set(EVENTS) - seen == {"listening", "url", "ended"}
+    assert set(EVENTS) - seen == LISTEN_EVENTS | QUEUE_EVENTS | {"drift"}
 
 
 CAUSES = [(end.kind, cause) for end in EXIT_CODES for cause in end.causes]

@@ -7,13 +7,14 @@ from contextlib import suppress
 from typing import Any
 
 import click
+import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow.catalog.catalog import Model, packaged_catalog
 from wanflow.cli.model_options import ModelOptions, parameters_of
-from wanflow.cli.text import first_sentence, one_line, printable
+from wanflow.cli.text import counted, first_sentence, one_line, printable
 from wanflow.cli.values import parse_value, to_text, types_of
 
 USED_FLAGS = {"-h", "--help", "--json", "--output-dir", "-o"}
@@ -188,3 +189,11 @@ def test_every_model_of_the_documents_has_all_its_options() -> None:
     for one in catalog.models.values():
         made = ModelOptions.from_parameters(parameters_of(catalog.document, one), USED_FLAGS)
         assert {p.path[0] for p, _ in made.entries.values()} == set(one.parameters)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (21, "21 files")]
+)
+def test_one_thing_is_not_named_in_the_plural(number: int, shown: str) -> None:
+    """A message says "1 file", and "files" for any other number."""
+    assert counted(number, "file") == shown

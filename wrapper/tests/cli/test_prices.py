@@ -72,7 +72,7 @@ def test_a_job_of_unknown_price_is_not_sent(wanflow: Command, ledger_path: Path)
 def test_without_a_ledger_a_limit_is_a_configuration_error(wanflow: Command) -> None:
     """Nothing is known of prices."""
     done = wanflow("run", *WORDS, "--max-credits", "1000", "--no-ledger")
-    assert (done.code, "needs a ledger" in done.err) == (3, True)
+    assert (done.code, "leave out --no-ledger" in done.err) == (3, True)
 
 
 @pytest.mark.parametrize("words", [("-1",), ("nan",), ("x",)])

@@ -32,7 +32,7 @@ def run_on_terminal(start: Callable[[int], subprocess.Popen[str]]) -> tuple[str,
         pass
     finally:
         os.close(ours)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     text = b"".join(chunks).decode()
     assert process.returncode == 0, text
     return out, text
@@ -71,6 +71,18 @@ def test_log_messages_do_not_break_the_display(
         line for line in lines if re.fullmatch(rf"submitted {VIDEO} as task \S+", line)
     ]
     assert any(line.startswith("submitted ") for line in lines)
+
+
+def test_an_id_is_never_broken(
+    process: Callable[..., subprocess.Popen[str]], environment: dict[str, str]
+) -> None:
+    """The terminal wraps a line that is too long for it, so that its text can be copied."""
+    environment["COLUMNS"] = "20"
+    words = ("run", VIDEO, "--prompt", "A cat")
+    _, text = run_on_terminal(lambda terminal: process(*words, stderr=terminal))
+    assert re.search(
+        rf"submitted {VIDEO} as task task-unified-\w+-\w{{8}}\r", ESCAPES.sub("", text)
+    )
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])

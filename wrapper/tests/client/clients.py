@@ -40,9 +40,15 @@ class SyncRunner:
         """Call a method."""
         return method(*args, **kwargs)
 
-    def items(self, iterator: Iterator[Any]) -> list[Any]:
-        """Return all items of an iterator."""
-        return list(iterator)
+    def items(
+        self, iterator: Iterator[Any], handle: Callable[[Any], object] = lambda _: None
+    ) -> list[Any]:
+        """Return all items of an iterator; `handle` is called with each before the next."""
+        found: list[Any] = []
+        for item in iterator:
+            handle(item)
+            found.append(item)
+        return found
 
 
 class AsyncRunner:
@@ -78,11 +84,17 @@ class AsyncRunner:
 
         return self._portal.call(call)
 
-    def items(self, iterator: AsyncIterator[Any]) -> list[Any]:
-        """Return all items of an iterator."""
+    def items(
+        self, iterator: AsyncIterator[Any], handle: Callable[[Any], object] = lambda _: None
+    ) -> list[Any]:
+        """Return all items of an iterator; `handle` is called with each before the next."""
 
         async def collect() -> list[Any]:
-            return [item async for item in iterator]
+            found: list[Any] = []
+            async for item in iterator:
+                handle(item)
+                found.append(item)
+            return found
 
         return self._portal.call(collect)
 

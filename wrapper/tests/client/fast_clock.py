@@ -1,10 +1,11 @@
-"""A clock that skips sleeps: a sleep of any length ends after milliseconds."""
+"""Clocks that don't depend on real time: sleeps end after milliseconds, or only early."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tests.waiting import TIME_LIMIT
 from wanflow._core.effects import TimePoint
 from wanflow._runtime.context import SystemClock
 
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 _LONGEST_SLEEP = 0.02
 """Real seconds of a sleep at most; another thread can still end it early."""
+_SHORT_PAUSE = 3.0
 
 
 class FastClock(SystemClock):
@@ -61,9 +63,43 @@ class FastClock(SystemClock):
         return real
 
 
+class EndlessPauses(SystemClock):
+    """Real time, but a pause of seconds fails unless something ends it early."""
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for the event."""
+        return self._ended_early(super().wait(event, self._longer(seconds)), seconds)
+
+    def receive(self, news: SimpleQueue[T], seconds: float | None) -> T | None:
+        """Wait for news."""
+        found = super().receive(news, None if seconds is None else self._longer(seconds))
+        self._ended_early(found is not None, seconds)
+        return found
+
+    async def wait_async(self, alarm: WakeupEvent, seconds: float | None) -> bool:
+        """Wait for the alarm."""
+        longer = None if seconds is None else self._longer(seconds)
+        return self._ended_early(await super().wait_async(alarm, longer), seconds)
+
+    @staticmethod
+    def _longer(seconds: float) -> float:
+        return TIME_LIMIT if seconds > _SHORT_PAUSE else seconds
+
+    @staticmethod
+    def _ended_early(woken: bool, seconds: float | None) -> bool:
+        assert woken or seconds is None or seconds <= _SHORT_PAUSE, "nothing ended the pause"
+        return woken
+
+
 def with_fast_clock(client: Any) -> Any:
-    """Give a client such a clock, and return it."""
+    """Give a client a clock that skips sleeps, and return it."""
     client._driver._shared.clock = FastClock()
+    return client
+
+
+def with_endless_pauses(client: Any) -> Any:
+    """Give a client a clock whose pauses must be ended early, and return it."""
+    client._driver._shared.clock = EndlessPauses()
     return client
 
 

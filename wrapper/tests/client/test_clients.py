@@ -8,14 +8,22 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from tests.client.clients import httpx
-from tests.client.fast_clock import with_fast_clock
+from tests.client.fast_clock import EndlessPauses, with_endless_pauses, with_fast_clock
 from wanflow import AsyncClient, Client, InvalidRequest, WaitTimeout, WanflowError, errors
-from wanflow._runtime.notifications import Notifier
+from wanflow._runtime.notifications import Inbox, Notifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from queue import SimpleQueue
+
+    from wanflow._event_loop import WakeupEvent
+
+T = TypeVar("T")
 
 KEY = "a-key-of-the-tests"
 URL = "http://api.example/base"
@@ -35,7 +43,9 @@ class Tasks:
         with self.lock:
             self.polls[name] += 1
             poll = self.polls[name]
-        body: dict[str, Any] = {"id": name, "status": "processing", "progress": 99}
+        body: dict[str, Any] = {"id": name, "status": "processing"}
+        if not name.startswith("later"):  # which isn't polled again for seconds
+            body["progress"] = 99
         if name == "unknown":
             return httpx.Response(404, json={"error": {"code": "task_not_found", "message": "no"}})
         if name == "bad":
@@ -50,7 +60,7 @@ def tasks() -> Tasks:
     return Tasks()
 
 
-def client_of(runner: Any, tasks: Tasks, **options: Any) -> Any:
+def client_of(runner: Any, tasks: Any, **options: Any) -> Any:
     """A client of an API with these tasks."""
     transport = httpx.MockTransport(tasks)
     return runner.client(api_key=KEY, base_url=URL, transport=transport, **options)
@@ -58,11 +68,11 @@ def client_of(runner: Any, tasks: Tasks, **options: Any) -> Any:
 
 def test_wait_all_returns_each_outcome_in_the_order_of_the_tasks(runner: Any, tasks: Tasks) -> None:
     """Results and errors have the positions of their tasks; none affects the others."""
-    client = client_of(runner, tasks)
+    client = with_fast_clock(client_of(runner, tasks))
     names = ["n-2", "bad", "n-1", "unknown", "n-1", "never"]
     updated: list[str] = []
     ends = runner.do(
-        client.wait_all, names, timeout=1.7, on_update=lambda found: updated.append(found.id)
+        client.wait_all, names, timeout=300, on_update=lambda found: updated.append(found.id)
     )
     kinds = [type(end).__name__.removeprefix("Async") for end in ends]
     assert kinds == ["Result", "TaskFailed", "Result", "NotFound", "Result", "WaitTimeout"]
@@ -112,27 +122,75 @@ def test_a_task_that_is_not_known_to_be_done_has_no_result(runner: Any, tasks: T
     assert not tasks.polls
 
 
+class WatchedPauses(EndlessPauses):
+    """Pauses that call `begin` and `end`, both while a notification would end them."""
+
+    def __init__(
+        self, begin: Callable[[], None] = lambda: None, end: Callable[[], None] = lambda: None
+    ) -> None:
+        self.begin = begin
+        self.end = end
+
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for the event."""
+        self.begin()
+        woken = super().wait(event, seconds)
+        self.end()
+        return woken
+
+    def receive(self, news: SimpleQueue[T], seconds: float | None) -> T | None:
+        """Wait for news."""
+        self.begin()
+        found = super().receive(news, seconds)
+        self.end()
+        return found
+
+    async def wait_async(self, alarm: WakeupEvent, seconds: float | None) -> bool:
+        """Wait for the alarm."""
+        self.begin()
+        woken = await super().wait_async(alarm, seconds)
+        self.end()
+        return woken
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_a_notified_wait_polls_immediately(many: bool, runner: Any, tasks: Tasks) -> None:
     """`notify` from another thread ends the sleep, and the task is polled."""
+    seen: list[Any] = []
+
+    def begin() -> None:
+        if seen and not tasks.done:
+            tasks.done.add("later")
+            notifier = threading.Thread(target=client.notify, args=("later",))
+            notifier.start()
+            notifier.join()
+
     client = client_of(runner, tasks)
-
-    def notify() -> None:
-        while not tasks.polls["later"]:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        tasks.done.add("later")
-        client.notify("later")
-
-    notifier = threading.Thread(target=notify)
-    notifier.start()
-    start = time.monotonic()
+    client._driver._shared.clock = WatchedPauses(begin)
+    arguments: Any = {"timeout": 300, "on_update": seen.append}
     if many:
-        assert runner.do(client.wait_all, ["later"], timeout=30)[0].task_id == "later"
+        assert runner.do(client.wait_all, ["later"], **arguments)[0].task_id == "later"
     else:
-        assert runner.do(client.task("later").wait, 30).task_id == "later"
-    notifier.join()
-    assert time.monotonic() - start < 3
+        assert runner.do(client.task("later").wait, **arguments).task_id == "later"
+    assert tasks.polls["later"] == 2
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_notification_during_a_poll_is_not_lost(many: bool, runner: Any, tasks: Tasks) -> None:
+    """The response may be older than the notification, so another poll follows immediately."""
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        response = tasks(request)
+        if not tasks.done:
+            tasks.done.add("later")
+            client.notify("later")
+        return response
+
+    client = with_endless_pauses(client_of(runner, respond))
+    if many:
+        assert runner.do(client.wait_all, ["later"], timeout=300)[0].task_id == "later"
+    else:
+        assert runner.do(client.task("later").wait, 300).task_id == "later"
     assert tasks.polls["later"] == 2
 
 
@@ -145,11 +203,79 @@ def test_a_notification_between_a_poll_and_a_sleep_is_not_lost() -> None:
     with notifier.waiter("a", lambda _: None) as notified:
         assert not notified
     topics: list[str] = []
+    inbox = Inbox(topics.append)
     for topic in ("x", "b"):
         notifier.notify(topic)
-    with notifier.subscribe_many({"a", "b"}, topics.append):
+    with notifier.subscribe_many({"a", "b"}, inbox):
         notifier.notify("a")
-    assert topics == ["b", "a"]
+    assert topics == [inbox.take(), inbox.take()] == ["b", "a"]
+
+
+def test_a_notification_that_an_ended_wait_did_not_handle_is_not_lost() -> None:
+    """A cancelled sleep and an ended group leave it to the next waiter, once."""
+    notifier = Notifier()
+    for before in (True, False):
+        with pytest.raises(KeyboardInterrupt), notifier.waiter("a", lambda _: None):  # noqa: PT012
+            if not before:
+                notifier.notify("a")
+            raise KeyboardInterrupt
+        with notifier.waiter("a", lambda _: None) as notified:
+            assert notified is not before
+    inbox, late = Inbox(lambda _: None), Inbox(lambda _: None)
+    with notifier.subscribe_many({"a", "b"}, inbox):
+        for topic in ("a", "b"):
+            notifier.notify(topic)
+    assert inbox.take() == "a"
+    notifier.give_back(inbox)
+    with notifier.subscribe_many({"a", "b"}, late):
+        assert [*late.topics] == ["b"]
+
+
+def test_a_notification_at_the_end_of_another_task_is_not_lost(runner: Any, tasks: Tasks) -> None:
+    """It arrives after the last poll of one task ended, and before that task is yielded."""
+    ids = ["later-1", "later-2"]
+    seen: set[str] = set()
+
+    def end(task_id: str) -> None:
+        if task_id not in tasks.done:
+            tasks.done.add(task_id)
+            client.notify(task_id)
+
+    def on_update(snapshot: Any) -> None:
+        seen.add(snapshot.id)
+        if len(seen) == 2:
+            end("later-1")
+
+    def at_end() -> None:
+        if tasks.polls["later-1"] == 2:
+            end("later-2")
+
+    client = client_of(runner, tasks)
+    client._driver._shared.clock = WatchedPauses(end=at_end)
+    ended = runner.items(client.as_completed(ids, timeout=300, on_update=on_update))
+    assert [task.id for task in ended] == ids
+    assert tasks.polls == dict.fromkeys(ids, 2)
+
+
+def test_a_notification_between_two_tasks_of_as_completed_is_not_lost(
+    runner: Any, tasks: Tasks
+) -> None:
+    """While the caller handles one task, nothing waits for the other."""
+
+    def handle(task: Any) -> None:
+        if task.id == "later-1":
+            tasks.done.add("later-2")
+            client.notify("later-2")
+
+    def on_update(snapshot: Any) -> None:
+        if snapshot.id == "later-2":
+            tasks.done.add("later-1")
+            client.notify("later-1")
+
+    client = with_endless_pauses(client_of(runner, tasks))
+    ended = client.as_completed(["later-1", "later-2"], timeout=300, on_update=on_update)
+    assert [task.id for task in runner.items(ended, handle)] == ["later-1", "later-2"]
+    assert tasks.polls["later-2"] == 2
 
 
 def test_options_make_another_client_over_the_same_connections(runner: Any, tasks: Tasks) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,21 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("script", [SYNC, ASYNC], ids=["sync", "async"])
-@pytest.mark.parametrize("method", CALLS)
-def test_one_call_issues_one_warning_at_its_line(project: Path, script: str, method: str) -> None:
+SCRIPTS = {"sync": SYNC, "async": ASYNC}
+# Each is a process of its own: `make test` runs each script and each method once.
+FAST = {("sync", "submit"), ("async", "run"), ("sync", "batch")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        pytest.param(*case, marks=[] if case in FAST else pytest.mark.slow)
+        for case in product(SCRIPTS, CALLS)
+    ],
+)
+def test_one_call_issues_one_warning_at_its_line(project: Path, kind: str, method: str) -> None:
     """It names the model, the date and the replacement, and quotes the spec about the parameter."""
-    whole = script.format(method=method, arguments=CALLS[method])
+    whole = SCRIPTS[kind].format(method=method, arguments=CALLS[method])
     line = next(n for n, text in enumerate(whole.splitlines(), 1) if f"client.{method}(" in text)
     lines = [one for one in output_of(project, whole) if one.startswith("DeprecationWarning")]
     (only,) = lines

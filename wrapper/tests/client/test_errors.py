@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,9 @@ from tests.client.clients import httpx
 from wanflow import Client, errors
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import resolve_ref
+
+if TYPE_CHECKING:
+    from wanflow.mock import MockServer
 
 ID = "task-unified-1760000000-abcd1234"
 KINDS = {
@@ -343,6 +346,15 @@ def test_an_unreachable_server_is_one_clear_error(runner: Any) -> None:
         runner.do(client.submit, GOOD)
     with pytest.raises(ConnectionError):
         runner.do(client.task(ID).refresh)
+
+
+def test_https_to_a_server_without_tls_is_said(runner: Any, mock: MockServer) -> None:
+    """The words of OpenSSL, a wrong version, would make a user search for another cause."""
+    url = mock.base_url.replace("http://", "https://")
+    client = runner.client(api_key="k", base_url=url, retry_timeout=0)
+    for act in (lambda: client.submit(GOOD), client.task(ID).refresh):
+        with pytest.raises(errors.ConnectionFailed, match=r"speaks no TLS.*is its URL http://"):
+            runner.do(act)
 
 
 @pytest.mark.parametrize("timeout", [-1, float("inf"), float("nan"), None, "10"])

@@ -18,6 +18,7 @@ from wanflow import Client, errors
 from wanflow._config import ApiKey, load_config
 from wanflow._core.failure_codes import task_failed
 from wanflow._core.snapshot import Snapshot, parse_snapshot
+from wanflow._transport.errors import ErrorMapper
 from wanflow.catalog.violation import Violation
 
 SECRET = "sk-very-secret-0123456789"
@@ -103,6 +104,54 @@ def test_the_key_is_neither_printed_nor_pickled() -> None:
         pickle.dumps(settings.key)
     with pytest.raises(TypeError):
         copy.deepcopy(ApiKey(SECRET))
+
+
+WRONG_OPTIONS: dict[str, dict[str, Any]] = {
+    "key": {"api_key": f"{SECRET}\n"},
+    "base_url": {"base_url": "nowhere"},
+    "timeout": {"timeout": -1},
+    "proxy": {"proxy": "nowhere"},
+    "on_event": {"on_event": 3},
+    "default_headers": {"default_headers": {"Authorization": "x"}},
+    "app": {"app": "\n"},
+    "uploader": {"uploader": "nowhere"},
+    "log": {},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_OPTIONS)
+def test_a_client_that_is_not_made_can_be_reported(
+    wrong: str, runner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Error reporters show the local variables, the unfinished client among them, without key."""
+    if wrong == "log":
+        monkeypatch.setenv("WANFLOW_LOG", "nowhere")
+    options = {"api_key": SECRET, "base_url": "http://api.example"} | WRONG_OPTIONS[wrong]
+    with pytest.raises(errors.ConfigurationError) as caught:
+        runner.client(**options)
+    frames = [*traceback.walk_tb(caught.value.__traceback__)]
+    shown = [
+        repr(frame.f_locals) for frame, _ in frames if "/tests/" not in frame.f_code.co_filename
+    ]
+    assert len(shown) >= 1
+    assert SECRET not in "".join(shown) + repr(caught.value)
+
+
+def test_an_error_without_words_takes_those_of_the_system_and_no_others() -> None:
+    """The program may be handling an error of its own, which has nothing to do with the request."""
+
+    def reason(behind: Exception) -> str:
+        with ErrorMapper(ApiKey(SECRET)) as mapper:
+            raise httpx.ConnectError("") from behind
+        return mapper.error.reason
+
+    assert reason(OSError("of the system")) == "ConnectError: of the system"
+    assert reason(ValueError("of a server")) == "ConnectError: no reason given"
+    own = OSError("of the program")
+    try:
+        raise own
+    except OSError:
+        assert reason(own) == "ConnectError: no reason given"
 
 
 def test_a_preview_shows_no_key() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
 
+from tests.asgi import served
 from wanflow import errors
 from wanflow._core.snapshot import Snapshot, parse_snapshot
 from wanflow.catalog.catalog import packaged_catalog
@@ -129,6 +132,29 @@ def test_a_file_that_was_read_is_not_recorded_as_saved(
         assert job.finished
 
 
+def test_results_are_equal_if_they_say_the_same_of_the_same_task(
+    runner: Any, client: Any, result: Any, tmp_path: Path
+) -> None:
+    """Also a copy, and what another wait returned; with other files, or of another task, not."""
+    again = runner.do(client.task(result.task_id).wait)
+    for same in (
+        copy.copy(result),
+        copy.deepcopy(result),
+        pickle.loads(pickle.dumps(result)),
+        again,
+    ):
+        assert same == result
+        assert hash(same) == hash(result)
+        assert len({same, result}) == 1
+    other = runner.do(client.run, model=MODEL, prompt="a dog")
+    saved = runner.do(client.run, model=MODEL, prompt="a dog", output_dir=tmp_path / "out")
+    assert len({result, other, saved}) == 3
+    moved = copy.copy(saved)
+    moved._paths = [tmp_path / "elsewhere.png"]
+    assert moved != saved
+    assert result != result.task_id
+
+
 def test_a_result_is_pickled_without_its_client(
     runner: Any, client: Any, result: Any, api_key: str
 ) -> None:
@@ -162,6 +188,43 @@ def test_snapshots_and_results_are_json(runner: Any, client: Any, tmp_path: Path
     failed = parse_snapshot(json.dumps(body).encode()).to_dict()
     assert failed["failure"] == {"code": "4711", "message": "no"}
     assert json.loads(json.dumps(failed))["raw"] == body
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_a_number_that_json_does_not_have_is_null(number: str) -> None:
+    """A strict reader takes what is made of any response, and the other numbers are kept."""
+    body = f'{{"id": "t", "status": "pending", "usage": {{"a": {number}, "b": [{number}, 1.5]}}}}'
+    found = parse_snapshot(body.encode()).to_dict()
+    assert found["usage"] == {"a": None, "b": [None, 1.5]}
+    json.dumps(found, allow_nan=False)
+
+
+FORMS: dict[str, tuple[Any, Any]] = {
+    "unannotated": (lambda kind: None, lambda value: value),
+    "annotated": (lambda kind: kind, lambda value: value),
+    "optional": (lambda kind: kind | None, lambda value: value),
+    "list": (lambda kind: list[kind], lambda value: [value]),
+}
+
+
+@pytest.mark.parametrize(("annotation", "form"), FORMS.values(), ids=FORMS)
+def test_a_route_of_fastapi_returns_snapshots_and_results(
+    annotation: Any, form: Any, runner: Any, client: Any, result: Any
+) -> None:
+    """As they are; its documentation, too, is made with their type as the annotation."""
+    task = client.task(result.task_id)
+    runner.do(task.refresh)
+    for value in (result, task.snapshot):
+        app = FastAPI()
+        app.get("/", response_model=annotation(type(value)))(returns(form(value)))
+        with served(app) as http:
+            response = http("GET", "/")
+            assert (response.status_code, response.json()) == (200, form(value.to_dict()))
+            assert http("GET", "/openapi.json").status_code == 200
+
+
+def returns(value: Any) -> Any:
+    return lambda: value
 
 
 def test_a_snapshots_dict_has_all_of_it() -> None:

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
-from wanflow._core.download_rules import file_stem
+from wanflow._core.file_names import file_stem
 
 SAFE = re.compile(r"[a-z0-9][a-z0-9._~-]{0,129}")
 DEVICES = re.compile(r"(con|prn|aux|nul|clock\$|com[0-9]|lpt[0-9])(\..*)?")

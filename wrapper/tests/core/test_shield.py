@@ -36,7 +36,7 @@ def test_a_second_interrupt_ends_the_wait_even_while_the_first_is_reported() -> 
 
     def flow() -> None:
         _thread.interrupt_main()
-        release.wait(10)
+        release.wait(60)
         ended.set()
 
     def on_wait() -> None:
@@ -47,4 +47,4 @@ def test_a_second_interrupt_ends_the_wait_even_while_the_first_is_reported() -> 
         run_shielded(flow, lambda _: False, on_wait)
     assert not ended.is_set()
     release.set()
-    assert ended.wait(10)
+    assert ended.wait(60)

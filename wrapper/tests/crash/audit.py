@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from tests.crash.worker import key_of, prompt_of
+from tests.plain_http import PLAIN
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def audit(mock: MockServer, worker_task: WorkerTask) -> int:
         content = file.path.read_bytes()
         assert len(content) == file.size
         assert sha256(content).hexdigest() == file.sha256
-        assert content == httpx.get(links[job.task_id], trust_env=False).content
+        assert content == httpx.get(links[job.task_id], **PLAIN).content
     saved = {file.path.name for job in jobs.values() for file in job.files}
     found = (
         {path.name for path in Path(worker_task.out).iterdir()}

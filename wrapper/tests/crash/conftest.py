@@ -29,7 +29,7 @@ def rounds() -> int:
 @pytest.fixture(scope="session")
 def image_model() -> str:
     """A model that makes an image from text."""
-    return model_name("image")
+    return model_name("image", "size")
 
 
 @pytest.fixture
@@ -46,8 +46,13 @@ def server(honoured: bool) -> Iterator[MockServer]:
 
 @pytest.fixture
 def worker_task(
-    server: MockServer, api_key: str, image_model: str, honoured: bool, tmp_path: Path
+    server: MockServer,
+    api_key: str,
+    image_model: str,
+    honoured: bool,
+    location: Path | str,
+    tmp_path: Path,
 ) -> WorkerTask:
     """A worker task without jobs, with its own ledger and directory."""
-    ledger, out = str(tmp_path / "ledger.db"), str(tmp_path / "out")
+    ledger, out = str(location), str(tmp_path / "out")
     return WorkerTask(server.base_url, api_key, ledger, out, image_model, 0, honoured=honoured)

@@ -23,7 +23,9 @@ _JOBS_A_ROUND = 3
 _TIMEOUT = 120.0
 
 
-@pytest.mark.parametrize("honoured", [False, True], indirect=True)
+@pytest.mark.parametrize(
+    "honoured", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
+)  # each kills a batch again and again
 def test_a_batch_killed_at_random_is_charged_once(
     server: MockServer, worker_task: WorkerTask, rounds: int, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from tests.crash.audit import audit
 from tests.crash.failpoints import POINTS
+from tests.crash.worker import Workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,18 +51,18 @@ def finish(server: MockServer, worker_task: WorkerTask) -> int:
     "honoured", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
 )
 def test_a_kill_at_any_named_point_loses_nothing(
-    server: MockServer, worker_task: WorkerTask
+    server: MockServer, worker_task: WorkerTask, tmp_path: Path
 ) -> None:
     """The process is killed at each point between two writes, and the next one resumes."""
-    for point in POINTS:
-        worker_task = evolve(worker_task, jobs=worker_task.jobs + 1)
-        killed_run = run(evolve(worker_task, point=point))
-        assert killed_run.returncode == -signal.SIGKILL, (
-            f"{point} was never passed: {killed_run.stderr}"
-        )
+    with Workers(tmp_path / "errors") as workers:
+        for point in POINTS:
+            worker_task = evolve(worker_task, jobs=worker_task.jobs + 1)
+            code = workers.run(evolve(worker_task, point=point))
+            assert code == -signal.SIGKILL, f"{point} was never passed: {workers.errors}"
     assert finish(server, worker_task) == (0 if worker_task.honoured else len(UNCERTAIN_POINTS))
 
 
+@pytest.mark.slow  # the named points and the batch are killed in `make test`
 @pytest.mark.parametrize(
     "honoured", [False, pytest.param(True, marks=pytest.mark.slow)], indirect=True
 )

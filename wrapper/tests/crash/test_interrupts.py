@@ -6,7 +6,6 @@ import gc
 import os
 import random
 import threading
-import time
 from collections import Counter
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -15,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.crash.conftest import ROUNDS_VARIABLE
-from tests.crash.injection import INJECTORS, InjectionResult
-from tests.crash.worker import key_of, prompt_of
+from tests.crash.injection import INJECTORS, Injection, InjectionResult, interrupt
+from tests.crash.worker import SIZE, key_of, prompt_of
+from tests.examples import examples
+from tests.waiting import wait_until
 from wanflow import Client
+from wanflow import _regular_file as regular_file
 from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 
@@ -28,12 +30,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 )
-_FEW = 25
-"""Points of each kind by default; `make crash` takes all."""
+_FEW = examples(25)
+"""Points of each kind: these with WANFLOW_ALL_EXAMPLES, a third by default, all in `make crash`."""
 _SETTLED = {JobState.REJECTED, JobState.ACCEPTED, JobState.COMPLETED, JobState.SAVED}
 
 
-_MANY = 150
+_MANY = examples(60)
 """Points by default where the interrupt must come between two events that are close."""
 
 
@@ -72,11 +74,7 @@ def open_files() -> list[str]:
 
 def wait_until_empty(left: Callable[[], list[str]]) -> None:
     """Wait briefly for threads that are ending, and check that nothing is left."""
-    until = time.monotonic() + 10
-    while left() and time.monotonic() < until:
-        gc.collect()
-        time.sleep(0.05)
-    assert not left()
+    wait_until(lambda: gc.collect() >= 0 and not left())
 
 
 class ServerRecords:
@@ -123,6 +121,7 @@ def test_an_interrupted_call_is_recorded_correctly(
         request_body = {
             "model": image_model,
             "prompt": prompt_of(number),
+            "size": SIZE,
             "idempotency_key": key_of(number),
         }
         return (
@@ -145,6 +144,37 @@ def test_an_interrupted_call_is_recorded_correctly(
     assert records.ends["not sent"] > 0
 
 
+def read_or_write(path: Path, flags: int) -> None:
+    """Open a file as `flags` say, and close it."""
+    with suppress(FileExistsError):
+        regular_file.open_regular(path, flags).close()
+
+
+USES: dict[str, Callable[[Path], object]] = {
+    "read": lambda path: read_or_write(path, os.O_RDONLY),
+    "write": lambda path: read_or_write(path, os.O_WRONLY),
+    "read and write": lambda path: read_or_write(path, os.O_RDWR | os.O_CREAT),
+    "create": lambda path: read_or_write(path.with_name("new"), os.O_RDWR | os.O_CREAT | os.O_EXCL),
+    "replace": lambda path: regular_file.write_atomically(path, b"new"),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_an_interrupted_open_leaves_no_descriptor(
+    use: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """At any line, a descriptor belongs to an object that closes it, and no other file is left."""
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    for nth in range(1, 1000):
+        with nothing_left(), Injection(nth, interrupt) as result, suppress(KeyboardInterrupt):
+            use(path)
+        assert {one.name for one in tmp_path.iterdir()} <= {"file", "new"}, result
+        if not result.where:
+            break
+    assert 5 < nth < 1000
+
+
 @pytest.mark.parametrize("kind", INJECTORS)
 def test_a_call_interrupted_before_sending_can_be_repeated(
     kind: str, image_model: str, tmp_path: Path
@@ -156,6 +186,7 @@ def test_a_call_interrupted_before_sending_can_be_repeated(
         request_body = {
             "model": image_model,
             "prompt": prompt_of(number),
+            "size": SIZE,
             "idempotency_key": key_of(number),
         }
         return client.submit(**request_body)
@@ -167,8 +198,20 @@ def test_a_call_interrupted_before_sending_can_be_repeated(
             "ledger": ledger,
             "on_event": print,
         }
-        INJECTORS[kind].each(options, call, many_points, lambda number, _: again.append(number))
-        unsent = [n for n in again if (job := ledger.find(key_of(n))) and job.task_id is None]
+
+        def unsent_jobs() -> list[int]:
+            return [n for n in again if (job := ledger.find(key_of(n))) and job.task_id is None]
+
+        def enough_points(count: int) -> Iterator[int]:
+            """Yield a sample, and then other points until one was between intent and first byte."""
+            yield from (sample := many_points(count))
+            for point in sorted({*range(1, count + 1)} - {*sample}):
+                if kind == "sync" or unsent_jobs():
+                    return
+                yield point
+
+        INJECTORS[kind].each(options, call, enough_points, lambda number, _: again.append(number))
+        unsent = unsent_jobs()
         with Client(**options) as client:
             tasks = {number: call(client, number).id for number in again}
     assert unsent or kind == "sync", "no call was interrupted between its intent and its first byte"

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from attrs import asdict, frozen
 
+from tests.any_model import model_name
 from tests.crash.failpoints import Failpoint, FailpointLedger, FailpointTransport, fill, kill
 from wanflow import Client, errors
 from wanflow.ledger import JobState
+
+SIZE = "768x768"
+"""A small picture is drawn faster."""
 
 
 @frozen
@@ -86,6 +92,7 @@ def _run(client: Client, worker_task: WorkerTask, job: int) -> str | None:
         client.run(
             model=worker_task.model,
             prompt=prompt_of(job),
+            size=SIZE,
             output_dir=Path(worker_task.out),
             idempotency_key=key_of(job),
         )
@@ -100,14 +107,67 @@ def _make_clock_jump(most: float) -> None:
     time.time = lambda: real() + chance.uniform(-most, most)
 
 
-def main(words: list[str]) -> None:
-    """Run the worker task in the argument, and print its errors."""
-    worker_task: Any = WorkerTask(**json.loads(words[0]))
+def main(line: str) -> None:
+    """Run the worker task of a line of JSON, and print its errors."""
+    worker_task: Any = WorkerTask(**json.loads(line))
     if worker_task.jump:
         _make_clock_jump(worker_task.jump)
     for message in work(worker_task):
         print(message)  # noqa: T201
 
 
+def serve() -> None:
+    """Run the worker task of each line in a process forked off for it, and print how it ended.
+
+    To start a process and to import the client takes longer than the work.
+    """
+    with Client("a-key", "http://127.0.0.1:9") as client:  # this imports what workers need
+        client.preview(model=model_name("image", "size"), prompt="x")
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os.dup2(2, 1)
+            main(line)
+            sys.exit()
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)  # noqa: T201
+
+
+class Workers:
+    """A process that forks off a worker for each task."""
+
+    def __init__(self, errors_file: Path) -> None:
+        self._errors_file = errors_file
+        with errors_file.open("w") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.crash.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def run(self, worker_task: WorkerTask) -> int:
+        """Run a worker to its end, and return its exit code."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asdict(worker_task)) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    @property
+    def errors(self) -> str:
+        """What all workers have printed."""
+        return self._errors_file.read_text()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if sys.argv[1:]:
+        main(sys.argv[1])
+    else:
+        serve()

@@ -73,7 +73,7 @@ def run_demo(folder: Path, *words: str, given: Mapping[str, str], **settings: in
         env=environment(given),
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
         **({"stdin": subprocess.DEVNULL} | settings),
     )
@@ -257,7 +257,14 @@ class TestCredits:
         assert "real credits" in begun
         assert "bundled mock" not in begun
 
-    @pytest.mark.parametrize("answer", ["no\n", "y\n", "\n", "yes please\n", "\x04"])
+    @pytest.mark.parametrize(
+        "answer",  # each is a process of its own
+        [
+            "y\n",
+            "\x04",
+            *(pytest.param(one, marks=pytest.mark.slow) for one in ("no\n", "\n", "yes please\n")),
+        ],
+    )
     def test_anything_but_yes_is_no(self, tmp_path: Path, answer: str) -> None:
         """On a terminal it asks, and submits nothing after any other answer."""
         with MockServer(polls=1) as server, terminal_with(answer) as terminal:

@@ -33,7 +33,7 @@ def stderr_of(mode: str, mock: MockServer) -> list[str]:
         env={**os.environ, "WANFLOW_LOG": mode},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert done.stdout == ""
@@ -116,7 +116,7 @@ def test_a_command_writes_nothing_else_beside_json(mock: MockServer) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     assert done.stdout.startswith("http")

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -217,11 +217,7 @@ def test_no_secret_is_visible_in_a_good_run(operation: str, runner: Any, tmp_pat
     polls=st.lists(st.sampled_from(sorted({**BAD, **STATES})), max_size=4),
     files=st.lists(st.sampled_from(sorted(BAD)), max_size=3),
 )
-@settings(
-    max_examples=examples(60),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=examples(60))
 def test_no_secret_is_visible_whatever_the_server_sends(
     operation: str,
     posts: list[str],

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-MODEL = packaged_catalog().models[model_name("image")]
-REQUEST = {"model": MODEL.name, "prompt": "a quiet lake", "n": 2}
+MODEL = packaged_catalog().models[model_name("image", "size", "n")]
+# Small pictures: drawing them takes most of the time of these tests.
+REQUEST = {"model": MODEL.name, "prompt": "a quiet lake", "n": 2, "size": "768x768"}
 TIMEOUT = 60.0
 
 SUBMIT, POLL, FILE = MODEL.operation_id, packaged_catalog().status_operation.operation_id, "files"

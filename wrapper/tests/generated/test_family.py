@@ -235,7 +235,7 @@ def script(checkout: Checkout, *words: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -252,11 +252,17 @@ def test_new_models_can_be_used(regenerated: tuple[Checkout, str], tmp_path: Pat
     assert all(sizes and min(sizes) > 100 for sizes in done.values())
 
 
-def test_new_models_are_listed_and_typed(regenerated: tuple[Checkout, str], tmp_path: Path):
-    """The command lists the new models, and type checkers know them."""
+def test_new_models_are_listed(regenerated: tuple[Checkout, str]):
+    """The command lists the new models."""
     checkout, _ = regenerated
     listed = script(checkout, "-m", "wanflow", "models")
     assert all(name in listed for name in ("nova-fast", "nova-pro", "still-default"))
+
+
+@pytest.mark.slow  # a type checker; it also checks a spec of unusual parameters in `make test`
+def test_new_models_are_typed(regenerated: tuple[Checkout, str], tmp_path: Path):
+    """Type checkers know the new models."""
+    checkout, _ = regenerated
     file = tmp_path / "sample.py"
     file.write_text(
         "from wanflow import Client\n"

@@ -52,11 +52,13 @@ def run(*words: str, root: Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.slow  # `make drift`, a part of `make test`, checks the same
 def test_the_committed_client_is_up_to_date(checkout: Checkout):
     """A copy of this checkout has no drift; here, files would appear while other tests copy."""
     assert find_drift(checkout) == []
 
 
+@pytest.mark.slow  # regenerating twice is tested, and another environment
 def test_generating_twice_changes_nothing(checkout: Checkout):
     """The same bytes in an empty directory; and then nothing is left to change."""
     before = contents(checkout.client)
@@ -269,7 +271,21 @@ BROKEN: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("breaks", BROKEN.values(), ids=BROKEN)
+# One failure before, one within and one after the generation; each run takes a second.
+FAST = {
+    "an overlay that is none",
+    "settings that the formatter refuses",
+    "a changelog that can't be written",
+}
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        pytest.param(breaks, id=name, marks=[] if name in FAST else pytest.mark.slow)
+        for name, breaks in BROKEN.items()
+    ],
+)
 def test_a_failure_changes_nothing(checkout: Checkout, breaks):
     """Spec, report, client and changelog are replaced together or not at all."""
     breaks(checkout)

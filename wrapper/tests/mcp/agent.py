@@ -1,25 +1,34 @@
-"""An agent in a process of its own, which is killed: it starts a server, and submits a request."""
+"""An agent in a process of its own, which is killed: it submits a request, and saves its files."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from tests.mcp.conftest import Setup
+from tests.mcp.conftest import Setup, facts
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 
-async def submit(base_url: str, folder: str, options: list[str], body: dict[str, Any]) -> None:
-    """Submit a request, and say when it begins and ends."""
-    async with Setup(base_url, Path(folder), tuple(options)).client() as client:
+async def run(client: Client, body: dict[str, Any]) -> None:
+    """Submit a request, wait for its task, and save its files."""
+    task = {"task_id": facts(await client.call_tool("submit", {"request": body}))["task_id"]}
+    facts(await client.call_tool("wait", task))
+    facts(await client.call_tool("download", task))
+
+
+async def main(base_url: str, folder: str, options: list[str], body: dict[str, Any]) -> None:
+    """Say when the agent begins."""
+    async with Setup(base_url, Path(folder), tuple(options)).stdio_client() as client:
         print("begins", flush=True)  # noqa: T201
-        await client.call_tool("submit", {"request": body})
-        print("ends", flush=True)  # noqa: T201
+        await run(client, body)
         await anyio.sleep(10)
 
 
 if __name__ == "__main__":
-    anyio.run(submit, *json.loads(sys.argv[1]))
+    anyio.run(main, *json.loads(sys.argv[1]))

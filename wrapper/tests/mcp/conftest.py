@@ -1,4 +1,4 @@
-"""A server for agents over stdio or HTTP, and the official SDK's client of it."""
+"""A server for agents, in this process or over stdio, and the official SDK's client of it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ import os
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
+import anyio
 import pytest
 from attrs import evolve, field, frozen
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.any_model import model_name
+from wanflow.catalog.catalog import packaged_catalog
+from wanflow.cli.ledger_options import open_ledger
+from wanflow.cli.mcp import make_client, make_settings, mcp
+from wanflow.mcp_server.calls import Calls
+from wanflow.mcp_server.server import make_server
+from wanflow.mcp_server.tools import Tools
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -48,6 +56,20 @@ class Setup:
 
     @asynccontextmanager
     async def client(self, **options: Any) -> AsyncGenerator[Client]:
+        """Run the server in this process: one of its own takes a second of CPU time."""
+        _, _, _, *words = self.words
+        given = mcp.make_context("mcp", words).params
+        with open_ledger(given["ledger"], create=True) as ledger:
+            with patch.dict(os.environ, self.environment):
+                own = make_client(given, ledger)
+            tools = Tools(own, ledger, packaged_catalog(), make_settings(given))
+            async with own, anyio.create_task_group() as work:
+                async with Client(make_server(tools, Calls(work)), **options) as client:
+                    yield client
+                work.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def stdio_client(self, **options: Any) -> AsyncGenerator[Client]:
         """Run the server as a process, and connect to its stdin and stdout."""
         server = StdioServerParameters(
             command=sys.executable, args=self.words, env=self.environment

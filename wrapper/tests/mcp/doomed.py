@@ -1,4 +1,4 @@
-"""The program `wanflow`, killed at a named point, or some time after its first submission began."""
+"""The program `wanflow`, killed at a named point, or some time after it began to work."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _with_point(name: str) -> None:
     method = getattr(Ledger, name)
 
     def step(self: Ledger, *args: Any, **more: Any) -> Any:
-        if DELAY and name == "record_intent":
+        if DELAY and name in {"record_intent", "claim"}:
             threading.Timer(DELAY, counted_kill).start()
         return POINT.around(name, lambda: method(self, *args, **more))
 
@@ -50,7 +50,7 @@ def _with_point_in_transport() -> None:
 
 
 if __name__ == "__main__":
-    for _name in ("record_intent", "record_accepted"):
+    for _name in os.environ["WANFLOW_TEST_NAMES"].split():
         _with_point(_name)
     _with_point_in_transport()
     main(prog_name="wanflow")

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attrs import evolve
+from click.testing import CliRunner
 
 from tests.mcp.conftest import charged, facts
 from tests.spec.family import document, request
+from wanflow.cli.mcp import mcp
+from wanflow.cli.spec import spec
 from wanflow.mock import MockServer
 from wanflow.spec.read.yaml import write_yaml
 
@@ -28,11 +31,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def spec(folder: Path, *words: str) -> None:
-    """Run a command of the pipeline in a project."""
-    command = [sys.executable, "-m", "wanflow", "spec", "--root", str(folder), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+def run(*words: str) -> None:
+    """Run a command of the pipeline in this process."""
+    done = CliRunner().invoke(spec, words)
+    assert done.exit_code == 0, done.output
 
 
 @pytest.fixture
@@ -47,13 +49,9 @@ def project(tmp_path: Path) -> Path:
     received = tmp_path / f"{MODEL}.yaml"
     received.write_text(write_yaml(document(schema, example={"model": MODEL, "prompt": "a moon"})))
     folder = tmp_path / "project"
-    subprocess.run(
-        [sys.executable, "-m", "wanflow", "spec", "init", str(folder)],
-        check=True,
-        capture_output=True,
-    )
-    spec(folder, "import", str(received))
-    spec(folder, "regenerate")
+    run("init", str(folder))
+    run("--root", str(folder), "import", str(received))
+    run("--root", str(folder), "regenerate")
     return folder
 
 
@@ -67,7 +65,7 @@ async def test_a_model_that_was_just_added_can_be_submitted(setup: Setup, projec
     body = {"model": MODEL, "prompt": "a moon", "phase": "full"}
     with MockServer(document=merged, polls=1) as mock:
         own = evolve(setup, base_url=mock.base_url, env={"WANFLOW_PROJECT": str(project)})
-        async with own.client() as client:
+        async with own.stdio_client() as client:
             listed = {tool.name: tool for tool in (await client.list_tools()).tools}
             (branch,) = listed["submit"].input_schema["properties"]["request"]["anyOf"]
             assert branch["properties"]["phase"]["enum"] == ["new", "full"]
@@ -87,3 +85,18 @@ def test_an_absent_package_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert done.stderr.startswith("wanflow: this command needs mcp")
     assert done.stderr.endswith("; run: pip install 'wanflow[mcp]'\n")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--max-credits", value) for value in ("nan", "-1", "many", "inf")),
+        *(("--unknown-price", value) for value in ("nan", "-1", "many")),
+    ],
+)
+def test_a_limit_that_limits_nothing_is_an_error(tmp_path: Path, option: str, value: str) -> None:
+    """A number that compares with nothing would allow everything."""
+    words = ["--max-credits", "5", "-o", str(tmp_path), "--ledger", str(tmp_path / "j.db")]
+    done = CliRunner().invoke(mcp, [*words, option, value], input="")
+    assert done.exit_code == 2
+    assert "credits" in done.output

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tests.soak.worker import ENDS
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
@@ -24,6 +25,9 @@ _FAULT_RATE = 0.1
 _VALUES = {
     "latency": ["0.2"],
     "jitter": ["0.2"],
+    "uniform": ["0,0.2"],
+    "normal": ["0.1,0.2"],
+    "lognormal": ["0.1,0.2"],
     "status": ["302", "400", "404", "409", "429", "500", "502", "503"],
     "missing": ["id", "status"],
     "null": ["id", "results"],
@@ -33,6 +37,7 @@ _VALUES = {
 FAULTS = [
     f"{name}={value}" if value else name
     for name in FAULT_KINDS
+    if name != "for"  # it ends the faults beside it
     for value in _VALUES.get(name, [""])
 ]
 
@@ -52,7 +57,7 @@ def test_server_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
         words = [sys.executable, "-W", "ignore", "-m", "tests.soak.worker"]
         words.append(json.dumps({**options, "model": model, "seconds": SECONDS, "seed": SEED}))
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=SECONDS + 200, check=False
+            words, capture_output=True, text=True, timeout=SECONDS + 300, check=False
         )
         assert done.returncode == 0, done.stderr[-5000:]
         found = json.loads(done.stdout)
@@ -61,7 +66,7 @@ def test_server_and_ledger_agree_after_a_soak(tmp_path: Path) -> None:
     assert found["left"] == []
     assert not [prompt for prompt, count in Counter(p for p, _ in tasks).items() if count > 1]
     _compare(ledger_path, dict(tasks))
-    for end in ("done", "cancelled", "SubmitUncertain", "forks"):
+    for end in (*ENDS, "forks"):
         assert found["ends"].get(end), f"none was {end}"
 
 

@@ -86,6 +86,32 @@ def break_node(draw: st.DrawFn, bad: Json, at: tuple[Any, ...]) -> None:
         inside.append(value) if isinstance(inside, list) else inside.update({key: value})
 
 
+KEYWORDS = (
+    *("type", "properties", "required", "items", "enum", "minimum", "maxLength", "pattern"),
+    *("format", "example", "examples", "default", "allOf", "not", "additionalProperties"),
+    *("patternProperties", "multipleOf", "$ref", "$defs", "$id", "if", "discriminator", "schema"),
+    *("content", "responses", "requestBody", "parameters", "security", "servers", "links"),
+)
+WRONG = (
+    *("[", "(?<x>a)\\k<x>", "(a+)+$", "\\p{Foo}", "#", "http://[", "string", 1e308, 10**400),
+    *(["string", "string"], [None], {"propertyName": 3}, {"format": "regex"}, {"enum": {}}),
+    *({"minimum": "1"}, {"pattern": "["}, {"required": "a"}, {"properties": []}, {"value": None}),
+    *({"allOf": [{"$ref": "#"}]}, {"mapping": {"a": "b"}}),
+)
+
+
+@st.composite
+def with_wrong_keywords(draw: st.DrawFn, _text: str, data: Json) -> tuple[str, bytes]:
+    """A document in which one or two keywords have values that they may not have."""
+    bad = json.loads(json.dumps(data))
+    for _ in range(draw(st.integers(1, 2))):
+        inside = parent_of(bad, draw(st.sampled_from(list(node_paths(bad)))))
+        if isinstance(inside, dict):
+            values = st.sampled_from((*WRONG, *OTHER_VALUES))
+            inside[draw(st.sampled_from(KEYWORDS))] = draw(values)
+    return "nova.json", json.dumps(bad).encode()
+
+
 @st.composite
 def with_broken_text(draw: st.DrawFn, text: str, _data: Json) -> tuple[str, bytes]:
     """A document whose text is truncated, or has unexpected bytes or lines."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from wanflow.spec.merge.merge import MergeResult, merge
@@ -72,8 +73,9 @@ def document(
         "components": {
             "schemas": {
                 name: schema,
-                "VideoGenerationResponse": response,
-                "ErrorResponse": error,
+                # Copies, so that a test that changes its document changes no other test's.
+                "VideoGenerationResponse": deepcopy(response),
+                "ErrorResponse": deepcopy(error),
                 **schemas,
             },
             "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},

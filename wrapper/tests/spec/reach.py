@@ -89,7 +89,7 @@ def by_the_types(model: Model) -> None:
 
 
 def module_taken() -> set[str]:
-    from wanflow.spec.generate.typed_parameters import RUN_OPTIONS
+    from wanflow.spec.generate.call_signatures import RUN_OPTIONS
 
     return {*RUN_OPTIONS, "model", "request", "self"}
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.document import is_object, resolve_ref
 from wanflow.catalog.keywords import citations_of
@@ -35,9 +36,9 @@ Json = dict[str, Any]
 
 CORPUS = sorted(Path(__file__).with_name("corpus").iterdir())
 NAMES = [path.name for path in CORPUS]
-# Alone, `make test` imports every fourth, and `make slow` the others; together, it imports all.
+# Alone, `make test` imports every tenth, and `make slow` the others; together, it imports all.
 ALONE = [
-    pytest.param(path, marks=pytest.mark.slow if number % 4 else [])
+    pytest.param(path, marks=pytest.mark.slow if number % 10 else [])
     for number, path in enumerate(CORPUS)
 ]
 HERE = find_project(Path(__file__).parent)
@@ -171,7 +172,7 @@ def served(built: BuildResult, models: set[str]) -> None:
     catalog = Catalog(built.document)
     with (
         MockServer(document=built.document, polls=1) as mock,
-        httpx.Client(headers={"authorization": f"Bearer {mock.api_key}"}) as client,
+        httpx.Client(headers={"authorization": f"Bearer {mock.api_key}"}, **PLAIN) as client,
     ):
         for name in sorted(models):
             model = catalog.models[name]

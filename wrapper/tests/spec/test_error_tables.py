@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
 from tests.spec.family import ERROR, VIDEOS, document, json_response, request, source
 from wanflow.catalog.document import load_packaged
 from wanflow.mock import MockServer
@@ -54,6 +55,7 @@ def test_a_rejection_has_the_code_of_the_models_own_source(made: Json, model: st
             f"{mock.base_url}{VIDEOS}",
             json={"model": model, "prompt": 5},
             headers={"Authorization": f"Bearer {mock.api_key}"},
+            **PLAIN,
         )
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == TABLES[model]

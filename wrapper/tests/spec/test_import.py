@@ -17,8 +17,8 @@ from ruamel.yaml import YAML
 from tests.examples import examples
 from tests.spec.family import VIDEOS, document, request
 from wanflow.cli.spec import spec
-from wanflow.spec.errors import Conflict, FindingsError, InvalidDocument
-from wanflow.spec.intake.importer import import_locations
+from wanflow.spec.errors import Conflict, FindingsError, InvalidDocument, SpecError
+from wanflow.spec.intake.importer import import_locations, plan_import
 from wanflow.spec.intake.loader import load_file
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.lock import read_lock
@@ -470,3 +470,42 @@ def test_openapi_3_0_is_read_as_3_1(tmp_path, empty: Checkout):
     assert read["seed"] == {"type": ["integer", "null"], "exclusiveMinimum": 0}
     assert read["mood"] == {"type": ["string", "null"], "enum": ["calm", None]}
     assert source.document["openapi"] == "3.1.0"
+
+
+EXTENSIONS = ("x-wanflow-rests-on", "x-wanflow-effective-when", "x-other")
+SHAPES = (
+    *([], [1], [None], {}, {"a": 1}, {"minimum": ["a"]}, "text", 5, None, True),
+    [{"keyword": "minimum", "sentence": "It is small."}],
+)
+
+
+def refusal(project: Checkout, path: Path) -> str:
+    """Why a file can't be imported; empty if it can be."""
+    try:
+        plan_import(project, [load_file(path)])
+    except SpecError as refused:
+        return str(refused)
+    return ""
+
+
+@pytest.mark.parametrize("name", EXTENSIONS)
+@pytest.mark.parametrize("place", ["", "info", "paths", "operation", "responses", "property"])
+def test_an_extension_of_any_shape_is_ignored_or_refused_at_its_place(
+    tmp_path, empty: Checkout, name, place
+):
+    """No document ends in an error of the tool for what an `x-` key has as its value."""
+    for shape in SHAPES:
+        whole = small(size={"type": "string", "description": "It must be at most 5 characters."})
+        operation = whole["paths"][VIDEOS]["post"]
+        schemas = whole["components"]["schemas"]
+        nodes = {
+            "": whole,
+            "info": whole["info"],
+            "paths": whole["paths"],
+            "operation": operation,
+            "responses": operation["responses"],
+            "property": schemas["VideoGenerationRequest"]["properties"]["size"],
+        }
+        nodes[place][name] = shape
+        refused = refusal(empty, put(tmp_path, "nova.json", json.dumps(whole)))
+        assert not refused or (place == "property" and f"size/{name}" in refused), refused

@@ -9,8 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from click.testing import CliRunner
 
 from tests.spec.family import VIDEOS, document, request
+from wanflow.cli.spec import spec
 from wanflow.spec.intake.importer import import_locations
 from wanflow.spec.project import Checkout
 from wanflow.spec.read.source import read_sources
@@ -148,8 +150,6 @@ def test_names_are_printed_without_control_characters(tmp_path: Path) -> None:
     broken.write_text(write_yaml(document(request("n", **{bad: {"type": bad}}))))
     for path in (good, good, broken):
         for words in (["import", str(path)], ["check"]):
-            command = [sys.executable, "-m", "wanflow", "spec", "--root", str(project.root), *words]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            shown = done.stdout + done.stderr
+            shown = CliRunner().invoke(spec, ["--root", str(project.root), *words]).output
             assert shown
             assert all(one.isprintable() for one in shown.replace("\n", "")), repr(shown)

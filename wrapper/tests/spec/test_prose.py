@@ -108,7 +108,7 @@ def test_unencoded_rules_are_counted_by_the_import_and_listed_by_the_check(
     (tmp_path / "nova.yaml").write_text(write_yaml(data))
     code, output = run("import", str(tmp_path / "nova.yaml"), root=checkout)
     assert code == 0
-    assert "  3 sentences may be rules that no keyword can say" in output
+    assert "  3 sentences read like rules, and no keyword can express them" in output
     assert "must be nice" not in output
     assert output.count("to paste into") == 1
     assert "reason:" not in output
@@ -126,7 +126,7 @@ def test_one_action_serves_all_documents_that_say_the_same(checkout: Path, tmp_p
     code, output = run("import", str(tmp_path / "new"), root=checkout)
     assert code == 0
     assert output.count("- target:") == 1
-    assert output.count("1 sentence may be a rule that the actions shown above express") == 2
+    assert output.count("1 sentence reads like a rule, which the actions shown above express") == 2
     lines = output.splitlines()
     begin = next(n for n, line in enumerate(lines) if line.startswith("  - target:"))
     pasted = [line for line in lines[begin : begin + 11] if line.startswith(("  - ", "    "))]

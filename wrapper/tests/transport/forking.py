@@ -86,7 +86,8 @@ def sync(url: str, scene: str) -> None:
         return
     asked = threading.Thread(target=client.task("task-unified-1-hangs").refresh, daemon=True)
     asked.start()
-    time.sleep(0.5)
+    sys.stdin.readline()  # its request has arrived
+    time.sleep(0.2)  # so that it usually reads
     pool: Any = vars(vars(vars(client)["_driver"])["_transport"])["_api"]
     shared: Any = vars(vars(client)["_driver"])["_shared"]
     locks = [pool._lock, shared._lock, shared.notifier._lock]

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class MisbehavingServer:
 
     def __exit__(self, *_: object) -> None:
         self.done.set()
+        with suppress(OSError):  # some systems can't shut down a listener
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends `accept`, which `close` doesn't
         self._listener.close()
         with self._lock:
             for connection in self._connections:

@@ -41,6 +41,8 @@ class Proxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # some systems can't shut down a listener
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends `accept`, which `close` doesn't
         self._listener.close()
         for connection in self._open:
             connection.close()

@@ -15,6 +15,7 @@ import pytest
 
 from tests.transport.forking import CHILDREN, EACH
 from tests.transport.misbehaving_server import MisbehavingServer, http, responds
+from tests.waiting import TIME_LIMIT, wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 
@@ -47,20 +48,23 @@ class KeyAsTaskIdServer(MisbehavingServer):
         raise AssertionError
 
 
-def run(kind: str, scene: str, url: str) -> list[dict[str, str]]:
+def run(kind: str, scene: str, server: MisbehavingServer) -> list[dict[str, str]]:
     """Run the program, and return the task ids of each of its processes."""
-    command = [sys.executable, "-W", "ignore::DeprecationWarning", str(SCRIPT), kind, scene, url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
-    assert done.returncode == 0, done.stderr
-    assert not done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", str(SCRIPT)]
+    pipes: Any = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([*command, kind, scene, server.url], **pipes, text=True) as process:
+        if scene == "busy":
+            wait_until(lambda: server.count("GET"))
+        out, err = process.communicate("the request has arrived\n", timeout=2 * TIME_LIMIT)
+    assert (process.returncode, err) == (0, "")
+    return [json.loads(line) for line in out.splitlines()]
 
 
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "aiohttp", "trio"])
 def test_each_process_gets_its_own_responses(kind: str) -> None:
     """A client that was used before the fork works in the parent and all children concurrently."""
     with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:
-        found = run(kind, "kept", server.url)
+        found = run(kind, "kept", server)
         assert len(found) == CHILDREN + 2 + (kind != "sync")
         for ids in found:
             assert len(ids) == EACH
@@ -72,7 +76,7 @@ def test_each_process_gets_its_own_responses(kind: str) -> None:
 def test_a_child_opens_new_connections_in_the_same_event_loop(kind: str) -> None:
     """It doesn't close the inherited connections, which the parent still uses."""
     with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:
-        found = run(kind, "same loop", server.url)
+        found = run(kind, "same loop", server)
         assert [len(ids) for ids in found] == [EACH] * 3
         assert all(task_id == key for ids in found for key, task_id in ids.items())
         assert server.used["child0"]
@@ -83,6 +87,6 @@ def test_a_child_opens_new_connections_in_the_same_event_loop(kind: str) -> None
 def test_a_child_waits_for_no_lock_or_slot_of_its_parent() -> None:
     """What another thread owned at the fork is free in the child, which lacks that thread."""
     with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:
-        (ids,) = run("sync", "busy", server.url)
+        (ids,) = run("sync", "busy", server)
         assert len(ids) == EACH
         assert all(task_id == key for key, task_id in ids.items())

@@ -124,9 +124,10 @@ def test_jobs_with_the_same_task_id_are_uncertain_but_the_first(
     jobs = [{**body(), "prompt": prompt} for prompt in "abc"]
     with MisbehavingServer(post=[task("pending")], get=[task("processing")]) as server:
         with Ledger(tmp_path / "ledger.db") as ledger:
-            client = runner.client(api_key=KEY, base_url=server.url, ledger=ledger)
+            made = runner.client(api_key=KEY, base_url=server.url, ledger=ledger)
+            client = with_fast_clock(made)
             for _ in range(2):
-                report = runner.do(client.batch, jobs, tmp_path / "out", timeout=0.5)
+                report = runner.do(client.batch, jobs, tmp_path / "out", timeout=20)
                 assert report.counts == {"resumable": 1, "uncertain": 2}
                 assert sorted(str(one.task_id) for one in report.results) == ["None", "None", ID]
         assert server.count("POST") == len(jobs)

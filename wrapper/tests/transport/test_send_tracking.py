@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import pytest
 import trustme
 from attrs import evolve
 
+from tests.sockets import reserved_port
 from tests.transport.misbehaving_server import (
     OK,
     MisbehavingServer,
@@ -21,9 +23,9 @@ from tests.transport.misbehaving_server import (
     hangs,
     resets,
     responds,
-    task,
 )
 from tests.transport.test_guarantees import KEY, body
+from tests.waiting import TIME_LIMIT, wait_until
 from wanflow import errors
 from wanflow._core.effects import Request, RunBlocking, SendTracker, TransportError
 
@@ -44,8 +46,8 @@ def send_flow(
 
 
 def client_of(runner: Any, url: str, **options: Any) -> Any:
-    """Return a client with short timeouts."""
-    return runner.client(api_key=KEY, base_url=url, **{"timeout": 2, "retry_timeout": 0, **options})
+    """Return a client that sends nothing again."""
+    return runner.client(api_key=KEY, base_url=url, **{"retry_timeout": 0, **options})
 
 
 def run_flow(runner: Any, client: Any, flow: Flow[Response]) -> Response:
@@ -78,12 +80,6 @@ def hanging_up() -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def unused_address() -> str:
-    """Return an address that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"127.0.0.1:{listener.getsockname()[1]}"
-
-
 def untrusted_context() -> ssl.SSLContext:
     """Return the TLS context of a server that no client trusts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -109,17 +105,18 @@ def unreachable(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """A base URL and options with which a submission fails before its first byte is sent."""
     with (
+        reserved_port() as port,
         MisbehavingServer(post=[responds(OK)]) as plain,
         MisbehavingServer(post=[responds(OK)], tls=untrusted_context()) as secret,
     ):
         yield {
             "no such host": ("http://api.invalid", {}),
-            "a closed port": (f"http://{unused_address()}", {}),
+            "a closed port": (f"http://127.0.0.1:{port}", {}),
             "TLS to a silent server": (f"https://{silent}", {}),
             "TLS to a server that hangs up": (f"https://{hanging_up}", {}),
             "TLS to a server of plain HTTP": (plain.url.replace("http:", "https:"), {}),
             "an untrusted certificate": (secret.url, {}),
-            "an unreachable proxy": (plain.url, {"proxy": f"http://{unused_address()}"}),
+            "an unreachable proxy": (plain.url, {"proxy": f"http://127.0.0.1:{port}"}),
             "a tunnel that stays silent": (secret.url, {"proxy": f"http://{silent}"}),
         }[request.param]
         assert plain.count("POST") + secret.count("POST") == 0
@@ -130,7 +127,7 @@ def test_an_error_before_the_first_byte_means_not_sent(
 ) -> None:
     """The error and the tracker say so, whatever the original exception is."""
     url, options = unreachable
-    client = client_of(runner, url, **options)
+    client = client_of(runner, url, timeout=2, **options)
     tracker = SendTracker()
     with pytest.raises(TransportError) as caught:
         run_flow(runner, client, send_flow(tracker))
@@ -151,9 +148,14 @@ def test_an_error_after_the_first_byte_means_maybe_sent(runner: Any) -> None:
 def test_before_runs_once_the_request_has_a_slot(runner: Any) -> None:
     """While the only connection is in use, a waiting request runs nothing, and then times out."""
     done: list[str] = []
-    with MisbehavingServer(post=[responds(OK)], get=[task("completed")]) as server:
-        server._acts["POST"].appendleft(hangs(server.done))
-        client = client_of(runner, server.url, max_connections=1, timeout=2)
+    tried = threading.Event()
+
+    def hangs_meanwhile(_: socket.socket) -> bool:
+        tried.wait(TIME_LIMIT)
+        return False
+
+    with MisbehavingServer(post=[hangs_meanwhile, responds(OK)]) as server:
+        client = client_of(runner, server.url, max_connections=1)
 
         def fail() -> None:
             with pytest.raises(TransportError):
@@ -161,13 +163,13 @@ def test_before_runs_once_the_request_has_a_slot(runner: Any) -> None:
 
         first = threading.Thread(target=fail)
         first.start()
-        while server.count("POST") == 0:
-            server.done.wait(0.01)
+        wait_until(lambda: server.count("POST"))
         tracker = SendTracker()
         with pytest.raises(TransportError, match="waiting for one of 1 connections"):
             run_flow(runner, client, send_flow(tracker, lambda: done.append("second"), 0.2))
         assert done == ["first"]
         assert not tracker.maybe_sent
+        tried.set()
         first.join()
         assert (
             run_flow(runner, client, send_flow(tracker, lambda: done.append("third"))).status == 200
@@ -239,31 +241,62 @@ def test_the_timeout_of_a_send_request_limits_it(slow: str, runner: Any) -> None
     with MisbehavingServer() as server:
         act = drips(OK, server.done) if slow == "drips" else hangs(server.done)
         server._acts["POST"].append(act)
-        client, begun = client_of(runner, server.url, timeout=30), time.monotonic()
+        client = client_of(runner, server.url, timeout=10 * TIME_LIMIT)
+        begun = time.monotonic()
         with pytest.raises(TransportError):
             run_flow(runner, client, send_flow(SendTracker(), timeout=0.5))
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < TIME_LIMIT
 
 
 MANY = 12
 ITERATIONS = 7
 """More iterations of the event loop than a submission takes before it is sent."""
-IDLE = 0.5
-"""After how many seconds the server closes an idle connection."""
 
 
-def responds_then_closes_when_idle(connection: socket.socket) -> bool:
-    """Send a response, and close the connection if no further request comes for a while."""
-    connection.sendall(OK)
-    connection.settimeout(IDLE)
-    more = bool(connection.recv(1, socket.MSG_PEEK))
-    connection.settimeout(None)  # a request that has begun may be slow
-    return more
+class IdleConnections:
+    """Connections that the server closes when the test says so."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self._command, self._receiver = socket.socketpair()
+
+    def responds(self, connection: socket.socket) -> bool:
+        """Send a response, and wait for the next request or the end of the connection."""
+        connection.sendall(OK)
+        with self._changed:
+            self._waiting += 1
+        # `select` takes no descriptor above 1,023, which a process of many tests may have.
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        poll.register(self._receiver, select.POLLIN)
+        more = connection.fileno() in dict(poll.poll())
+        if not more:
+            connection.shutdown(socket.SHUT_RDWR)
+        with self._changed:
+            self._waiting -= 1
+            self._changed.notify_all()
+        return more
+
+    def close(self) -> None:
+        """Close the connections that are idle, and return when all are closed."""
+        self._command.sendall(b"x")
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._waiting == 0, timeout=30)
+            self._receiver.recv(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._command.close()
+        self._receiver.close()
 
 
-def submit_in_threads(client: Any) -> list[Any]:
-    """Wait until idle connections are closed, submit in many threads, and return the outcomes."""
-    time.sleep(IDLE + 0.3)
+def submit_in_threads(client: Any, idle: IdleConnections) -> list[Any]:
+    """Submit in many threads after idle connections were closed, and return the outcomes."""
+    idle.close()
 
     def submit(_: int) -> Any:
         try:
@@ -275,7 +308,7 @@ def submit_in_threads(client: Any) -> list[Any]:
         return list(pool.map(submit, range(MANY)))
 
 
-async def submit_in_tasks(client: Any, iterations: int) -> list[Any]:
+async def submit_in_tasks(client: Any, idle: IdleConnections, iterations: int) -> list[Any]:
     """Submit in many tasks, and block the event loop until idle connections are closed.
 
     It is blocked after some iterations, because a submission takes several before it is sent.
@@ -291,7 +324,7 @@ async def submit_in_tasks(client: Any, iterations: int) -> list[Any]:
     async def block() -> None:
         for _ in range(iterations):
             await anyio.lowlevel.checkpoint()
-        time.sleep(IDLE + 0.3)  # noqa: ASYNC251 - it is what a busy program does
+        idle.close()  # it blocks the loop, as a busy program does
 
     async with anyio.create_task_group() as group:
         group.start_soon(block)
@@ -302,15 +335,16 @@ async def submit_in_tasks(client: Any, iterations: int) -> list[Any]:
 
 def test_no_submission_is_sent_on_a_closed_connection(runner: Any) -> None:
     """The server closed every idle connection while the program couldn't notice it."""
-    with MisbehavingServer(post=[responds_then_closes_when_idle]) as server:
-        client = client_of(runner, server.url, timeout=10, retry_timeout=10)
+    with MisbehavingServer() as server, IdleConnections() as idle:
+        server.add("POST", idle.responds)
+        client = client_of(runner, server.url, retry_timeout=TIME_LIMIT)
         # After its check httpx runs one more iteration of asyncio's loop, which may block.
         slow = runner.name == "asyncio" and runner.backend == "AsyncHttpxBackend"
         busy = (0, 0) if slow else range(ITERATIONS)
         for times, iterations in enumerate(busy, 1):
             if runner.name == "sync":
-                outcomes = runner.do(submit_in_threads, client)
+                outcomes = runner.do(submit_in_threads, client, idle)
             else:
-                outcomes = runner.do(submit_in_tasks, client, iterations)
+                outcomes = runner.do(submit_in_tasks, client, idle, iterations)
             assert [outcome for outcome in outcomes if isinstance(outcome, Exception)] == []
             assert server.count("POST") == MANY * times

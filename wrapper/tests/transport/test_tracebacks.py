@@ -6,7 +6,6 @@ import contextlib
 import importlib.abc
 import os
 import signal
-import socket
 import threading
 import types
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.sockets import reserved_port
 from tests.transport.misbehaving_server import (
     ID,
     OK,
@@ -26,10 +26,12 @@ from tests.transport.misbehaving_server import (
     responds,
 )
 from tests.transport.test_guarantees import body
+from tests.waiting import TIME_LIMIT
 from wanflow import AsyncClient, Client, errors
 from wanflow._config import ApiKey
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterable, Iterator
 
 # httpx leaves generators to the garbage collector when a body is cut off; trio warns of that.
@@ -185,11 +187,11 @@ def test_no_frame_of_an_error_holds_the_key(act: Any, does: str, runner: Any) ->
 
 def test_no_frame_of_a_refused_connection_holds_the_key(runner: Any) -> None:
     """The port is closed."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    client = runner.client(api_key=SECRET, base_url=f"http://127.0.0.1:{port}", retry_timeout=0)
-    with pytest.raises(errors.ConnectionFailed) as caught:
-        runner.do(client.submit, body())
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        client = runner.client(api_key=SECRET, base_url=url, retry_timeout=0)
+        with pytest.raises(errors.ConnectionFailed) as caught:
+            runner.do(client.submit, body())
     assert list(key_appearances(caught.value)) == []
 
 
@@ -204,19 +206,23 @@ INTERRUPTIBLE = {
 @pytest.mark.parametrize("does", ["submit", "refresh", "wait"])
 def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: Any) -> None:
     """Ctrl-C and cancellations are raised unchanged, with the earlier exception as context."""
-    reached = threading.Event()
+    reached, interrupted = threading.Event(), threading.Event()
 
     def act(connection: socket.socket) -> bool:
         connection.sendall(said)
         reached.set()
-        server.done.wait(0.1)
         if runner.name == "sync":
+            server.done.wait(0.1)  # so that the client usually has what was sent
             os.kill(os.getpid(), signal.SIGINT)
-        server.done.wait(1)
+        else:
+            assert interrupted.wait(TIME_LIMIT)
+        server.done.wait(0.5)  # a submission goes on until the connection ends
         return False
 
     with MisbehavingServer(get=[act], post=[act]) as server:
-        client = runner.client(api_key=SECRET, base_url=server.url, timeout=20, retry_timeout=0)
+        client = runner.client(
+            api_key=SECRET, base_url=server.url, timeout=10 * TIME_LIMIT, retry_timeout=0
+        )
         method = {
             "submit": lambda: client.submit(body()),
             "refresh": client.task(ID).refresh,
@@ -224,7 +230,7 @@ def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: 
         }[does]
         before = LookupError("an earlier error of the program")
         catch = _caught if runner.name == "sync" else _cancelled
-        caught = runner.do(catch, method, before, reached)
+        caught = runner.do(catch, method, before, reached, interrupted)
     assert not isinstance(caught, Exception)
     assert reached.is_set()
     assert frames(caught) > 3
@@ -233,7 +239,7 @@ def test_no_frame_of_an_interrupt_holds_the_key(said: bytes, does: str, runner: 
         assert before in chain(caught)
 
 
-def _caught(method: Callable[[], object], before: Exception, _: threading.Event) -> BaseException:
+def _caught(method: Callable[[], object], before: Exception, *_: object) -> BaseException:
     try:
         raise before
     except LookupError:
@@ -245,7 +251,10 @@ def _caught(method: Callable[[], object], before: Exception, _: threading.Event)
 
 
 async def _cancelled(
-    method: Callable[[], Any], before: Exception, reached: threading.Event
+    method: Callable[[], Any],
+    before: Exception,
+    reached: threading.Event,
+    interrupted: threading.Event,
 ) -> BaseException:
     caught: list[BaseException] = []
 
@@ -262,8 +271,9 @@ async def _cancelled(
     async with anyio.create_task_group() as group:
         group.start_soon(do)
         await anyio.to_thread.run_sync(reached.wait)
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.1)  # so that the client usually has what was sent
         group.cancel_scope.cancel()
+        interrupted.set()
     return caught[0]
 
 

@@ -212,7 +212,7 @@ def test_only_a_regular_file_is_opened(
     put(out / "x", target)
     with without_hanging():
         if put is hardlink:
-            os.close(regular_file.open_regular(out / "x", flags))
+            regular_file.open_regular(out / "x", flags).close()
         elif put is not read_only:
             with pytest.raises(OSError, match="is in the place of the file x; remove it"):
                 regular_file.open_regular(out / "x", flags)

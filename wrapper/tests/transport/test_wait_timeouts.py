@@ -9,6 +9,7 @@ import pytest
 
 from tests.transport.misbehaving_server import ID, OK, MisbehavingServer, drips, hangs, task
 from tests.transport.test_guarantees import KEY, body
+from tests.waiting import TIME_LIMIT
 from wanflow import errors
 from wanflow.ledger import Ledger
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 1.0
-SLACK = 1.5
-"""Extra seconds for a busy machine: far less than the client's timeout for one request."""
+LONG = 10 * TIME_LIMIT
+"""The timeout of a request, which no wait may take."""
 
 
 def outcome_of(task: Any) -> Any:
@@ -64,15 +65,15 @@ def test_a_batch_ends_at_its_timeout(does: str, runner: Any, tmp_path: Path) -> 
         Ledger(tmp_path / "l.db") as ledger,
     ):
         never_finish_polls(server, does)
-        client = runner.client(api_key=KEY, base_url=server.url, timeout=30, ledger=ledger)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=LONG, ledger=ledger)
         for _ in range(2):
             begun = time.monotonic()
             report = runner.do(client.batch, [body()], tmp_path / "out", timeout=TIMEOUT)
             took = time.monotonic() - begun
             assert report.counts == {"resumable": 1}
-            assert TIMEOUT * 0.9 < took < TIMEOUT + SLACK
+            assert TIMEOUT * 0.9 < took < TIME_LIMIT
         assert server.count("POST") == 1
-        assert server.count("GET") == 2
+        assert server.count("GET") >= 2
 
 
 @pytest.mark.parametrize("does", BEHAVIOURS)
@@ -81,7 +82,7 @@ def test_a_wait_ends_at_its_timeout(does: str, wait: Any, runner: Any) -> None:
     """A poll may take only the time that is left of the wait."""
     with MisbehavingServer(post=[task("pending", created=1)]) as server:
         never_finish_polls(server, does)
-        client = runner.client(api_key=KEY, base_url=server.url, timeout=30, retry_timeout=0)
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=LONG, retry_timeout=0)
         begun = time.monotonic()
         try:
             ended = wait(runner, client)
@@ -89,5 +90,5 @@ def test_a_wait_ends_at_its_timeout(does: str, wait: Any, runner: Any) -> None:
             ended = []
         took = time.monotonic() - begun
         assert all(isinstance(end, errors.WaitTimeout) for end in ended)
-        assert TIMEOUT * 0.9 < took < TIMEOUT + SLACK
+        assert TIMEOUT * 0.9 < took < TIME_LIMIT
         assert server.count("GET") > 0

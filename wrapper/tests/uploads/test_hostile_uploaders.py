@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from tests.uploads.conftest import image
 from tests.uploads.test_file_parameters import PARAMETERS, request_of
-from wanflow import Client, InvalidRequest
+from wanflow import AsyncClient, Client, ConfigurationError, InvalidRequest
 from wanflow.uploads import UploadedLink
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ def submits_in_time(client: Client, request: dict[str, Any]) -> bool:
     """Return whether a submission ends, and isn't kept waiting for ever."""
     thread = threading.Thread(target=lambda: client.submit(request), daemon=True)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     return not thread.is_alive()
 
 
@@ -101,14 +104,14 @@ def test_a_forked_child_does_not_wait_for_an_upload_of_its_parent(
 
     def slow() -> str:
         begun.set()
-        ended.wait(30)
+        ended.wait(60)
         return LINK
 
     request = body(content(tmp_path))
     with Client(api_key, mock.base_url, uploader=Returns(slow)) as client:
         thread = threading.Thread(target=lambda: client.submit(request), daemon=True)
         thread.start()
-        assert begun.wait(10)
+        assert begun.wait(60)
         child = os.fork()
         if not child:
             signal.alarm(10)
@@ -117,7 +120,7 @@ def test_a_forked_child_does_not_wait_for_an_upload_of_its_parent(
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         ended.set()
-        thread.join(10)
+        thread.join(60)
 
 
 def interrupt_at(number: int, call: Callable[[], object]) -> bool:
@@ -157,3 +160,102 @@ def test_an_interrupt_at_any_line_leaves_the_file_free(
             break
         number += 1
     assert number > 50
+
+
+class Hangs:
+    """An uploader whose first call returns when it is released, after ten seconds at the latest."""
+
+    def __init__(self) -> None:
+        self.begun, self.released, self.ended = (threading.Event() for _ in range(3))
+
+    def upload(self, _: object) -> str:
+        if not self.begun.is_set():
+            self.begun.set()
+            self.released.wait(60)
+            self.ended.set()
+        return LINK
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("form", ["object", "function of a path"])
+def test_a_cancellation_does_not_wait_for_an_uploader_that_hangs(
+    backend: str, form: str, mock: MockServer, api_key: str, tmp_path: Path
+) -> None:
+    """Its thread is abandoned, nothing is sent, and the file can be sent again immediately."""
+    uploader = Hangs()
+    given = uploader if form == "object" else uploader.upload
+    request = body(str(image(tmp_path)))
+
+    async def run() -> None:
+        async with (
+            AsyncClient(api_key, mock.base_url, uploader=given) as client,
+            anyio.create_task_group() as group,
+        ):
+            with anyio.CancelScope() as scope:
+
+                async def cancel() -> None:
+                    await anyio.to_thread.run_sync(uploader.begun.wait)
+                    scope.cancel()
+
+                group.start_soon(cancel)
+                await client.submit(request)
+            assert scope.cancelled_caught
+            assert not uploader.ended.is_set()
+            assert mock.accounts.for_key(api_key).submitted == 0
+            await client.submit(request)
+            assert not uploader.ended.is_set()
+
+    try:
+        anyio.run(run, backend=backend)
+    finally:
+        uploader.released.set()
+    assert mock.accounts.for_key(api_key).submitted == 1
+
+
+def test_a_process_ends_although_an_uploader_hangs(
+    mock: MockServer, api_key: str, tmp_path: Path
+) -> None:
+    """The interpreter doesn't wait for the abandoned thread."""
+    code = f"""
+import anyio, anyio.to_thread, threading
+from wanflow import AsyncClient
+
+begun = threading.Event()
+
+def upload(path):
+    print("begun", flush=True)
+    begun.set()
+    threading.Event().wait()
+
+async def main():
+    async with AsyncClient({api_key!r}, {mock.base_url!r}, uploader=upload) as client:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.submit, {body(str(image(tmp_path)))!r})
+            await anyio.to_thread.run_sync(begun.wait)
+            group.cancel_scope.cancel()
+anyio.run(main)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "begun\n")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("form", ["function", "method"])
+def test_what_a_plain_function_returns_may_be_awaited(
+    form: str, runner: Any, mock: MockServer, api_key: str, tmp_path: Path
+) -> None:
+    """By an AsyncClient; a Client says that it needs one."""
+
+    async def link() -> str:
+        return LINK
+
+    given = (lambda _: link()) if form == "function" else Returns(link)
+    client = runner.client(api_key=api_key, base_url=mock.base_url, uploader=given)
+    request = body(str(image(tmp_path)))
+    if runner.name == "sync":
+        with pytest.raises(ConfigurationError, match="needs an AsyncClient"):
+            runner.do(client.submit, request)
+    else:
+        runner.do(client.submit, request)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.client.test_local_files import mp3
+from tests.plain_http import PLAIN
 from tests.uploads.conftest import image_bytes
 from tests.uploads.test_file_parameters import PARAMETERS, request_of
 from wanflow import Client, TaskFailed
@@ -110,7 +111,7 @@ def test_an_upload_is_served_under_its_digest_only(quick: MockServer) -> None:
     content = image_bytes(5)
     name = f"{hashlib.sha256(content).hexdigest()}.png"
     url = f"{quick.url}/_mock/uploads/"
-    with httpx.Client() as http:
+    with httpx.Client(**PLAIN) as http:
         assert http.put(url + name, content=content).status_code == 201
         got = http.get(url + name)
         assert (got.content, got.status_code) == (content, 200)

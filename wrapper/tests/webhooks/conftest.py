@@ -10,13 +10,27 @@ import httpx
 import pytest
 from attrs import define, field
 
+from tests.waiting import TIME_LIMIT
 from wanflow import AsyncClient, Client
-from wanflow.webhooks import CallbackPayload, InMemoryStore, Store, TaskDone
+from wanflow.webhooks import CallbackPayload, InMemoryStore, Store, TaskDone, asgi
 from wanflow.webhooks.verification_queue import VerificationQueue
 from wanflow.webhooks.workers import AsyncWorker, ThreadWorker, WorkerContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+@pytest.fixture
+def limits() -> None:
+    """A request of the test goes beyond the time that the app gives it."""
+
+
+@pytest.fixture(autouse=True)
+def no_limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In all other tests none does, on the slowest machine."""
+    if "limits" not in request.fixturenames:
+        monkeypatch.setattr(asgi, "_BODY_TIMEOUT", TIME_LIMIT)
+        monkeypatch.setattr(asgi, "_ACCEPT_TIMEOUT", TIME_LIMIT)
 
 
 @define

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from queue import Queue
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import anyio.to_thread
 import pytest
 import uvicorn
 
+from tests.waiting import wait_until
 from tests.webhooks.conftest import callback_body
 from wanflow import AsyncClient, Client
 from wanflow.catalog.catalog import packaged_catalog
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 MODELS = [m for m in packaged_catalog().models.values() if "callback_url" in m.parameters]
 SECRET = "a secret of sixteen"
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class MockSite:
@@ -55,10 +54,8 @@ class MockSite:
 
     def attempts(self, number: int) -> list[int]:
         """Return the statuses of the mock's attempts, once there are so many."""
-        until = time.monotonic() + TIMEOUT
         sender = self.mock.app.callback_sender
-        while len(sender.attempts) < number and time.monotonic() < until:
-            threading.Event().wait(0.01)
+        wait_until(lambda: len(sender.attempts) >= number)
         return [attempt.status for attempt in sender.attempts]
 
 

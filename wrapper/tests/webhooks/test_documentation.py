@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
+import threading
 import types
+import urllib.request
 from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvicorn
 
 from tests.asgi import served
 from tests.webhooks.conftest import callback_body
@@ -28,7 +32,7 @@ PATTERN = r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```"
 BLOCKS = dict(re.findall(PATTERN, TEXT, re.DOTALL | re.MULTILINE))
 MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
 JSON = "application/json"
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 class ExampleRunner:
@@ -97,6 +101,41 @@ def test_fastapi(examples: ExampleRunner) -> None:
         assert http(names["receiver"].url("lake"), json={"id": task_id}).status_code == 202
         assert examples.printed.get(timeout=TIMEOUT)[:2] == ("lake", "completed")
         examples.assert_handled_once(names, _poster(http))
+
+
+def test_the_trial_on_this_machine(
+    examples: ExampleRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the page's three changes the mock calls the application, which reports the end."""
+    with MockServer(polls=0, loopback_callbacks=True) as mock, socket.socket() as listening:
+        monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+        for old, new in (
+            ("https://shop.example/callbacks", f"http://127.0.0.1:{port}/callbacks"),
+            ("    client=client,\n", "    client=client,\n    allow_local=True,\n"),
+            ("callback_url=receiver.url(name)", "callback_url=receiver.url(name), validate=False"),
+        ):
+            assert old in BLOCKS["FastAPI and Starlette"]
+            monkeypatch.setitem(
+                BLOCKS, "FastAPI and Starlette", BLOCKS["FastAPI and Starlette"].replace(old, new)
+            )
+        server = uvicorn.Server(
+            uvicorn.Config(examples.run("FastAPI and Starlette")["app"], log_config=None)
+        )
+        thread = threading.Thread(target=server.run, args=([listening],))
+        listening.listen()  # a request waits until the server accepts it
+        thread.start()
+        try:
+            address = f"http://127.0.0.1:{port}/posters/poster-7?prompt=A+lake"
+            request = urllib.request.Request(address, method="POST")
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+                assert response.status == 200
+            assert examples.printed.get(timeout=TIMEOUT)[:2] == ("poster-7", "completed")
+        finally:
+            server.should_exit = True
+            thread.join(TIMEOUT)
+        assert not thread.is_alive()
 
 
 def test_starlette(examples: ExampleRunner) -> None:

@@ -15,6 +15,9 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from tests.cli.helpers import SCHEMA
+from tests.plain_http import PLAIN
+from tests.sockets import reserved_port
 from tests.webhooks.conftest import callback_body
 from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
@@ -28,8 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
+LISTEN_EVENTS = {"listening", "url", "ended"}
 SECRET = "a secret of sixteen"
-TIMEOUT = 20
+TIMEOUT = 60
 
 
 class ListenCommand:
@@ -39,9 +43,7 @@ class ListenCommand:
         self.mock = mock
         self.folder = folder
         self._stack = stack
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = str(free.getsockname()[1])
+        self.port = str(stack.enter_context(reserved_port()))
 
     def listen(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
@@ -84,9 +86,10 @@ def command(tmp_path: Path) -> Iterator[ListenCommand]:
 
 
 def next_event(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return the next event."""
+    """Return the next event, which fits the schema of all commands."""
     assert process.stdout is not None
     found: dict[str, Any] = json.loads(process.stdout.readline())
+    SCHEMA.validate(found)
     return found
 
 
@@ -122,6 +125,16 @@ class TestJobs:
             assert event["urls"]
         assert wait_for_exit(process) == (0, "", "")
 
+    def test_a_failed_job_as_json(self, command: ListenCommand) -> None:
+        """Its end has the error; `listen` prints each of its events in these tests."""
+        process = command.listen("one", "--json", *command.local)
+        listening, url = next_event(process), next_event(process)
+        command.submit(url["callback_url"], "a lake [mock:fail=content_policy_violation]")
+        ended = next_event(process)
+        assert ended["error"]["code"] == "content_policy_violation"
+        assert wait_for_exit(process)[0] == 7
+        assert {one["event"] for one in (listening, url, ended)} == LISTEN_EVENTS
+
     def test_a_failed_job_as_text(self, command: ListenCommand) -> None:
         """The error is on stdout, and the exit code is that of a failed task."""
         process = command.listen("one", *command.local)
@@ -153,7 +166,7 @@ class TestJobs:
         next_event(process)
         url = next_event(process)["callback_url"]
         headers = {"content-type": "application/json"}
-        with httpx.Client(trust_env=False, headers=headers) as http:
+        with httpx.Client(**PLAIN, headers=headers) as http:
             assert http.post(url, content=callback_body("task-unified-forged")).status_code == 202
             assert http.post(url + "x", content=callback_body()).status_code == 404
         task_id = command.submit(url)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.plain_http import PLAIN
+from tests.waiting import TIME_LIMIT
 from tests.webhooks.conftest import FakeApi, FakeClock, callback_body, task_response
 from wanflow import Client
 from wanflow.errors import ConfigurationError
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
 ID = "task-unified-1"
 JSON_OF = b"host: x\r\ncontent-type: application/json\r\n"
 TIMEOUT = 1.5
+"""Of a connection, where it ends the connection; elsewhere it is so long that it ends none."""
 MAX_CONNECTIONS = 100
 
 
 class ListeningReceiver:
     """A receiver with a server on a port, and ways to send callbacks to it."""
 
-    def __init__(self, client: Client, api: FakeApi) -> None:
+    def __init__(self, client: Client, api: FakeApi, connection_timeout: float) -> None:
         self.api = api
         self.ended = threading.Event()
         self.handled: list[TaskDone] = []
@@ -45,7 +48,9 @@ class ListeningReceiver:
         self.receiver.link_task("job", ID)
         self.path = "/callbacks/" + self.receiver.url("job").rpartition("/")[2]
         self.server = CallbackServer(
-            self.receiver.app, connection_timeout=TIMEOUT, max_connections=MAX_CONNECTIONS
+            self.receiver.app,
+            connection_timeout=connection_timeout,
+            max_connections=MAX_CONNECTIONS,
         )
 
     def _record(self, event: TaskDone) -> None:
@@ -53,7 +58,7 @@ class ListeningReceiver:
         self.ended.set()
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.server.port), timeout=5)
+        return socket.create_connection(("127.0.0.1", self.server.port), timeout=TIME_LIMIT)
 
     def head(self, path: str | None = None, **headers: str) -> bytes:
         """Return the head of a callback request."""
@@ -76,41 +81,39 @@ def status_of(connection: socket.socket) -> int:
 
 
 @pytest.fixture
-def receiving() -> Iterator[ListeningReceiver]:
+def receiving(request: pytest.FixtureRequest) -> Iterator[ListeningReceiver]:
+    """A server whose connections last as long as a test, or as the test's parameter says."""
     api = FakeApi(FakeClock(), {ID: [task_response(ID)]})
     with Client("key", "http://api.invalid", transport=httpx.MockTransport(api)) as client:
-        made = ListeningReceiver(client, api)
+        made = ListeningReceiver(client, api, getattr(request, "param", 10 * TIME_LIMIT))
         with made.server:
             yield made
         made.receiver.close()
 
 
 def still_serves(receiving: ListeningReceiver) -> None:
-    """A correct callback gets its response within a second, and its end is handled."""
-    begun = time.monotonic()
+    """A correct callback gets its response, and its end is handled."""
     assert receiving.call() == 202
-    assert time.monotonic() - begun < 1
-    assert receiving.ended.wait(5)
+    assert receiving.ended.wait(60)
     assert len(receiving.handled) == len(receiving.api.queries) == 1
 
 
 class TestSlowConnections:
     """A slow connection affects no other connection."""
 
+    @pytest.mark.usefixtures("limits")
     def test_a_slow_body_is_cut_off(self, receiving: ListeningReceiver) -> None:
-        """The response to an incomplete body is 408 within a second."""
+        """The response to an incomplete body is 408."""
         with receiving.connect() as connection:
-            begun = time.monotonic()
             connection.sendall(receiving.head(content_length="100") + b"{")
             assert status_of(connection) == 408
-            assert time.monotonic() - begun < 1
-        still_serves(receiving)
 
+    @pytest.mark.usefixtures("limits")
     def test_a_body_sent_byte_by_byte_is_cut_off(self, receiving: ListeningReceiver) -> None:
         """Single bytes don't extend the timeout."""
         with receiving.connect() as connection:
             connection.sendall(receiving.head(transfer_encoding="chunked"))
-            begun = time.monotonic()
+            end = time.monotonic() + TIME_LIMIT
             connection.settimeout(0.05)
             response = b""
             while not response:
@@ -118,10 +121,19 @@ class TestSlowConnections:
                 try:
                     response = connection.recv(4096)
                 except TimeoutError:
-                    assert time.monotonic() - begun < 2
+                    assert time.monotonic() < end
             assert response.startswith(b"HTTP/1.1 408")
-        still_serves(receiving)
 
+    @pytest.mark.parametrize("more", [{"content_length": "100"}, {"transfer_encoding": "chunked"}])
+    def test_a_slow_body_delays_nobody(
+        self, receiving: ListeningReceiver, more: dict[str, str]
+    ) -> None:
+        """While one connection sends its body, another callback gets its response."""
+        with receiving.connect() as connection:
+            connection.sendall(receiving.head(**more))
+            still_serves(receiving)
+
+    @pytest.mark.parametrize("receiving", [TIMEOUT], indirect=True)
     @pytest.mark.parametrize("begin", [b"", b"POST /", b"POST / HTTP/1.1\r\nhost: x\r\na: "])
     def test_a_silent_connection_is_closed(
         self, receiving: ListeningReceiver, begin: bytes
@@ -129,23 +141,31 @@ class TestSlowConnections:
         """A connection without a complete head is closed after the timeout."""
         with receiving.connect() as connection:
             connection.sendall(begin)
-            assert _closes_in_time(connection)
-        still_serves(receiving)
+            assert _is_closed(connection)
 
+    @pytest.mark.parametrize("begin", [b"", b"POST /", b"POST / HTTP/1.1\r\nhost: x\r\na: "])
+    def test_a_silent_connection_blocks_nobody(
+        self, receiving: ListeningReceiver, begin: bytes
+    ) -> None:
+        """A connection without a complete head doesn't delay a callback."""
+        with receiving.connect() as connection:
+            connection.sendall(begin)
+            still_serves(receiving)
+
+    @pytest.mark.parametrize("receiving", [TIMEOUT], indirect=True)
     def test_an_idle_connection_is_closed_in_time(self, receiving: ListeningReceiver) -> None:
         """Keep-alive doesn't keep a connection open for ever."""
         with receiving.connect() as connection:
             body = callback_body("task-unified-2")
             connection.sendall(receiving.head(content_length=str(len(body))) + body)
-            assert status_of(connection) == 403
-            assert _closes_in_time(connection)
+            assert status_of(connection) in {403, 0}  # 0: it was closed before the response
+            assert _is_closed(connection)
 
     def test_many_silent_connections_block_nobody(self, receiving: ListeningReceiver) -> None:
         """At the maximum number of connections, the oldest is closed for a new one."""
         with ExitStack() as stack:
             connections = [stack.enter_context(receiving.connect()) for _ in range(MAX_CONNECTIONS)]
             still_serves(receiving)
-            connections[0].settimeout(TIMEOUT / 3)
             assert _is_closed(connections[0])
             assert receiving.call() == 200
 
@@ -196,12 +216,10 @@ class TestLargeRequests:
         part = more.replace(b"{path}", receiving.path.encode())
         part *= 1 + 60_000 // len(part)
         sent = 0
-        with receiving.connect() as connection:
-            connection.settimeout(1)
-            with suppress(OSError):
-                connection.sendall(head.encode())
-                while sent < 50_000_000:
-                    sent += connection.send(part)
+        with receiving.connect() as connection, suppress(OSError):
+            connection.sendall(head.encode())
+            while sent < 50_000_000:
+                sent += connection.send(part)
         assert sent < 20_000_000
         still_serves(receiving)
 
@@ -247,7 +265,7 @@ class TestLargeRequests:
         assert set(statuses) == {200, 202}
         assert len(statuses) == 1000
         assert statuses.count(202) == 1
-        assert receiving.ended.wait(5)
+        assert receiving.ended.wait(60)
         assert len(receiving.handled) == len(receiving.api.queries) == 1
 
 
@@ -284,19 +302,14 @@ class TestStartAndStop:
         receiver = Receiver("a secret of sixteen", "https://hooks.example.org")
         with CallbackServer(receiver.app) as server:
             port = server.port
-            assert httpx.post(f"http://127.0.0.1:{port}/x", trust_env=False).status_code == 404
+            assert httpx.post(f"http://127.0.0.1:{port}/x", **PLAIN).status_code == 404
         with pytest.raises(OSError, match="refused"):
-            socket.create_connection(("127.0.0.1", port), timeout=1)
+            socket.create_connection(("127.0.0.1", port), timeout=TIME_LIMIT)
         assert not [t for t in threading.enumerate() if t.name == "wanflow-listener"]
 
 
-def _closes_in_time(connection: socket.socket) -> bool:
-    """Return whether the server closes the connection within its timeout and 3 s."""
-    connection.settimeout(TIMEOUT + 3)
-    return _is_closed(connection)
-
-
 def _is_closed(connection: socket.socket) -> bool:
+    """Return whether the server closes the connection before the time limit of a test."""
     try:
         while connection.recv(4096):
             pass

@@ -1,9 +1,8 @@
-"""The rules of a download: what to ask for, what an answer means, and what to call the file."""
+"""The rules of a download: what to ask for, and what an answer means."""
 
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
@@ -24,20 +23,6 @@ EXPIRED = frozenset({403, 404, GONE})
 # A server that answers so may well send the file a moment later.
 _RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes\s+([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", re.ASCII)
-
-# Ids that are names of files as they are, on every system.
-_PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,118}[a-z0-9_])?", re.ASCII)
-_NUMBERED = re.compile(r".*-[1-9][0-9]{0,2}", re.ASCII)
-_MAX_NUMBER = 999
-_RESERVED_NAMES = frozenset(
-    {"aux", "clock$", "con", "nul", "prn"}
-    | {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
-)
-# What batches write beside the files.
-_BATCH_FILES = frozenset({"index", "report"})
-_UNSAFE = re.compile(r"[^a-z0-9]+", re.ASCII)
-_MAX_SHOWN = 80
-_DIGITS = 24
 
 
 @frozen
@@ -125,34 +110,6 @@ def classify(url: str, response: Response, size: int, known: str | None = None) 
             return StalePart()
         case status:
             return Rejected(f"its server answered {status}", status, status in _RETRYABLE_STATUSES)
-
-
-def file_stem(task_id: str, index: int, count: int) -> str:
-    """Name a file after its task and its place among the results (from 1), without what it is.
-
-    No two files have the same name, whatever the ids are, and whether or not the file system
-    distinguishes upper and lower case: an id that isn't a plain name by itself, or that could be
-    read as another id with a number after it, is followed by its digest. No name can lead out of
-    the folder.
-    """
-    suffix = "" if count <= 1 else f"-{index + 1}"
-    plain = _is_plain(task_id) and (
-        index < _MAX_NUMBER if suffix else not _NUMBERED.fullmatch(task_id)
-    )
-    return (task_id if plain else _with_digest(task_id)) + suffix
-
-
-def _is_plain(task_id: str) -> bool:
-    if not _PLAIN.fullmatch(task_id):
-        return False
-    return task_id.partition(".")[0] not in _RESERVED_NAMES and task_id not in _BATCH_FILES
-
-
-def _with_digest(task_id: str) -> str:
-    shown = _UNSAFE.sub("_", task_id[:_MAX_SHOWN].lower()).strip("_") or "task"
-    digest = sha256(task_id.encode("utf-8", "surrogatepass")).hexdigest()
-    # No plain id has a tilde in it.
-    return f"{shown}~{digest[:_DIGITS]}"
 
 
 def _body(response: Response, size: int, known: str | None) -> ResponseKind:

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from wanflow._text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Generator, Mapping, Sequence
+    from collections.abc import Callable, Container, Generator, Mapping
 
 T = TypeVar("T")
 
@@ -218,17 +218,24 @@ class Outcome:
         except Exception as error:
             return cls(error=error)
 
+    def result(self) -> Any:
+        """Return the value, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
 
 @frozen
 class RunBlocking:
     """Do something that may block, such as touching a file → whatever it returns or raises.
 
-    Those of one `group` may be handed to it together, where several are waiting: it does them in
-    their order, and says what each came to.
+    An async client passes the function to `submit`, if there is one, and waits for its outcome. A
+    cancellation of a flow waits for the function, unless it is `abandonable`.
     """
 
     function: Callable[[], Any]
-    group: BatchFunction | None = None
+    submit: Submit | None = None
+    abandonable: bool = False
 
 
 @frozen
@@ -321,7 +328,10 @@ class Yield:
     value: Any
 
 
-BatchFunction: TypeAlias = "Callable[[Sequence[Callable[[], Any]]], Sequence[Outcome]]"
+Deliver: TypeAlias = "Callable[[Outcome], Callable[[], object] | None]"
+"""Gets an outcome, in any thread; what it returns is called once for all outcomes of a moment."""
+Submit: TypeAlias = "Callable[[Callable[[], Any], Deliver], object]"
+"""Starts a function elsewhere, and passes its outcome to another one, in any thread."""
 _Exchange: TypeAlias = "Request | StreamDownload"
 _Instant: TypeAlias = "ReadClock | RandomFloat | WithLock | EmitEvent"
 _Local: TypeAlias = "_Instant | Sleep | InvokeCallback | RunBlocking"
@@ -358,6 +368,8 @@ def wait_next(
     return cast("Finished | Notified | None", (yield WaitNext(seconds, topics, waker)))
 
 
-def run_blocking(function: Callable[[], T], group: BatchFunction | None = None) -> Flow[T]:
+def run_blocking(
+    function: Callable[[], T], submit: Submit | None = None, *, abandonable: bool = False
+) -> Flow[T]:
     """Call a function that may block, and return its result."""
-    return cast("T", (yield RunBlocking(function, group)))
+    return cast("T", (yield RunBlocking(function, submit, abandonable)))

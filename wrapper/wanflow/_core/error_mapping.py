@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from wanflow import errors
-from wanflow._core.base_urls import has_path_of, likely_base_urls
 from wanflow._core.snapshot import decode_json
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ _PAGE = re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 # A server says so of paths that it doesn't have, and of those that it has for reading only.
 _NO_SUCH_PATH = frozenset({404, 405})
+# What servers answer to a request without TLS where they want it.
+_WITHOUT_TLS = frozenset({400, 403, 426})
+_TLS = re.compile(r"\b(?:https|ssl|tls)\b", re.IGNORECASE)
 _SUGGESTED = re.compile(r"\bafter\s+([0-9]{1,6})\s*s", re.IGNORECASE | re.ASCII)
 
 _ERROR_TYPES: dict[int, type[errors.APIError]] = {
@@ -53,6 +56,9 @@ def api_error(
     kind, hint = _error_type(response.status), ""
     if response.status in _NO_SUCH_PATH and _is_wrong_base_url(request.base_url, fields, body):
         kind, hint = errors.WrongBaseURL, _base_url_hint(request.base_url)
+    elif _wants_tls(response, request.base_url):
+        secure = f"https{request.base_url[4:]}"
+        kind, hint = errors.WrongBaseURL, f"; this server wants TLS: try the base URL {secure}"
     return kind(
         _message(response, fields, task_id, request.describe()) + hint,
         status=response.status,
@@ -85,12 +91,30 @@ def unreadable_response(
     return error
 
 
+def _wants_tls(response: Response, base_url: str) -> bool:
+    """Return whether a server that was reached by `http://` says that it is at `https://`.
+
+    It redirects there, or says in a text of its own, which no error of the API is, that it was
+    spoken to without TLS.
+    """
+    if not base_url.lower().startswith("http://"):
+        return False
+    if 300 <= response.status < 400:  # noqa: PLR2004 - a redirect
+        target, given = response.headers.get("location", ""), urlsplit(base_url).hostname or ""
+        return re.match(rf"https://{re.escape(given)}(?:[:/?]|$)", target, re.I) is not None
+    if response.status not in _WITHOUT_TLS or isinstance(_body(response), dict):
+        return False
+    return _TLS.search(response.content.decode("utf-8", "replace")) is not None
+
+
 def _is_wrong_base_url(base_url: str, fields: dict[str, Any], body: Any) -> bool:
     """Return whether a server doesn't have a path of the spec: there is a page instead.
 
     Where the base URL has another path than the spec's servers, an error is enough that has
     neither a parameter nor a code in words, as the API's own errors have: it is of any path.
     """
+    from wanflow._core.base_urls import has_path_of  # noqa: PLC0415 - only after such an error
+
     if not base_url or has_path_of(base_url, _servers()):
         return isinstance(body, str) and _is_page(body)
     return not (_text(fields.get("param")) or _text(fields.get("code")))
@@ -103,6 +127,8 @@ def _servers() -> tuple[str, ...]:
 
 
 def _base_url_hint(base_url: str) -> str:
+    from wanflow._core.base_urls import likely_base_urls  # noqa: PLC0415 - only after such an error
+
     likely = likely_base_urls(base_url, _servers())
     meant = f"; did you mean {' or '.join(likely)}?" if likely else ""
     return f"; the API is not at the base URL {base_url}{meant}"

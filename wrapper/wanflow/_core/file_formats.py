@@ -164,6 +164,8 @@ UNKNOWN = ".bin"
 
 _BY_TYPE = {name: format_ for format_ in FORMATS for name in format_.types}
 _BY_SUFFIX = {end: format_ for format_ in FORMATS for end in (format_.extension, *format_.suffixes)}
+EXTENSIONS = (*_BY_SUFFIX, UNKNOWN)
+"""How names of files end."""
 _SVG = _BY_TYPE["image/svg+xml"]
 _GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})

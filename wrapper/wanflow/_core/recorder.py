@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from wanflow._core.effects import Outcome
+    from wanflow._core.effects import Deliver
     from wanflow._core.prices import PriceRecord
     from wanflow._core.snapshot import Snapshot
+    from wanflow._core.uploads import UploadedLink
 
 
 @frozen
@@ -36,7 +37,7 @@ class SubmissionIntent:
     where its files are wanted, None where nobody asked for them. `name` is the user's own name
     for the job and `attempt` counts its submissions from 1. `resend` allows a submission whose
     outcome isn't known to be sent again, with the same key. `price_class` is what determines its
-    price.
+    price. `name_template` is how its files are to be named, None for the names by the task's id.
 
     Where files were uploaded, `body` and `content` have a reference in place of each link, and
     `uploads` has the links by reference.
@@ -52,8 +53,9 @@ class SubmissionIntent:
     attempt: int = 1
     resend: bool = False
     price_class: str | None = None
-    uploads: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    uploads: Mapping[str, UploadedLink] = field(factory=dict[str, "UploadedLink"], repr=False)
     budget: Budget | None = None
+    name_template: str | None = None
 
 
 @frozen
@@ -73,10 +75,10 @@ class Recorder(Protocol):
     durable, and raise LedgerError where it can't be.
     """
 
-    def run_in_transaction(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
-        """Call functions that call this recorder, one after another → what each came to.
+    def submit(self, function: Callable[[], Any], deliver: Deliver) -> None:
+        """Call a function that calls this recorder, without blocking.
 
-        All that they had kept is kept when this returns, at the cost of keeping one thing.
+        What it recorded is durable when `deliver` gets its outcome, in any thread.
         """
         ...
 
@@ -93,7 +95,7 @@ class Recorder(Protocol):
         """
         ...
 
-    def uploaded_links(self, key: str) -> Mapping[str, str]:
+    def uploaded_links(self, key: str) -> Mapping[str, UploadedLink]:
         """Return the links, by reference, that an uncertain submission was sent with.
 
         They are kept only while it is unknown whether it was accepted.
@@ -128,11 +130,13 @@ class Recorder(Protocol):
         """Note, without blocking, that a submission wasn't sent, or that it was rejected."""
         ...
 
-    def is_cached(self, server: str, task_id: str, folder: Path | None = None) -> bool:
+    def is_cached(
+        self, server: str, task_id: str, folder: Path | None = None, name: str | None = None
+    ) -> bool:
         """Return whether this process owns a task and saves its files, in `folder` if one is named.
 
         For such a task, `acquire_task`, `record_done` with a result, and `record_target_dir` with
-        that folder don't block.
+        that folder and name don't block.
         """
         ...
 
@@ -171,8 +175,13 @@ class Recorder(Protocol):
         """
         ...
 
-    def record_target_dir(self, server: str, task_id: str, folder: Path) -> None:
-        """Keep where a task's files are wanted."""
+    def record_target_dir(
+        self, server: str, task_id: str, folder: Path, name: str | None = None
+    ) -> str | None:
+        """Keep where a task's files are wanted, and by which template they are named, if any.
+
+        Returns the template: without a `name`, the recorded one.
+        """
         ...
 
     def record_files(self, server: str, task_id: str, files: Sequence[File]) -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import field, frozen
 
+from wanflow._core.json_record import JsonRecord
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 COMPLETED = "completed"
 # The documents: "Generated video links are valid for 24 hours, please save them promptly".
@@ -42,7 +45,7 @@ class TaskFailure:
 
 
 @frozen
-class Snapshot:
+class Snapshot(JsonRecord):
     """A task as last seen.
 
     `progress` is in percent, `created` in unix seconds, `estimated_time` in seconds from the
@@ -114,7 +117,9 @@ class Snapshot:
 
 
 def decode_json(content: bytes) -> Any:
-    """Decode the JSON of a response. Every text in it can be encoded.
+    """Decode the JSON of a response. It can be written again as JSON, and every text be encoded.
+
+    A number that JSON doesn't have, such as NaN, and one that is infinite, becomes None.
 
     Raises:
         ValueError: it isn't JSON, or nests deeper than anything of this API.
@@ -122,7 +127,7 @@ def decode_json(content: bytes) -> Any:
     encoding = "utf-8" if content.startswith(b'{"') else json.detect_encoding(content)
     text = content.decode(encoding, "replace")
     has_surrogate = "\\u" in text and _SURROGATE.search(text)
-    return decode_user_json(_ESCAPE.sub(_whole_pair, text) if has_surrogate else text)
+    return _decode(_FINITE.decode, _ESCAPE.sub(_whole_pair, text) if has_surrogate else text)
 
 
 def decode_user_json(text: str | bytes) -> Any:
@@ -131,13 +136,24 @@ def decode_user_json(text: str | bytes) -> Any:
     Raises:
         ValueError: it isn't JSON, or nests deeper than anything of this API.
     """
+    return _decode(json.loads, text)
+
+
+def _decode(decode: Callable[[Any], Any], text: str | bytes) -> Any:
     try:
-        return json.loads(text)
+        return decode(text)
     except RecursionError:
         raise ValueError("its body nests too deeply") from None
     except ValueError as error:
         raise ValueError(f"its body is no JSON ({error})") from None
 
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if isfinite(number) else None
+
+
+_FINITE = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
 
 # JSON can write half of a surrogate pair, which no file, terminal or database takes.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -197,8 +213,11 @@ def credits_of(usage: Mapping[str, Any]) -> float | None:
     """Return the credits used, else those reserved; None if neither was reported."""
     cost = usage.get("cost")
     within = cast("Mapping[str, Any]", cost).get("credits") if isinstance(cost, dict) else None
-    reported = (usage.get("credits_used"), within, usage.get("credits_reserved"))
-    return next((amount for amount in map(_amount, reported) if amount is not None), None)
+    for reported in (usage.get("credits_used"), within, usage.get("credits_reserved")):
+        amount = None if reported is None else _amount(reported)
+        if amount is not None:
+            return amount
+    return None
 
 
 def _amount(value: object) -> float | None:

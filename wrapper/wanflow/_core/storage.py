@@ -1,4 +1,4 @@
-"""What flows need of a disk: a part file for each download, and folders that can be written.
+"""What flows need of a disk or an object storage: a part for each download, and places to write.
 
 Flows decide, and touch no disk: what blocks here is called through `Act`.
 """
@@ -42,8 +42,8 @@ class Part(Protocol):
         ...
 
     @property
-    def content(self) -> bytes | None:
-        """All of it, where it was never on the disk but whole."""
+    def abandonable(self) -> bool:
+        """Whether a cancellation needn't wait for `commit`."""
         ...
 
     def start(self, response: Response) -> bool:
@@ -67,7 +67,11 @@ class Part(Protocol):
         ...
 
     def commit(self, extension: str) -> Path:
-        """Put the file under its final name, flushed to the disk. It blocks."""
+        """Put the file under its final name, durably. It blocks."""
+        ...
+
+    def file_info(self, index: int, path: Path) -> File:
+        """Return what a record keeps of the committed file. It may block."""
         ...
 
     def suspend(self) -> None:
@@ -100,16 +104,18 @@ class TemporaryFolder(Protocol):
 class Storage(Protocol):
     """Where files are saved. Everything but `part_file` blocks."""
 
-    def part_file(self, directory: Path, stem: str, limit: int, /) -> Part:
-        """Make the sink of a file, which is in memory as long as it is small."""
+    def part_file(
+        self, directory: Path, stem: str, limit: int, names: tuple[str, ...] = (), /
+    ) -> Part:
+        """Make the sink of a file, which is in memory as long as it is small.
+
+        The part is named by `stem`, which only this file has. The file gets the first of the
+        `names` that no other file has, or the last one; without names it gets `stem`.
+        """
         ...
 
     def read_file(self, path: Path, largest: int, /) -> bytes | None:
         """Read a file of the user's; None where it has more bytes than that."""
-        ...
-
-    def file_info(self, index: int, path: Path, content: bytes | None = None, /) -> File:
-        """Say what a record keeps of a file, of which the content is known or read."""
         ...
 
     def temporary_folder(self) -> TemporaryFolder:

@@ -105,6 +105,14 @@ class _Running:
     waiting: list[WakeHandle] = field(factory=list["WakeHandle"])
 
 
+@frozen
+class _KnownLink:
+    """A link that can be reused, and the Unix time until which it is taken to be valid."""
+
+    link: UploadedLink
+    valid_until: float
+
+
 @define(eq=False)
 class Uploads:
     """The uploader of a client, and the links that it has returned, by the content's digest.
@@ -115,13 +123,11 @@ class Uploads:
     """
 
     load: Callable[[], AnyUploader] = field(repr=False)
-    pinned: OrderedDict[str, Mapping[str, str]] = field(
-        factory=OrderedDict[str, "Mapping[str, str]"], repr=False
+    pinned: OrderedDict[str, Mapping[str, UploadedLink]] = field(
+        factory=OrderedDict[str, "Mapping[str, UploadedLink]"], repr=False
     )
     _uploader: AnyUploader | None = field(default=None, repr=False)
-    _links: OrderedDict[str, UploadedLink] = field(
-        factory=OrderedDict[str, UploadedLink], repr=False
-    )
+    _links: OrderedDict[str, _KnownLink] = field(factory=OrderedDict[str, "_KnownLink"], repr=False)
     _running: dict[str, _Running] = field(factory=dict[str, _Running], repr=False)
 
     def renew(self) -> None:
@@ -146,8 +152,8 @@ class Uploads:
         interrupted before it could call `end` is known by its waker, which is gone.
         """
         known = self._links.get(digest)
-        if known is not None and (known.expires_at or 0.0) - now >= _REUSE_MARGIN:
-            return known
+        if known is not None and known.valid_until - now >= _REUSE_MARGIN:
+            return known.link
         running = self._running.get(digest)
         if running is None or running.owner() is None:
             self._running[digest] = _Running(ref(waker))
@@ -155,10 +161,11 @@ class Uploads:
         running.waiting.append(waker)
         return False
 
-    def end(self, digest: str, owner: WakeHandle, link: UploadedLink | None) -> None:
+    def end(self, digest: str, owner: WakeHandle, link: UploadedLink | None, now: float) -> None:
         """Store the link of an upload, None if it failed, and wake those who wait for it."""
         if link is not None:
-            _put(self._links, digest, link, _MAX_LINKS)
+            assumed = now + ASSUMED_LIFETIME if link.expires_at is None else link.expires_at
+            _put(self._links, digest, _KnownLink(link, assumed), _MAX_LINKS)
         running = self._running.get(digest)
         if running is None or running.owner() is not owner:
             return
@@ -166,7 +173,7 @@ class Uploads:
         for waker in running.waiting:
             waker.wake()
 
-    def pin(self, key: str, links: Mapping[str, str]) -> None:
+    def pin(self, key: str, links: Mapping[str, UploadedLink]) -> None:
         """Keep the links of a submission that is about to be sent."""
         _put(self.pinned, key, links, _MAX_LINKS)
 
@@ -175,23 +182,25 @@ class Uploads:
         self.pinned.pop(key, None)
 
 
-def returned_link(value: object, now: float) -> UploadedLink | None:
-    """Return what an uploader returned as a link with an expiry; None if it is none."""
+def returned_link(value: object) -> UploadedLink | None:
+    """Return what an uploader returned as a link, with its expiry if that is known.
+
+    None if it is no link.
+    """
     if isinstance(value, str):
-        expires_at = expiry_of(value)
-        return UploadedLink(value, now + ASSUMED_LIFETIME if expires_at is None else expires_at)
+        return UploadedLink(value, expiry_of(value))
     if not isinstance(value, UploadedLink) or not isinstance(value.url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return None
     if value.expires_at is None:
-        return returned_link(value.url, now)
+        return returned_link(value.url)
     return value if isinstance(value.expires_at, int | float) else None  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
-def resolve_references(node: Any, links: Mapping[str, str]) -> Any:
+def resolve_references(node: Any, links: Mapping[str, UploadedLink]) -> Any:
     """Return a recorded request with the links that stood in place of its references."""
     match node:
         case str():
-            return links.get(node, node)
+            return links[node].url if node in links else node
         case list():
             return [resolve_references(entry, links) for entry in node]  # pyright: ignore[reportUnknownVariableType]
         case dict():

@@ -88,7 +88,7 @@ class SubmissionRecord:
         try:
             yield from run_blocking(
                 lambda: recorder.record_accepted(key, snapshot, hold=hold, reason=reason),
-                recorder.run_in_transaction,
+                recorder.submit,
             )
         except errors.LedgerError:
             recorder.record_accepted_later(key, snapshot)
@@ -97,9 +97,7 @@ class SubmissionRecord:
     def _rejected(self, reason: str) -> Flow[None]:
         recorder, key = self.recorder, self.key
         try:
-            yield from run_blocking(
-                lambda: recorder.record_rejected(key, reason), recorder.run_in_transaction
-            )
+            yield from run_blocking(lambda: recorder.record_rejected(key, reason), recorder.submit)
         except errors.LedgerError:
             # What the API said is worth more to the user; the note is written when it can be.
             recorder.record_unsent(key, reason)
@@ -166,7 +164,7 @@ class Attempt(ShieldedFlow):
     def _before(self) -> RunBlocking | None:
         if self.record is None:
             return None
-        return RunBlocking(self._begin, self.record.recorder.run_in_transaction)
+        return RunBlocking(self._begin, self.record.recorder.submit)
 
     def _begin(self) -> None:
         """Write the intent down.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from wanflow import errors
 from wanflow._core.download_rules import (
@@ -16,7 +16,6 @@ from wanflow._core.download_rules import (
     Redirect,
     Rejected,
     StalePart,
-    file_stem,
     request_headers,
 )
 from wanflow._core.effects import (
@@ -29,6 +28,7 @@ from wanflow._core.effects import (
 )
 from wanflow._core.error_mapping import retry_after
 from wanflow._core.file_formats import KINDS, extension, result_problem
+from wanflow._core.file_names import file_stem
 from wanflow._core.retry_policy import backoff
 from wanflow._core.url_rules import url_problem
 from wanflow._flows.concurrency import gather
@@ -36,10 +36,11 @@ from wanflow._flows.download_events import DownloadEvents
 from wanflow._flows.error_context import task_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from wanflow._core.effects import Finished, Flow
+    from wanflow._core.file_names import NameTemplate
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Part, Storage
     from wanflow.catalog.catalog import Model
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     OnProgress: TypeAlias = Callable[[DownloadProgress], Any] | None
 
 T = TypeVar("T")
-OnSaved: TypeAlias = "Callable[[int, Path, bytes | None], T]"
+OnSaved: TypeAlias = "Callable[[int, Path, Part], T]"
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that one file may take."""
@@ -67,6 +68,8 @@ class DownloadJob:
 
     `limit` is in bytes for each file, `timeout` in seconds for each file, `expires` in unix
     seconds. `kinds` are what the files may be (`image`, `video`, …), none where nothing is known.
+    `name` is how they are named, None for the names by the task's id; `values` are those of its
+    fields.
     """
 
     task_id: str
@@ -78,6 +81,15 @@ class DownloadJob:
     storage: Storage
     kinds: frozenset[str] = frozenset()
     on_progress: OnProgress = None
+    name: NameTemplate | None = None
+    values: Mapping[str, str] = field(factory=dict[str, str])
+
+    def part_file(self, index: int) -> Part:
+        """Make the sink of one of the files."""
+        count = len(self.urls)
+        stem = file_stem(self.task_id, index, count)
+        names = () if self.name is None else self.name.stems(self.values, index, count)
+        return self.storage.part_file(self.output_dir, stem, self.max_bytes, names)
 
 
 def kinds_of(snapshot: Snapshot, model: Model | None) -> frozenset[str]:
@@ -92,7 +104,7 @@ def download(job: DownloadJob, on_saved: OnSaved[T]) -> Flow[list[T]]:
     """Save every link of a task, some concurrently → what `on_saved` returns for each, in order.
 
     All are tried, even if one fails: each was paid for. `on_saved` gets the index of a link, the
-    path of its file once it is on disk, and its content where that is in memory. It may block.
+    path of its file once it is saved, and the part that was committed. It may block.
 
     Raises:
         LinkExpired: a link is past its time.
@@ -106,7 +118,7 @@ def download(job: DownloadJob, on_saved: OnSaved[T]) -> Flow[list[T]]:
         return (yield from _save_all(job, on_saved))
 
 
-def keep_path(_: int, path: Path, __: bytes | None) -> Path:
+def keep_path(_: int, path: Path, __: Part) -> Path:
     """Make nothing more of a file than its path."""
     return path
 
@@ -145,17 +157,16 @@ def _save(job: DownloadJob, index: int, on_saved: OnSaved[T]) -> Flow[tuple[Path
         error = errors.DownloadFailed(f"{url} can't be fetched: {reason}", url=url)
         yield from events.failed(error)
         raise error
-    name = file_stem(job.task_id, index, len(job.urls))
-    part = job.storage.part_file(job.output_dir, name, job.max_bytes)
+    part = job.part_file(index)
 
     def keep() -> tuple[Path, T]:
         path = part.commit(extension(part.beginning, part.content_type, part.url))
-        return path, on_saved(index, path, part.content)
+        return path, on_saved(index, path, part)
 
     try:
         yield from run_blocking(part.resume)
         yield from _download_with_retries(job, index, part, events)
-        saved = yield from run_blocking(keep)
+        saved = yield from run_blocking(keep, abandonable=part.abandonable)
     except GeneratorExit:
         raise  # nothing more can be asked for
     except BaseException as error:

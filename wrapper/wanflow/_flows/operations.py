@@ -5,7 +5,6 @@ Client and AsyncClient each hold one and a driver; their methods pass a flow to 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
@@ -32,15 +31,18 @@ from wanflow.errors import ConfigurationError, RequestWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
     from typing import BinaryIO
 
     from wanflow._config import ClientConfig
     from wanflow._core.callbacks import PollFactor
     from wanflow._core.effects import Flow, Request
+    from wanflow._core.file_names import NameTemplate
     from wanflow._core.prices import Estimate
     from wanflow._core.recorder import Recorder
     from wanflow._core.snapshot import Snapshot
     from wanflow._core.storage import Storage
+    from wanflow._core.uploads import UploadedLink
     from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.download import DownloadJob, OnProgress
     from wanflow._flows.poll import OnUpdate, PollTarget
@@ -56,6 +58,10 @@ if TYPE_CHECKING:
 _DEFAULT_OPTIONS = SubmitOptions()
 # Polls in flight in one wait for many tasks; more don't make even a loopback server faster.
 MAX_CONCURRENT_POLLS = 16
+_NAME_NEEDS_LEDGER = (
+    "name is recorded in the ledger until the files are saved, and the client has none: "
+    "pass Client(ledger=Ledger(path)), or pass name where the files are saved"
+)
 
 
 class Operations:
@@ -80,6 +86,12 @@ class Operations:
         recorder = self.recording.recorder
         return Operations(
             config, self._load_storage, recorder, self._limiter, self._unknown_statuses
+        )
+
+    def with_recorder(self, recorder: Recorder) -> Operations:
+        """Return the same operations, recorded by another recorder."""
+        return Operations(
+            self._config, self._load_storage, recorder, self._limiter, self._unknown_statuses
         )
 
     @property
@@ -137,6 +149,7 @@ class Operations:
             max_credits=validate_max_credits(options.max_credits),
             output=checked.model.kind,
             reported_prompt=self._reported_prompt(body),
+            name=parse_name(options.name, checked.model),
         )
 
     def _reported_prompt(self, body: Mapping[str, Any]) -> str | None:
@@ -199,6 +212,8 @@ class Operations:
         `output_dir` is where the results are to be saved, for the ledger; with `own`, this process
         stays the task's owner, since it waits for the task next.
         """
+        if prepared.name is not None and output_dir is None and self.recording.recorder is None:
+            raise ConfigurationError(_NAME_NEEDS_LEDGER)
         if prepared.expiring:
             yield from _refuse_expired(prepared)
         if prepared.max_credits is not None:
@@ -214,7 +229,7 @@ class Operations:
         return (yield from flow if prepared.uploaded is None else self._pinned(prepared, flow))
 
     def submit_prepared_body(
-        self, body: Mapping[str, Any], record: SubmissionRecord, links: Mapping[str, str]
+        self, body: Mapping[str, Any], record: SubmissionRecord, links: Mapping[str, UploadedLink]
     ) -> Flow[Snapshot]:
         """Submit a body that was validated before, with these links in place of its references."""
         prepared = self.prepare(body, {}, options=SubmitOptions(None, False, record.key))
@@ -263,12 +278,12 @@ class Operations:
 
         return pinned(self._config.uploads, prepared, flow)
 
-    def expired_links(self, urls: Iterable[str]) -> Flow[str | None]:
-        """Return why presigned links can't be submitted again; None if they can."""
-        from wanflow._core.link_expiry import expiry_of, expiry_problem  # noqa: PLC0415 - as above
+    def expired_links(self, links: Iterable[UploadedLink]) -> Flow[str | None]:
+        """Return why the links of uploaded files can't be submitted again; None if they can."""
+        from wanflow._core.link_expiry import expiry_problem  # noqa: PLC0415 - few have files
 
         now = (yield from read_clock()).wall
-        times = [expiry for url in urls if (expiry := expiry_of(url)) is not None]
+        times = [link.expires_at for link in links if link.expires_at is not None]
         return expiry_problem(min(times), now) if times else None
 
     def identify(self, prepared: PreparedRequest) -> PreparedRequest:
@@ -372,7 +387,7 @@ class Operations:
     ) -> Flow[tuple[Snapshot, list[Path]]]:
         """Submit, wait, and download if there is an `output_dir`."""
         seconds = validate_timeout(timeout)
-        directory = None if output_dir is None else Path(output_dir)
+        directory = None if output_dir is None else parse_output_dir(output_dir)
         flow = run.run(
             self.submit(prepared, output_dir=directory, own=True),
             output_dir=directory,
@@ -381,7 +396,11 @@ class Operations:
             wait=lambda accepted: self.wait(
                 accepted.id, seconds, on_update, accepted, own=directory is not None
             ),
-            save=None if directory is None else lambda done: self.download(done, directory),
+            save=None
+            if directory is None
+            else lambda done: self.recording.download(
+                self.download_job(done, directory, name=prepared.name)
+            ),
         )
         try:
             return (yield from flow)
@@ -396,10 +415,12 @@ class Operations:
         timeout: float | None = None,
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
+        name: str | None = None,
     ) -> Flow[list[Path]]:
         """Download the results."""
+        template = parse_name(name)
         return self.recording.download(
-            self.download_job(snapshot, output_dir, timeout, max_bytes, on_progress)
+            self.download_job(snapshot, output_dir, timeout, max_bytes, on_progress, template)
         )
 
     def open_result(
@@ -428,20 +449,24 @@ class Operations:
         timeout: float | None = None,
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
+        name: NameTemplate | None = None,
     ) -> DownloadJob:
         """Return a download of a task's results, with its limits."""
-        from wanflow._flows import download  # noqa: PLC0415 - only where files are saved
+        from wanflow._core.file_names import task_values  # noqa: PLC0415 - only where files are saved
+        from wanflow._flows import download  # noqa: PLC0415 - as above
 
         return download.DownloadJob(
             task_id=snapshot.id,
             urls=snapshot.urls,
-            output_dir=Path(output_dir),
+            output_dir=parse_output_dir(output_dir),
             max_bytes=download.DEFAULT_MAX_BYTES if max_bytes is None else max_bytes,
             timeout=download.DEFAULT_TIMEOUT if timeout is None else validate_timeout(timeout),
             expires_at=snapshot.links_expire_at,
             storage=self._load_storage(),
             kinds=download.kinds_of(snapshot, self.catalog.models.get(snapshot.model or "")),
             on_progress=on_progress,
+            name=name,
+            values=task_values(snapshot.id, snapshot.model, snapshot.created),
         )
 
     def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:
@@ -494,6 +519,33 @@ def _make_limiter(config: ClientConfig) -> PollRateLimiter:
         limiter = PollRateLimiter(config.max_polls_per_second, connections)
     renew_in_children(limiter)
     return limiter
+
+
+def parse_name(text: str | None, model: Model | None = None) -> NameTemplate | None:
+    """Parse a template of the names of a task's files.
+
+    Raises:
+        InvalidRequest: it isn't one.
+    """
+    if text is None:
+        return None
+    from wanflow._core.file_names import parse_template  # noqa: PLC0415 - rarely used
+
+    return parse_template(text).bind(model=None if model is None else model.name)
+
+
+def parse_output_dir(value: StrPath) -> Path:
+    """Return where files are saved: a directory, or an ObjectPath.
+
+    Raises:
+        ConfigurationError: it is a URL of neither.
+    """
+    from wanflow._paths import output_path  # noqa: PLC0415 - only where files are saved
+
+    try:
+        return output_path(value)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 def _as_given(file: LocalFile) -> object:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 class PollEntry:
     """One task of the queue. `due` is the time of its next poll, None while one is in flight.
 
+    `notified` says that the task was notified meanwhile: that poll may have come too early.
     No poll starts after `deadline`. Times are in seconds of the monotonic clock.
     """
 
@@ -55,6 +56,7 @@ class PollEntry:
     poll_schedule: PollSchedule
     deadline: float
     due: float | None = None
+    notified: bool = False
     last_snapshot: Snapshot | None = None
     last_error: str | None = None
 
@@ -223,7 +225,9 @@ def handle_event(
                 return (yield from _handle_poll_end(queue, one, value, error, on_update))
         case Notified(topic):
             for one in queue.waiting.get(topic, ()):
-                if one.due is not None:
+                if one.due is None:
+                    one.notified = True
+                else:
                     queue.schedule(one, now)
         case _:
             pass
@@ -276,7 +280,9 @@ def _handle_poll_end(
     if left > 0:  # else this poll was the last
         wanted = one.poll_schedule.next_delay(now, (yield from random_float()))
         wanted = poll_schedule.slowed(wanted, queue.poll_factor(one.target.task_id))
-        queue.schedule(one, now + poll_schedule.delay_within(wanted, value.retry_after, left))
+        delay = poll_schedule.delay_within(wanted, value.retry_after, left)
+        queue.schedule(one, now if one.notified else now + delay)
+        one.notified = False
     return []
 
 

@@ -13,9 +13,11 @@ from wanflow.errors import CreditLimitExceeded, InvalidRequest
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Request
+    from wanflow._core.file_names import NameTemplate
     from wanflow._core.link_expiry import ExpiringLink
     from wanflow._core.local_files import LocalFile
     from wanflow._core.prices import Estimate
+    from wanflow._core.uploads import UploadedLink
 
 _ROUNDING = 1e-9
 _MANY = 1_000_000.0
@@ -49,7 +51,7 @@ class UploadedFiles:
 
     body: dict[str, Any] = field(repr=False)
     content: bytes = field(repr=False)
-    links: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    links: Mapping[str, UploadedLink] = field(factory=dict[str, "UploadedLink"], repr=False)
 
 
 @frozen
@@ -64,7 +66,7 @@ class PreparedRequest:
     it.
 
     `body` is the request as the user gave it, `uploaded` what became of its files, and `expiring`
-    its links that expire.
+    its links that expire. `name` is how its files are to be named.
     """
 
     model: str
@@ -82,6 +84,7 @@ class PreparedRequest:
     reported_prompt: str | None = field(default=None, repr=False)
     uploaded: UploadedFiles | None = field(default=None, repr=False)
     expiring: tuple[ExpiringLink, ...] = ()
+    name: NameTemplate | None = None
     state: SubmissionState = field(
         default=Factory(lambda order: SubmissionState(order.idempotency_key), takes_self=True),
         eq=False,
@@ -94,7 +97,7 @@ class SubmitOptions:
     """How a request is to be treated, beside what it asks for.
 
     `extra` is sent as it is, whatever the documents say; a key is drawn where there is none.
-    `max_credits` is the most that it may cost.
+    `max_credits` is the most that it may cost, `name` a template of the names of its files.
     """
 
     extra: Mapping[str, Any] | None = None
@@ -102,6 +105,7 @@ class SubmitOptions:
     idempotency_key: str | None = None
     resubmit_uncertain: bool = False
     max_credits: float | None = None
+    name: str | None = None
 
 
 def limit_cost(prepared: PreparedRequest, estimate: Estimate, earlier: int = 0) -> PreparedRequest:

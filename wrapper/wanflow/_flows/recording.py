@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from wanflow import errors
 from wanflow._core.effects import run_blocking
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wanflow._core.effects import Flow
     from wanflow._core.prices import Estimate
     from wanflow._core.recorder import File, Recorder, SubmissionIntent
+    from wanflow._core.storage import Part
+    from wanflow._core.uploads import UploadedLink
     from wanflow._flows.download import DownloadJob
     from wanflow._flows.poll import OnUpdate
     from wanflow._flows.poll_many import OnOutcome, PollOutcome
@@ -46,7 +48,7 @@ class RecordedFlows:
         from wanflow._core.prices import price_class  # noqa: PLC0415 - only where there is a recorder
         from wanflow._core.recorder import SubmissionIntent  # noqa: PLC0415 - as above
 
-        body, content, links = order.body, order.request.content or b"", dict[str, str]()
+        body, content, links = order.body, order.request.content or b"", dict[str, "UploadedLink"]()
         if order.uploaded is not None:
             uploaded = order.uploaded
             body, content, links = uploaded.body, uploaded.content, dict(uploaded.links)
@@ -60,6 +62,7 @@ class RecordedFlows:
             resend=order.resubmit_uncertain,
             price_class=price_class(catalog, body),
             uploads=links,
+            name_template=None if order.name is None else str(order.name),
         )
 
     def submission_record(
@@ -240,17 +243,26 @@ def record_end(recorder: Recorder, server: str, task_id: str, outcome: PollOutco
 
 
 def record_and_download(recorder: Recorder, server: str, job: DownloadJob) -> Flow[list[File]]:
-    """Save files, and write down where they are wanted before, and after what they are."""
-    from wanflow._flows.download import download  # noqa: PLC0415 - only where files are saved
+    """Save files, and write down where they are wanted before, and after what they are.
+
+    Without a name they get the one that was recorded for them, if any.
+    """
+    from wanflow._core.file_names import recorded_template  # noqa: PLC0415 - only where files are saved
+    from wanflow._flows.download import download  # noqa: PLC0415 - as above
 
     task_id, folder = job.task_id, job.output_dir
+    name = None if job.name is None else str(job.name)
     with task_context(task_id):
-        ready = recorder.is_cached(server, task_id, folder)
-        yield from _record(
-            recorder, lambda: recorder.record_target_dir(server, task_id, folder), immediately=ready
+        ready = recorder.is_cached(server, task_id, folder, name)
+        recorded = yield from _record(
+            recorder,
+            lambda: recorder.record_target_dir(server, task_id, folder, name),
+            immediately=ready,
         )
+        if job.name is None and recorded is not None:
+            job = evolve(job, name=recorded_template(recorded))
         try:
-            files = yield from download(job, job.storage.file_info)
+            files = yield from download(job, _file_info)
             yield from _record_durably(
                 recorder, lambda: recorder.record_files(server, task_id, files)
             )
@@ -266,14 +278,17 @@ def record_and_download(recorder: Recorder, server: str, job: DownloadJob) -> Fl
             recorder.release_task(server, task_id)
 
 
-def _record(recorder: Recorder, write: Callable[[], None], *, immediately: bool) -> Flow[None]:
+def _file_info(index: int, path: Path, part: Part) -> File:
+    return part.file_info(index, path)
+
+
+def _record(recorder: Recorder, write: Callable[[], T], *, immediately: bool) -> Flow[T]:
     """Record a step; where that needs no disk access, it needs no thread either."""
     if immediately:
-        write()
-    else:
-        yield from _record_durably(recorder, write)
+        return write()
+    return (yield from _record_durably(recorder, write))
 
 
 def _record_durably(recorder: Recorder, write: Callable[[], T]) -> Flow[T]:
     """Record a step, in one transaction with the steps that others record meanwhile."""
-    return run_blocking(write, recorder.run_in_transaction)
+    return run_blocking(write, recorder.submit)

@@ -87,7 +87,7 @@ class Uploading:
             error.add_note("a local file was being uploaded; nothing was sent to the API")
             raise
         assert order.uploaded is not None
-        by_pointer = {file.pointer: links[upload.reference] for file, upload in found}
+        by_pointer = {file.pointer: links[upload.reference].url for file, upload in found}
         problems = dict.fromkeys(
             _link_problem(self.base_url, *one)
             for one in zip((file for file, _ in found), by_pointer.values(), strict=True)
@@ -106,19 +106,20 @@ class Uploading:
             uploaded=evolve(order.uploaded, links=links),
         )
 
-    def _links(self, order: PreparedRequest, found: Found) -> Flow[dict[str, str]]:
+    def _links(self, order: PreparedRequest, found: Found) -> Flow[dict[str, UploadedLink]]:
         """Return the links by reference: those that it was sent with before, else new ones."""
         earlier = yield from self._earlier_links(order, {one.reference for _, one in found})
         if earlier:
             return earlier
-        links: dict[str, str] = {}
+        links: dict[str, UploadedLink] = {}
         for file, upload in found:
             if upload.reference not in links:
-                link = yield from self._link(order, file, upload)
-                links[upload.reference] = link.url
+                links[upload.reference] = yield from self._link(order, file, upload)
         return links
 
-    def _earlier_links(self, order: PreparedRequest, wanted: set[str]) -> Flow[dict[str, str]]:
+    def _earlier_links(
+        self, order: PreparedRequest, wanted: set[str]
+    ) -> Flow[dict[str, UploadedLink]]:
         key, recorder = order.idempotency_key, self.recorder
         known = self.uploads.pinned.get(key, {})
         if not known and recorder is not None:
@@ -126,9 +127,8 @@ class Uploading:
         if set(known) != wanted:
             return {}
         now = (yield from read_clock()).wall
-        for url in known.values():
-            link = returned_link(url, now)
-            problem = None if link is None else _expiry_problem(link, now)
+        for link in known.values():
+            problem = _expiry_problem(link, now)
             if problem is not None:
                 raise _not_repeatable(order, problem)
         return dict(known)
@@ -138,7 +138,7 @@ class Uploading:
     ) -> Flow[UploadedLink]:
         """Return the link of a file that this client has uploaded, or uploads now."""
         uploads, digest, link = self.uploads, upload.sha256, None
-        waker = WakeHandle()
+        waker, now = WakeHandle(), 0.0
         try:
             while True:
                 now = (yield from read_clock()).wall
@@ -152,7 +152,7 @@ class Uploading:
                     return link
                 yield from sleep(_RECHECK, waker=waker)
         finally:
-            uploads.end(digest, waker, link)
+            uploads.end(digest, waker, link, now)
 
     def _upload_one(
         self, order: PreparedRequest, file: LocalFile, upload: FileUpload
@@ -205,7 +205,7 @@ class Uploading:
 
 
 def with_earlier_links(
-    order: PreparedRequest, catalog: Catalog, links: Mapping[str, str]
+    order: PreparedRequest, catalog: Catalog, links: Mapping[str, UploadedLink]
 ) -> PreparedRequest:
     """Return a recorded request as it was sent: with these links in place of its references."""
     content = order.request.content or b""
@@ -263,19 +263,25 @@ def _link_problem(base_url: str, file: LocalFile, url: str) -> str:
 
 
 def _invoke(uploader: Any, file: LocalFile, upload: FileUpload) -> Flow[Any]:
-    """Call an uploader: an object with `upload`, or a function of a path."""
-    method = getattr(uploader, "upload", None)
+    """Call an uploader: an object with `upload`, or a function of a path.
+
+    One that isn't async may block, or never return: a cancellation doesn't wait for it.
+    """
+    method: Any = getattr(uploader, "upload", None)
+    argument: Any = upload
     if method is None:
         if isinstance(file.source, bytes):
             raise InvalidRequest(
                 f"{file.parameter}: the uploader is a function of a path, and {file.shown} has "
                 "none; use an object with an `upload` method"
             )
-        value = yield InvokeCallback(uploader, file.source)
-    elif inspect.iscoroutinefunction(method):
-        value = yield InvokeCallback(method, upload)
+        method, argument = uploader, file.source
+    if inspect.iscoroutinefunction(method):
+        value = yield InvokeCallback(method, argument)
     else:
-        value = yield from run_blocking(lambda: method(upload))
+        returned = yield from run_blocking(lambda: method(argument), abandonable=True)
+        awaited = inspect.isawaitable(returned)
+        value = (yield InvokeCallback(lambda _: returned, None)) if awaited else returned
     if inspect.iscoroutine(value):
         value.close()
         raise ConfigurationError(
@@ -285,7 +291,7 @@ def _invoke(uploader: Any, file: LocalFile, upload: FileUpload) -> Flow[Any]:
 
 
 def _checked_link(file: LocalFile, value: object, now: float) -> UploadedLink:
-    link = returned_link(value, now)
+    link = returned_link(value)
     if link is None:
         raise InvalidRequest(
             f"the uploader gave {type(value).__name__} for {file.shown}: it is no text and no "

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wanflow._core.effects import EmitEvent, RandomFloat, ReadClock, TimePoint, WithLock
 from wanflow._event_loop import new_event
 from wanflow._fork_safety import renew_in_children
-from wanflow._runtime.batch_executor import BatchExecutor
 from wanflow._runtime.event_dispatcher import EventDispatcher
 from wanflow._runtime.notifications import Notifier
 
@@ -80,7 +79,6 @@ class SharedState:
     def renew(self) -> None:
         """Start with no waiters, and with the lock free."""
         self.notifier.renew()
-        self.batch_executor = BatchExecutor()
         self._lock = threading.Lock()
 
     def subscribe(self, sleep: Sleep, call: Callable[[], object]) -> AbstractContextManager[bool]:

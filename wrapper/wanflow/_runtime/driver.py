@@ -23,7 +23,7 @@ from wanflow._core.effects import (
     StreamDownload,
     WaitNext,
 )
-from wanflow._event_loop import new_event, run_in_thread
+from wanflow._event_loop import new_event, run_abandonable, run_in_thread, wait_for_outcome
 from wanflow._runtime.context import SharedState
 from wanflow._runtime.flow_run import FlowRun
 from wanflow._runtime.iterators import AsyncFlowIterator, FlowIterator
@@ -128,7 +128,8 @@ class SyncDriver:
             case InvokeCallback(callback, value):
                 return callback(value)
             case RunBlocking(function):
-                return function()
+                with self._abandonable() if effect.abandonable else nullcontext():
+                    return function()
             case ShieldedFlow():
                 return self._shielded(effect)
             case StreamDownload():
@@ -271,12 +272,11 @@ class AsyncDriver:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 
     def _run_blocking(self, act: RunBlocking) -> Awaitable[Any]:
-        executor = self._shared.batch_executor
-        return (
-            run_in_thread(act.function)
-            if act.group is None
-            else executor.submit(act.function, act.group)
-        )
+        if act.abandonable:
+            return run_abandonable(act.function)
+        if act.submit is None:
+            return run_in_thread(act.function)
+        return wait_for_outcome(partial(act.submit, act.function))
 
     def _sleep(self, sleep: Sleep) -> Awaitable[bool]:
         if sleep.topic is None and sleep.waker is None:

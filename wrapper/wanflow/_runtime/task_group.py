@@ -14,6 +14,7 @@ import anyio
 
 from wanflow._core.effects import Finish, Finished, Notified, Spawn, WaitNext
 from wanflow._event_loop import new_event, threadsafe
+from wanflow._runtime.notifications import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -31,6 +32,11 @@ GroupEffect: TypeAlias = Spawn | WaitNext | Finish
 def waking(waker: WakeHandle | None, call: Callable[[], object]) -> AbstractContextManager[bool]:
     """Return a context in which the waker, if there is one, calls `call`."""
     return nullcontext(False) if waker is None else waker.on_wake(call)
+
+
+def _taken(event: Finished | Notified | None, inbox: Inbox) -> Finished | Notified | None:
+    """Return an event that is handled now: a notification is taken out of the inbox."""
+    return Notified(inbox.take()) if isinstance(event, Notified) else event
 
 
 class FlowCancelled(BaseException):
@@ -118,11 +124,13 @@ class ThreadGroup:
         self._changed = threading.Condition()
         self._finished = False
         self._events: queue.SimpleQueue[Finished | Notified | None] = queue.SimpleQueue()
+        self._inbox = Inbox(lambda topic: self._events.put(Notified(topic)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._notifier.give_back(self._inbox)
         if kind is None:
             self.join()
         else:
@@ -191,12 +199,11 @@ class ThreadGroup:
     def wait_next(self, join: WaitNext) -> Finished | Notified | None:
         """Wait for a flow to end, or for a notification."""
         with (
-            self._notifier.subscribe_many(
-                join.topics, lambda topic: self._events.put(Notified(topic))
-            ),
+            self._notifier.subscribe_many(join.topics, self._inbox),
             waking(join.waker, lambda: self._events.put(None)) as woken,
         ):
-            return self._clock.receive(self._events, 0 if woken else join.seconds)
+            event = self._clock.receive(self._events, 0 if woken else join.seconds)
+        return _taken(event, self._inbox)
 
     def _run(self, start: Spawn) -> None:
         try:
@@ -233,7 +240,7 @@ class AsyncTaskGroup:
         self._next_event: WakeupEvent | None = None
 
     async def __aenter__(self) -> Self:
-        self._on_notify = threadsafe(lambda topic: self._on_event(Notified(topic)))
+        self._inbox = Inbox(threadsafe(lambda topic: self._on_event(Notified(topic))))
         await self._group.__aenter__()
         return self
 
@@ -243,6 +250,7 @@ class AsyncTaskGroup:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
+        self._notifier.give_back(self._inbox)
         self._group.cancel_scope.cancel()
         if not isinstance(error, Exception | KeyboardInterrupt | SystemExit):
             return await self._group.__aexit__(kind, error, trace)
@@ -283,12 +291,12 @@ class AsyncTaskGroup:
         if not self._events:
             self._next_event = new_event()
             with (
-                self._notifier.subscribe_many(join.topics, self._on_notify),
+                self._notifier.subscribe_many(join.topics, self._inbox),
                 waking(join.waker, self._next_event.set_threadsafe) as woken,
             ):
                 await self._clock.wait_async(self._next_event, 0 if woken else join.seconds)
             self._next_event = None
-        return self._events.popleft() if self._events else None
+        return _taken(self._events.popleft() if self._events else None, self._inbox)
 
     async def _work(self) -> None:
         try:

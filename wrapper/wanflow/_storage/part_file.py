@@ -1,8 +1,5 @@
 """Downloads to a part file, which a later run can resume, and which is renamed when complete.
 
-Content is buffered in memory and written in large pieces. So a small file is on the disk only when
-it is complete, and only a `write` for which `blocks` returns True touches the disk.
-
 `.NAME.part.json` beside `.NAME.part` stores the validator (ETag or date) of the file.
 """
 
@@ -12,25 +9,23 @@ import contextlib
 import errno
 import json
 import os
+import secrets
 import tempfile
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from wanflow import _regular_file as regular_file
-from wanflow._core.content_coding import Decoder
-from wanflow._core.download_rules import Content, ResponseKind, classify, validator
-from wanflow._core.effects import TransportError
 from wanflow._core.file_formats import BEGINNING
 from wanflow._core.recorder import File
 from wanflow._storage.directories import create, fsync_dir, open_in, remove_empty
+from wanflow._storage.download_buffer import DownloadBuffer
+from wanflow._storage.placing import place
 from wanflow.errors import ConfigurationError, DownloadFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
-    from wanflow._core.effects import Response
     from wanflow._storage.temporary import TemporaryDownload
 
 __all__ = [
@@ -46,61 +41,36 @@ __all__ = [
 _CHUNK = 64 * 1024
 _SIDECAR_LIMIT = 4096
 _PROBE = 4096
+_USUAL_NAME = ".wanflow-".ljust(64, "x")
+"""As long as the names of most part files."""
 # Smaller parts get their sidecar file only when the download is suspended.
 _MIN_SIDECAR_SIZE = 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT
-# Bytes that are buffered before they are written.
-_BUFFER_SIZE = 64 * 1024
 
 
-class PartFile:
-    """The sink of one download; implements `wanflow._core.storage.Part`.
+class PartFile(DownloadBuffer):
+    """The sink of one download to a directory; implements `wanflow._core.storage.Part`."""
 
-    `size` counts the bytes received, `total` those of the complete file if known,
-    `response_kind` is the kind of the last response, `validator` its ETag or date.
-    """
+    abandonable = False
 
-    def __init__(self, folder: Path, stem: str, limit: int) -> None:
+    def __init__(self, folder: Path, stem: str, limit: int, names: tuple[str, ...] = ()) -> None:
         """Begin a file, in memory as long as it is small."""
-        self.validator: str | None = None
-        self.total: int | None = None
-        self.content_type = ""
-        self.response_kind: ResponseKind | None = None
-        self.response: Response | None = None
-        self.url = ""
+        super().__init__(limit)
         self._folder = folder
-        self._stem = stem
-        self._limit = limit
+        self._names = names or (stem,)
         self._path = _part_path(folder, stem)
-        # The bytes on the disk, and those that follow them in memory.
-        self._file: BinaryIO | None = None
-        self._written = 0
-        self._buffer = bytearray()
-        self._beginning = b""
-        self._decoder = Decoder(())
         self._created_dirs: tuple[Path, ...] = ()
         self._saved_validator: str | None = None
         self._final_path: Path | None = None
 
     @property
-    def size(self) -> int:
-        """Number of bytes received."""
-        return self._written + len(self._buffer)
+    def _place(self) -> str:
+        return str(self._folder)
 
     @property
     def exists(self) -> bool:
         """Whether an earlier run left a part file."""
         return os.path.lexists(self._path)
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that the server announced was received."""
-        return self._decoder.finished and (self.total is None or self.size == self.total)
-
-    @property
-    def beginning(self) -> bytes:
-        """The first bytes, enough to detect a file format."""
-        return self._beginning
 
     @property
     def content(self) -> bytes | None:
@@ -125,69 +95,23 @@ class PartFile:
                 file.seek(0)
                 self._beginning = file.read(BEGINNING)
 
-    def blocks(self, size: int) -> bool:
-        """Return whether writing `size` more bytes touches the disk, or takes time to decode."""
-        return len(self._buffer) + size > _BUFFER_SIZE or self._encoded
-
-    @property
-    def _encoded(self) -> bool:
-        return isinstance(self.response_kind, Content) and bool(self.response_kind.codings)
-
-    def start(self, response: Response) -> bool:
-        """Process a response's status and headers; True where its body belongs to this file.
-
-        Raises:
-            DownloadFailed: the file would be larger than the limit.
-        """
-        self.response = response
-        self.response_kind = classify(self.url, response, self.size, self.validator)
-        if not isinstance(self.response_kind, Content):
-            return False
-        self.total = self.response_kind.total
-        self._check_limit(self.total or 0)
-        self.content_type = response.headers.get("content-type", "")
-        if self.response_kind.start == 0:
-            self.start_over()
-            self.validator = None if self.response_kind.codings else validator(response)
-            self._decoder = Decoder(self.response_kind.codings)
-        return True
-
-    def write(self, chunk: bytes) -> None:
-        """Append the next bytes.
-
-        Raises:
-            DownloadFailed: they can't be written, or exceed the limit.
-            TransportError: they can't be decoded.
-        """
-        for piece in self._decoded(chunk):
-            self._check_limit(self.size + len(piece))
-            if len(self._beginning) < BEGINNING:
-                self._beginning += piece[: BEGINNING - len(self._beginning)]
-            self._buffer += piece
-            if len(self._buffer) > _BUFFER_SIZE:
-                with self._translate_errors():
-                    self._flush()
-
-    def start_over(self) -> None:
-        """Discard the content and the validator; the disk is changed by the next write."""
-        self._written = 0
-        self._buffer.clear()
-        self._beginning = b""
-        self._decoder = Decoder(())
-        self.validator = None
-
     def commit(self, extension: str) -> Path:
         """Flush to disk, rename to the final name in one step, and return the path.
 
         Raises:
             DownloadFailed: the file can't be written.
         """
-        path = self._final_path = self._folder / (self._stem + extension)
+        paths = [self._folder / (name + extension) for name in self._names]
+        self._final_path = paths[0]
         with self._translate_errors():
-            if self._file is not None or not self._write_small(path):
-                self._rename(self._flush(), path)
+            if self._file is not None or not self._write_small(paths):
+                self._rename(self._flush(), paths)
             fsync_dir(self._folder)
-        return path
+        return self._final_path
+
+    def file_info(self, index: int, path: Path) -> File:
+        """Return the size and checksum of the committed file for a record."""
+        return file_info(index, path, self.content)
 
     def suspend(self) -> None:
         """Close; keep the part file where a later run could resume it."""
@@ -202,12 +126,6 @@ class PartFile:
             self._write_sidecar()
         self.close()
 
-    def close(self) -> None:
-        """Close the part file if it is open; it stays on the disk."""
-        if self._file is not None and not self._file.closed:
-            with contextlib.suppress(OSError):
-                self._file.close()
-
     def discard(self) -> None:
         """Close and remove the part file, its sidecar file, and folders created for them."""
         if self._file is None:
@@ -218,22 +136,16 @@ class PartFile:
                 path.unlink(missing_ok=True)
         remove_empty(self._created_dirs)
 
-    def _decoded(self, chunk: bytes) -> Iterator[bytes]:
-        try:
-            yield from self._decoder.decode(chunk)
-        except ValueError as error:
-            raise TransportError(str(error), maybe_sent=True) from error
-
-    def _rename(self, file: BinaryIO, path: Path) -> None:
+    def _rename(self, file: BinaryIO, paths: list[Path]) -> None:
         file.flush()
         os.fsync(file.fileno())
         # A part without a sidecar file is downloaded anew; a sidecar without a part would stay.
         with contextlib.suppress(OSError):
             self._sidecar.unlink(missing_ok=True)
-        self._path.replace(path)
+        self._final_path = place(file, self._path, paths)
         self.close()
 
-    def _write_small(self, path: Path) -> bool:
+    def _write_small(self, paths: list[Path]) -> bool:
         """Write a file that is all in memory; False where another process owns the part file.
 
         It takes few system calls, since each waits for the GIL among all threads.
@@ -247,15 +159,15 @@ class PartFile:
                 while left:
                     left = left[os.write(opened.fileno(), left) :]
                 os.fsync(opened.fileno())
-                self._path.replace(path)
+                self._final_path = place(opened, self._path, paths)
             except BaseException:
-                self._path.unlink(missing_ok=True)
+                regular_file.remove_open(opened, self._path)
                 raise
         return True
 
     def _open_exclusively(self) -> BinaryIO | None:
         try:
-            file = os.fdopen(os.open(self._path, _FLAGS | os.O_EXCL, 0o666), "r+b", buffering=0)
+            file = regular_file.open_regular(self._path, _FLAGS | os.O_EXCL)
         except FileExistsError:
             return None
         if regular_file.try_lock(file):
@@ -263,20 +175,11 @@ class PartFile:
         file.close()
         return None
 
-    def _flush(self) -> BinaryIO:
-        """Append the buffer to the part file; the folder is created if needed."""
-        file = self._open() if self._file is None else self._file
-        if file.seek(0, os.SEEK_END) != self._written:
-            file.seek(self._written)
-            file.truncate()
+    def _before_writing(self) -> None:
         if self._saved_validator != self.validator and (
             self._saved_validator or self._needs_sidecar
         ):
             self._write_sidecar()
-        file.write(self._buffer)
-        self._written += len(self._buffer)
-        self._buffer.clear()
-        return file
 
     @property
     def _needs_sidecar(self) -> bool:
@@ -311,25 +214,10 @@ class PartFile:
                 self._sidecar.unlink(missing_ok=True)
         self._saved_validator = self.validator
 
-    def _check_limit(self, size: int) -> None:
-        if size > self._limit:
-            raise DownloadFailed(
-                f"the file is larger than the limit of {self._limit} bytes", url=self.url
-            )
 
-    @contextlib.contextmanager
-    def _translate_errors(self) -> Generator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise DownloadFailed(
-                f"{self._folder} can't be written: {error.strerror or error}"
-            ) from error
-
-
-def part_file(folder: Path, stem: str, limit: int) -> PartFile:
+def part_file(folder: Path, stem: str, limit: int, names: tuple[str, ...] = ()) -> PartFile:
     """Make the sink of a file, which is in memory as long as it is small."""
-    return PartFile(folder, stem, limit)
+    return PartFile(folder, stem, limit, names)
 
 
 def read_file(path: Path, largest: int) -> bytes | None:
@@ -344,7 +232,7 @@ def read_file(path: Path, largest: int) -> bytes | None:
     real = path.resolve(strict=True)
     if not real.is_file():
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    with os.fdopen(regular_file.open_regular(real, os.O_RDONLY), "rb") as file:
+    with regular_file.open_regular(real, os.O_RDONLY) as file:
         return None if os.fstat(file.fileno()).st_size > largest else file.read()
 
 
@@ -382,8 +270,11 @@ def check_writable(folder: Path) -> tuple[Path, ...]:
     """
     try:
         made = create(folder)
-        # The test file has no name, so that a killed process leaves none behind.
-        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / _USUAL_NAME).lstat()  # the path may be too long
+        # The test file has no name, so that a killed process leaves none behind; on Windows it
+        # has one, which may be too long.
+        with tempfile.TemporaryFile(dir=folder, buffering=0, prefix=_USUAL_NAME) as probe:
             probe.write(bytes(_PROBE))
             os.fsync(probe.fileno())
     except OSError as error:
@@ -400,15 +291,13 @@ def _part_path(folder: Path, stem: str) -> Path:
 
 def _open_part(folder: Path, path: Path) -> tuple[Path, BinaryIO]:
     """Open a part file, or one of another name where a process owns that one."""
-    file = os.fdopen(regular_file.open_regular(path, _FLAGS), "r+b")
+    file = regular_file.open_regular(path, _FLAGS)
     # A second hard link may be a backup, which must not be written to.
     if os.fstat(file.fileno()).st_nlink <= 1 and regular_file.try_lock(file):
         return path, file
     file.close()
-    number, name = tempfile.mkstemp(prefix=f"{path.stem}~", suffix=path.suffix, dir=folder)
-    own = os.fdopen(number, "r+b")
-    regular_file.apply_umask(number, 0o666)
-    return Path(name), own
+    own = folder / f"{path.stem}~{secrets.token_hex(8)}{path.suffix}"
+    return own, regular_file.open_regular(own, _FLAGS | os.O_EXCL)
 
 
 def _read_sidecar(path: Path) -> str | None:

@@ -84,8 +84,9 @@ class _Transport:
 
 def _poll_of(sock: Any) -> Any:
     """Return a poll object for the socket, where the system has one."""
-    if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
+    system: Any = select
+    if sock is None or sock.fileno() < 0 or not hasattr(system, "poll"):
         return None
-    poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
+    poll = system.poll()
+    poll.register(sock.fileno(), system.POLLIN)
     return poll

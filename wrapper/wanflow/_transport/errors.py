@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 # Of the HTTP library, the errors whose text is its own or the operating system's.
 _LOCAL = ("NetworkError", "TimeoutException")
+# What OpenSSL says where a server answers in plain HTTP.
+_NO_TLS = "WRONG_VERSION_NUMBER"
+_USE_HTTP = "; the server speaks no TLS at this port: is its URL http://…?"
 
 
 class ErrorMapper:
@@ -51,6 +54,7 @@ class ErrorMapper:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if self._sending is not None:
             self._sending.finish(error)
+        reason = "" if error is None else _reason(error, self._before)
         if error is not None and self._keyed:
             _clear_frames(error, self._before)
         self._before = None
@@ -59,7 +63,9 @@ class ErrorMapper:
         self.pool_is_stuck = is_http_error(error, "PoolTimeout")
         sent = self._sending is None or self._sending.maybe_sent
         self.error = TransportError(
-            _describe(error, self._key), maybe_sent=sent, summary=_summary(error, self._key)
+            _describe(error, reason, self._key),
+            maybe_sent=sent,
+            summary=_summary(error, reason, self._key),
         )
         return True
 
@@ -83,24 +89,37 @@ def setup_error(error: Exception) -> TransportError:
     )
 
 
-def _describe(error: Exception, key: ApiKey) -> str:
+def _reason(error: BaseException, before: BaseException | None) -> str:
+    """Return its text, else that of the operating system's error behind it, else nothing.
+
+    `before` is the exception that was being handled before the request: it is of something else.
+    """
+    text, behind = str(error), error.__cause__ or error.__context__
+    while not text and behind is not None and behind is not before:
+        text = str(behind) if isinstance(behind, OSError) else ""
+        behind = behind.__cause__ or behind.__context__
+    return text
+
+
+def _describe(error: Exception, reason: str, key: ApiKey) -> str:
     if isinstance(error, TransportError):
         return error.reason
-    return _without_key(f"{type(error).__name__}: {str(error) or 'no reason given'}", error, key)
+    return _without_key(f"{type(error).__name__}: {reason or 'no reason given'}", error, key)
 
 
-def _summary(error: Exception, key: ApiKey) -> str:
+def _summary(error: Exception, reason: str, key: ApiKey) -> str:
     """Describe an error in words of this machine: those of a server may repeat the request."""
     if isinstance(error, TransportError):
         return error.summary
     local = isinstance(error, OSError) or is_http_error(error, *_LOCAL)
-    text = f": {error}" if local and str(error) else ""
+    text = f": {reason}" if local and reason else ""
     return _without_key(f"{type(error).__name__}{text}", error, key)
 
 
 def _without_key(text: str, error: Exception, key: ApiKey) -> str:
     """Return a description of an error on one line, with its host and without the key."""
-    content = key.redact(f"{_host(error)}{text}".encode("utf-8", "replace"))
+    hint = _USE_HTTP if _NO_TLS in text else ""
+    content = key.redact(f"{_host(error)}{text}{hint}".encode("utf-8", "replace"))
     return one_line(content.decode("utf-8", "replace"))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from wanflow._core.media_html import IMAGE_SUFFIXES, media_html
+from wanflow._paths import ObjectPath
 from wanflow.batch.report import write_text
 
 if TYPE_CHECKING:
@@ -74,10 +75,19 @@ def _cost(result: JobResult) -> str:
 
 
 def _media(output_dir: Path, path: Path) -> str:
-    relative = os.path.relpath(path, output_dir).replace(os.sep, "/")
-    link = escape(quote(os.fsencode(relative)), quote=True)
+    address = _address(output_dir, path)
+    link = escape(address, quote=True)
     suffix, name = path.suffix.lower(), escape(path.name)
-    element = media_html(quote(os.fsencode(relative)), path.name, suffix)
+    element = media_html(address, path.name, suffix)
     if suffix in IMAGE_SUFFIXES:
         return f'<a href="{link}">{element}</a>'
     return f'{element}<p class="file"><a href="{link}">{name}</a></p>'
+
+
+def _address(output_dir: Path, path: Path) -> str:
+    """Return the address of a file for a page in a directory: a relative one where it can be."""
+    if not isinstance(output_dir, ObjectPath) and not isinstance(path, ObjectPath):
+        return quote(os.fsencode(os.path.relpath(path, output_dir).replace(os.sep, "/")))
+    if path.parent == output_dir:
+        return quote(path.name)
+    return path.absolute().as_uri()

@@ -1,23 +1,27 @@
 """The identity of a batch: a name in a file of its output directory, which moves with it.
 
 Jobs without keys belong to the batch of their directory, whatever path leads to it. A new batch
-is named after its directory's path, so that it is recognized if the directory was deleted.
+is named after its directory's path, so that it is recognized if the directory was deleted. In
+object storage it is named after the URL, and needs no file.
 """
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from wanflow import _regular_file as regular_file
+from wanflow._paths import ObjectPath
 from wanflow._storage import directories
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
-    from pathlib import Path
 
 NAME_FILE = ".wanflow-batch"
 _COMMENT = "# The name of the batch in this directory. It moves with the directory.\n"
@@ -35,6 +39,8 @@ def batch_name(
     Raises:
         ConfigurationError: the name can't be read or written.
     """
+    if isinstance(directory, ObjectPath):
+        return os.fsencode(directory)
     path = directory / NAME_FILE
     try:
         with suppress(FileNotFoundError):
@@ -91,11 +97,11 @@ def _create(path: Path, name: bytes) -> None:
         except FileExistsError:
             return
         except OSError:  # a file system without hard links
-            number = regular_file.open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            with os.fdopen(number, "wb") as file:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            with regular_file.open_regular(path, flags) as file:
                 file.write(text)
                 file.flush()
-                os.fsync(number)
+                os.fsync(file.fileno())
     directories.fsync_dir(path.parent)
 
 
@@ -103,7 +109,8 @@ def _create(path: Path, name: bytes) -> None:
 def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
     """Lock the batch of a directory against other processes, if `required`.
 
-    Two processes would each spend up to the credit limit, without counting the other's jobs.
+    Two processes would each spend up to the credit limit, without counting the other's jobs. The
+    lock of a batch in object storage is a file in the system's temporary directory.
 
     Raises:
         ConfigurationError: another process has the lock.
@@ -111,10 +118,19 @@ def exclusive(output_dir: Path, *, required: bool) -> Generator[None]:
     if not required:
         yield
         return
-    with os.fdopen(regular_file.open_regular(output_dir / NAME_FILE, os.O_RDONLY), "rb") as file:
+    flags = os.O_RDWR | os.O_CREAT if isinstance(output_dir, ObjectPath) else os.O_RDONLY
+    with regular_file.open_regular(_lock_file(output_dir), flags, 0o600) as file:
         if not regular_file.try_lock(file, if_unsupported=True):
             raise ConfigurationError(
                 f"another process runs the batch in {output_dir} with a credit limit, "
                 "which allows only one process at a time; nothing was sent"
             )
         yield
+
+
+def _lock_file(output_dir: Path) -> Path:
+    if not isinstance(output_dir, ObjectPath):
+        return output_dir / NAME_FILE
+    # Users have locks of their own: none can open another's file.
+    name = f"{Path.home()} {output_dir}"
+    return Path(gettempdir()) / f"wanflow-batch-{sha256(os.fsencode(name)).hexdigest()[:32]}"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from wanflow._core.file_names import NameTemplate
     from wanflow._core.link_expiry import ExpiringLink
     from wanflow._core.local_files import LocalFile
     from wanflow._core.snapshot import Snapshot
@@ -31,7 +32,7 @@ class JobStatus(StrEnum):
     NOT_SENT = "not_sent"
     """It was not sent: the batch was stopped, or the credit limit was reached."""
     LOCKED = "locked"
-    """Another process that shares the ledger works on it."""
+    """Another process that shares the ledger works on it, or a queue's workers will."""
 
     @property
     def label(self) -> str:
@@ -161,7 +162,8 @@ class BatchOptions:
     together, None for no limit. A failed task is resubmitted up to `retries` times if its code is
     retryable; an uncertain submission is resent only with `resubmit_uncertain`. At most
     `max_concurrency` jobs are in flight, with at most `max_submissions` being sent and
-    `max_downloads` being saved. `timeout` limits each wait, in seconds.
+    `max_downloads` being saved. `timeout` limits each wait, in seconds. `name` is how files are
+    named, None for the names by the tasks' ids.
     """
 
     output_dir: Path
@@ -175,6 +177,7 @@ class BatchOptions:
     stop: StopSignal = field(factory=StopSignal)
     on_progress: OnBatchProgress = field(default=None, repr=False)
     on_result: OnJobResult = field(default=None, repr=False)
+    name: NameTemplate | None = None
 
 
 @frozen
@@ -183,7 +186,8 @@ class PlannedJob:
 
     `warnings` lists what of it has no effect, `deprecated` what of it the spec deprecates. In
     `body` and `content`, which identify it, references made of the contents stand in place of its
-    local `files`. `expiring` are its links whose text says when they expire.
+    local `files`. `expiring` are its links whose text says when they expire. `file_name` is how its
+    files are named.
     """
 
     line: int
@@ -196,6 +200,7 @@ class PlannedJob:
     deprecated: tuple[str, ...] = ()
     files: tuple[LocalFile, ...] = ()
     expiring: tuple[ExpiringLink, ...] = field(default=(), repr=False)
+    file_name: NameTemplate | None = None
 
 
 if TYPE_CHECKING:

@@ -5,29 +5,49 @@ from __future__ import annotations
 import json
 from collections import Counter
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve
 
 from wanflow._core.link_expiry import expired_links
 from wanflow._core.model_lookup import EXTRA_HINT
+from wanflow.batch.file_names import name_errors, with_file_names
 from wanflow.batch.models import InvalidBatch, JobSpec, PlannedJob, RowError
 from wanflow.errors import InvalidRequest
+from wanflow.ledger import JobState
 from wanflow.ledger.deduplication import request_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from wanflow._core.file_names import NameTemplate
     from wanflow._flows.operations import Operations
-    from wanflow.ledger import Ledger
+    from wanflow.ledger import Job
+
+
+class NamedJobs(Protocol):
+    """The named jobs that are recorded already, as a ledger has them."""
+
+    def find_by_name(self, name: str) -> list[Job]:
+        """List the attempts of a job."""
+        ...
+
+    def attempts(self, names: Iterable[str]) -> dict[str, list[Job]]:
+        """List the attempts of jobs, by name; unknown names are left out."""
+        ...
 
 
 def plan(
-    operations: Operations, ledger: Ledger, lines: Iterable[JobSpec | RowError], now: float
+    operations: Operations,
+    ledger: NamedJobs,
+    lines: Iterable[JobSpec | RowError],
+    now: float,
+    name: NameTemplate | None = None,
 ) -> list[PlannedJob]:
     """Check every line and its files, and return the jobs; lines with equal keys are one job.
 
-    Links that expire soon after `now`, a Unix time, are errors.
+    Links that expire soon after `now`, a Unix time, are errors, and so are files that the template
+    `name` doesn't distinguish.
 
     Raises:
         InvalidBatch: some lines are invalid; the error lists all problems.
@@ -39,12 +59,16 @@ def plan(
         errors.extend(_row_errors(found, jobs, ledger))
         if isinstance(found, PlannedJob):
             jobs.setdefault(found.line if found.key is None else found.key.strip(), found)
+    planned = list(jobs.values())
+    if name is not None:
+        planned = with_file_names(planned, name)
+        errors.extend(name_errors(planned, name))
     if errors:
-        raise _invalid_batch(errors)
-    return list(jobs.values())
+        raise invalid_batch(errors)
+    return planned
 
 
-def with_names(jobs: Iterable[PlannedJob], batch: bytes, ledger: Ledger) -> list[PlannedJob]:
+def with_names(jobs: Iterable[PlannedJob], batch: bytes, ledger: NamedJobs) -> list[PlannedJob]:
     """Name the jobs that have no keys.
 
     A name is made of the batch, the request, and the number of equal requests before it: equal
@@ -79,6 +103,33 @@ def _with_sorted_members(content: bytes) -> bytes:
     return json.dumps(json.loads(content), sort_keys=True).encode()
 
 
+def require_server(jobs: Iterable[PlannedJob], ledger: NamedJobs, server: str) -> None:
+    """Reject jobs that another server has, or may have: its results aren't those of this one.
+
+    Raises:
+        InvalidBatch: there are some; the error lists all of them.
+    """
+    jobs = list(jobs)
+    known = ledger.attempts(job.name for job in jobs)
+    found = [
+        RowError(job.line, _at_another_server(job, other))
+        for job in jobs
+        for other in known.get(job.name, ())[-1:]
+        if other.server != server and other.state is not JobState.REJECTED
+    ]
+    if found:
+        raise invalid_batch(found)
+
+
+def _at_another_server(job: PlannedJob, recorded: Job) -> str:
+    what = "a job in this directory" if job.key is None else f"key {job.key!r}"
+    other = "another directory" if job.key is None else "another key"
+    return (
+        f"{what} was submitted to {recorded.server} (job {recorded.id}); use that base URL, "
+        f"{other}, or another ledger"
+    )
+
+
 def _plan_job(operations: Operations, line: JobSpec, now: float) -> PlannedJob | list[RowError]:
     messages, request = list(line.errors), None
     try:
@@ -111,7 +162,7 @@ def _plan_job(operations: Operations, line: JobSpec, now: float) -> PlannedJob |
 def _row_errors(
     found: PlannedJob | RowError | list[RowError],
     jobs: Mapping[str | int, PlannedJob],
-    ledger: Ledger,
+    ledger: NamedJobs,
 ) -> Iterator[RowError]:
     match found:
         case PlannedJob():
@@ -123,7 +174,7 @@ def _row_errors(
 
 
 def _conflicts(
-    job: PlannedJob, jobs: Mapping[str | int, PlannedJob], ledger: Ledger
+    job: PlannedJob, jobs: Mapping[str | int, PlannedJob], ledger: NamedJobs
 ) -> Iterator[RowError]:
     """Find another request with the same key, in this batch or in the ledger."""
     duplicate = None if job.key is None else jobs.get(job.key.strip())
@@ -144,11 +195,10 @@ def _conflicts(
                 return
 
 
-def _invalid_batch(row_errors: list[RowError]) -> InvalidBatch:
+def invalid_batch(row_errors: list[RowError]) -> InvalidBatch:
     """Return the error that lists all problems."""
     ordered = tuple(sorted(row_errors, key=lambda error: error.line))
     lines = len({error.line for error in ordered})
     text = "\n".join(f"  {error}" for error in ordered)
-    return InvalidBatch(
-        f"{lines} lines of the batch are invalid, and nothing was sent:\n{text}", row_errors=ordered
-    )
+    which = "1 line of the batch is" if lines == 1 else f"{lines} lines of the batch are"
+    return InvalidBatch(f"{which} invalid, and nothing was sent:\n{text}", row_errors=ordered)

@@ -93,7 +93,8 @@ class BatchPoller:
             if entry.last_snapshot is not None:
                 self.steps.record_poll(entry.last_snapshot)
                 self.on_poll(self.items[entry.index], entry.last_snapshot)
-            if now >= entry.deadline:
+            # Not `now`: the clock may have passed the deadline since. No further poll is planned.
+            if entry.due is None:
                 return (yield from self._time_out(entry))
         return None
 

@@ -10,11 +10,12 @@ from wanflow._core.arguments import new_idempotency_key
 from wanflow._core.effects import run_blocking
 from wanflow._core.failure_codes import HINTS
 from wanflow._core.prices import price_class
+from wanflow._storage.storage import file_sizes
 from wanflow.batch.models import JobResult, JobRun, JobStatus
 from wanflow.ledger import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from wanflow._core.effects import Flow
@@ -59,15 +60,22 @@ def load_states(
     """Return for each job its price class, its state or result, and its recorded attempts."""
     ledger, options, catalog = steps.ledger, steps.options, steps.operations.catalog
     known = yield from run_blocking(lambda: ledger.attempts(job.name for job in jobs))
+    last = [attempts[-1] for attempts in known.values()]
+    sizes = yield from run_blocking(lambda: _sizes(last, options.output_dir))
 
     def load(job: PlannedJob) -> tuple[str, JobRun | JobResult, Sequence[Job]]:
         kind, attempts = price_class(catalog, job.body), known.get(job.name, ())
-        last = [_with_current_paths(one, options.output_dir) for one in attempts[-1:]]
+        if attempts and attempts[-1].server != steps.operations.recording.server:
+            # That server has rejected it; this one gets a record of its own.
+            number = attempts[-1].attempt + 1
+            return kind, JobRun(job, kind, new_idempotency_key(), number), attempts
+        last = [_with_current_paths(one, options.output_dir, sizes) for one in attempts[-1:]]
         state = reconcile(
             ledger,
             job,
             kind,
             [*attempts[:-1], *last],
+            sizes,
             retries=options.retries,
             resend=options.resubmit_uncertain,
         )
@@ -81,11 +89,15 @@ def reconcile(
     job: PlannedJob,
     price_class: str,
     attempts: Sequence[Job],
+    sizes: Mapping[Path, int],
     *,
     retries: int,
     resend: bool,
 ) -> JobRun | JobResult:
-    """Return what is left to do of a job after the recorded attempts, or its result."""
+    """Return what is left to do of a job after the recorded attempts, or its result.
+
+    `sizes` are those of the recorded files that there are.
+    """
     if not attempts:
         return JobRun(job, price_class, new_idempotency_key())
     last = attempts[-1]
@@ -100,20 +112,24 @@ def reconcile(
     retryable = retry_delay(last.code, last.attempt, retries) is not None
     if last.state is JobState.FAILED and retryable:
         return JobRun(job, price_class, new_idempotency_key(), last.attempt + 1)
-    status = _final_status(ledger, last, resend=resend)
+    status = _final_status(ledger, last, sizes, resend=resend)
     if status is not None:
         return _job_result(item, status, last)
     item.resend, item.credits = last.uncertain, last.credits
     return item
 
 
-def _final_status(ledger: Ledger, recorded: Job, *, resend: bool) -> JobStatus | None:
+def _final_status(
+    ledger: Ledger, recorded: Job, sizes: Mapping[Path, int], *, resend: bool
+) -> JobStatus | None:
     """Return the final status of a recorded job, None if something is left to do."""
     match recorded.state:
-        case JobState.SAVED if all(_is_whole(file.path, file.size) for file in recorded.files):
+        case JobState.SAVED if all(sizes.get(file.path) == file.size for file in recorded.files):
             return JobStatus.SAVED
         case JobState.FAILED | JobState.LOST:
             return JobStatus.FAILED
+        case JobState.PLANNED:
+            return JobStatus.LOCKED
         case JobState.INTENT | JobState.UNCERTAIN if ledger.is_owned(recorded):
             return JobStatus.LOCKED
         case JobState.INTENT | JobState.UNCERTAIN if not resend:
@@ -122,21 +138,24 @@ def _final_status(ledger: Ledger, recorded: Job, *, resend: bool) -> JobStatus |
             return None
 
 
-def _with_current_paths(recorded: Job, output_dir: Path) -> Job:
+def _sizes(recorded: Sequence[Job], output_dir: Path) -> dict[Path, int]:
+    """Return the sizes of recorded files, where they were saved and where they may be now."""
+    files = [file.path for job in recorded for file in job.files]
+    return file_sizes([*files, *(_moved(path, output_dir) for path in files)])
+
+
+def _moved(path: Path, output_dir: Path) -> Path:
+    return output_dir.absolute() / path.name
+
+
+def _with_current_paths(recorded: Job, output_dir: Path, sizes: Mapping[Path, int]) -> Job:
     """Return a recorded job with its files in the output directory, if that was moved."""
     files = tuple(
-        evolve(file, path=moved) if _is_whole(moved, file.size) else file
+        evolve(file, path=moved) if sizes.get(moved) == file.size else file
         for file in recorded.files
-        if (moved := output_dir.absolute() / file.path.name)
+        if (moved := _moved(file.path, output_dir))
     )
     return evolve(recorded, files=files)
-
-
-def _is_whole(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False
 
 
 def _job_result(item: JobRun, status: JobStatus, recorded: Job) -> JobResult:

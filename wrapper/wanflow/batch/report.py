@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
 
-from wanflow._regular_file import write_atomically
+from wanflow._storage.storage import write_file
 from wanflow.batch.models import JobResult, JobStatus
 from wanflow.batch.reconcile import useful_retries
-from wanflow.errors import LedgerError
+from wanflow.errors import LedgerError, StorageFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,10 +110,10 @@ def write_text(path: Path, text: str) -> None:
 
     Raises:
         LedgerError: the file can't be written.
+        StorageFailed: the object storage can't be reached, or rejects it.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.encode("utf-8", "backslashreplace"), durable=False)
+        write_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise LedgerError(f"{path} can't be written: {error.strerror}", path=str(path)) from error
 
@@ -123,7 +123,7 @@ def write_pages(report: Report, *pages: Callable[[Report], Path]) -> Report:
     try:
         for write in pages:
             write(report)
-    except LedgerError as error:
+    except (LedgerError, StorageFailed) as error:
         return evolve(report, write_error=str(error))
     return report
 

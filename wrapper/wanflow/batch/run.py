@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from attrs import evolve
 
 from wanflow import errors
 from wanflow._core.effects import read_clock, run_blocking
+from wanflow._core.file_names import BATCH_FIELDS, parse_template
 from wanflow._log import warn
-from wanflow._storage.part_file import check_writable
+from wanflow._paths import output_path
+from wanflow._storage.storage import check_writable
 from wanflow.batch.contact_sheet import write_sheet
 from wanflow.batch.engine import make_engine
 from wanflow.batch.identity import batch_name, exclusive
@@ -23,7 +24,7 @@ from wanflow.batch.models import (
     RowError,
     StopSignal,
 )
-from wanflow.batch.plan import plan, with_names
+from wanflow.batch.plan import plan, require_server, with_names
 from wanflow.batch.report import Report, write_pages, write_report
 from wanflow.batch.steps import Steps
 from wanflow.ledger.ledger import Ledger
@@ -31,11 +32,14 @@ from wanflow.ledger.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
+    from pathlib import Path
     from typing import Any
 
     from wanflow._core.effects import Flow
+    from wanflow._core.file_names import NameTemplate
     from wanflow._flows.operations import Operations
     from wanflow.batch.models import PlannedJob
+    from wanflow.batch.plan import NamedJobs
 
 
 _MAX_LINES = 3
@@ -50,7 +54,8 @@ def run_batch(
     """Check every line, do every job, and write a report and a contact sheet.
 
     Raises:
-        InvalidBatch: some lines are invalid; the error lists all problems, and nothing was sent.
+        InvalidBatch: some lines are invalid, or were submitted to another server; the error lists
+            all problems, and nothing was sent.
         ConfigurationError: the client has no ledger, the output directory isn't writable, or
             another process runs this batch with a credit limit.
         LedgerError: the ledger can't be read.
@@ -59,14 +64,13 @@ def run_batch(
     if not isinstance(ledger, Ledger):
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
     now = yield from read_clock()
-    planned = yield from run_blocking(
-        lambda: plan(operations, ledger, _job_specs(operations, jobs), now.wall)
-    )
-    _warn(planned)
+    planned = yield from check_jobs(operations, ledger, jobs, options.name)
     yield from run_blocking(lambda: check_writable(options.output_dir))
     planned = yield from run_blocking(
         lambda: with_names(planned, _batch_name(options.output_dir, ledger, planned), ledger)
     )
+    server = operations.recording.server
+    yield from run_blocking(lambda: require_server(planned, ledger, server))
     # More submissions than connections would only wait for a connection.
     max_submissions = min(options.max_submissions, operations.max_connections)
     engine = make_engine(
@@ -75,13 +79,32 @@ def run_batch(
     with exclusive(options.output_dir, required=options.max_credits is not None):
         yield from engine.run(planned)
     report = Report(
-        Path(options.output_dir),
+        options.output_dir,
         tuple(sorted(engine.results.job_results, key=lambda result: result.job.line)),
         round(engine.costs.spent, 2),
         (yield from read_clock()).monotonic - now.monotonic,
         engine.stop_reason,
     )
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))
+
+
+def check_jobs(
+    operations: Operations,
+    ledger: NamedJobs,
+    jobs: Iterable[Mapping[str, Any] | JobSpec | RowError],
+    name: NameTemplate | None = None,
+) -> Flow[list[PlannedJob]]:
+    """Check every line, and return the jobs; warn of what has no effect.
+
+    Raises:
+        InvalidBatch: some lines are invalid; the error lists all problems.
+    """
+    now = yield from read_clock()
+    planned = yield from run_blocking(
+        lambda: plan(operations, ledger, _job_specs(operations, jobs), now.wall, name)
+    )
+    _warn(planned)
+    return planned
 
 
 def _warn(jobs: Sequence[PlannedJob]) -> None:
@@ -125,19 +148,23 @@ def make_options(
     *,
     max_concurrency: int | None,
     stop: StopSignal | None,
+    name: str | None = None,
     **more: Any,
 ) -> BatchOptions:
     """Make the options from the caller's arguments.
 
     Raises:
-        ConfigurationError: a number is out of range.
+        ConfigurationError: a number is out of range, or the directory is a URL of no storage.
+        InvalidRequest: `name` is no template.
     """
+    template = None if name is None else parse_template(name, BATCH_FIELDS)
     try:
         return BatchOptions(
-            Path(output_dir),
+            output_path(output_dir),
             timeout,
             max_concurrency=max_concurrency or DEFAULT_MAX_CONCURRENCY,
             stop=stop or StopSignal(),
+            name=template,
             **more,
         )
     except ValueError as error:

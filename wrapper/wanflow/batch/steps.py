@@ -18,7 +18,7 @@ from wanflow.events import uncertain_note
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wanflow._core.effects import BatchFunction, Flow
+    from wanflow._core.effects import Flow, Submit
     from wanflow._core.prices import PriceRecord
     from wanflow._flows.attempt import SubmissionRecord
     from wanflow._flows.operations import Operations
@@ -42,7 +42,9 @@ class Steps:
         prepared = operations.prepare(
             job.body, {}, options=SubmitOptions(None, validate=False, idempotency_key=item.key)
         )
-        prepared = evolve(prepared, local_files=job.files, expiring=job.expiring)
+        prepared = evolve(
+            prepared, local_files=job.files, expiring=job.expiring, name=job.file_name
+        )
 
         def record(sent: PreparedRequest) -> SubmissionRecord:
             intent = evolve(
@@ -66,7 +68,7 @@ class Steps:
         """
         job = item.recorded
         if job is not None and not (
-            yield from run_blocking(lambda: self.ledger.acquire(job), self._transaction)
+            yield from run_blocking(lambda: self.ledger.acquire(job), self._submit)
         ):
             raise JobLocked(f"job {job.id} is locked by another process")
         assert item.task_id is not None
@@ -142,7 +144,9 @@ class Steps:
     def download(self, item: JobRun) -> Flow[tuple[File, ...]]:
         """Save the files, and return their records."""
         assert item.snapshot is not None
-        job = self.operations.download_job(item.snapshot, self.options.output_dir)
+        job = self.operations.download_job(
+            item.snapshot, self.options.output_dir, name=item.job.file_name
+        )
         files = yield from record_and_download(self.ledger, self._server, job)
         return tuple(evolve(file, path=file.path.absolute()) for file in files)
 
@@ -157,5 +161,5 @@ class Steps:
         return self.operations.recording.server
 
     @property
-    def _transaction(self) -> BatchFunction:
-        return self.ledger.run_in_transaction
+    def _submit(self) -> Submit:
+        return self.ledger.submit

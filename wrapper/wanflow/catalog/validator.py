@@ -38,6 +38,10 @@ class RequestValidator:
             errors = list(validator.iter_errors(body))
         except (ValueError, UnicodeError) as error:
             return [Violation("", "type", f"the request can't be written as JSON: {error}", body)]
+        for cause in (one.__cause__ for one in errors):
+            # What a keyword of ours raises becomes a violation, even Ctrl-C.
+            if not isinstance(cause, Exception | None):
+                raise cause
         return [self._violation(error) for error in errors]
 
     def _validator(self, model: Model) -> jsonschema_rs.Validator:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,92 +12,41 @@ import click
 from attrs import define, field
 
 from wanflow._config import UPLOADER_VARIABLE
+from wanflow._core.file_names import BATCH_FIELDS
 from wanflow.async_client import AsyncClient
-from wanflow.batch.cost_limit import Decision
 from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
 from wanflow.batch.models import DEFAULT_MAX_CONCURRENCY, StopSignal
 from wanflow.batch.report import to_dict
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli.batch_interrupt import print_exit_message
 from wanflow.cli.batch_progress import LineProgress, LiveProgress
+from wanflow.cli.batch_summary import print_summary, resume_command
 from wanflow.cli.connection import Connection
 from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.json_output import emit
-from wanflow.cli.ledger import UNDONE
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import (
     connection_options,
     max_credits_option,
+    name_option,
     output_dir_option,
+    queue_option,
     read_input,
     resubmit_option,
     timeout_option,
     uploader_option,
 )
-from wanflow.cli.progress import log_to_display, supports_live_display, to_stderr
-from wanflow.cli.text import one_line, printable
+from wanflow.cli.progress import log_to_display, supports_live_display
 from wanflow.cli.values import ParsedValue
 from wanflow.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from wanflow.batch.models import BatchProgress, JobResult, JobSpec, RowError
     from wanflow.batch.report import Report
     from wanflow.cli.batch_progress import Progress
     from wanflow.ledger import Ledger
-
-_SIGNAL_EXIT_BASE = 128
-_MAX_ROWS = 20
-_MAX_CREDITS = "--max-credits"
-
-
-def print_summary(report: Report, *, interrupt: int | None, as_json: bool) -> int:
-    """Print the result of a batch, and return the exit code.
-
-    `interrupt` is the number of the signal that stopped it, None if none did.
-    """
-    if as_json:
-        facts = {name: fact for name, fact in report.to_dict().items() if name != "jobs"}
-        emit("report", **facts)
-    rows = list(report.rows())
-    for line, status, name, reason in rows[:_MAX_ROWS]:
-        to_stderr(f"line {line:>5}  {status:9}  {one_line(f'{name}  {reason}')}")
-    if len(rows) > _MAX_ROWS:
-        to_stderr(f"… and {len(rows) - _MAX_ROWS} more; see the report")
-    reason = f"; {report.stop_reason}" if report.stop_reason else ""
-    to_stderr(printable(f"{report.summary}{reason}"))
-    pages = f"{report.output_dir / 'report.json'}  {report.output_dir / 'index.html'}"
-    to_stderr(printable(report.write_error or pages))
-    for line in _hints(report):
-        to_stderr(line)
-    if report.complete and not report.write_error:
-        return 0
-    return UNDONE if interrupt is None else _SIGNAL_EXIT_BASE + interrupt
-
-
-def _hints(report: Report) -> Iterator[str]:
-    """Return the commands that continue the batch."""
-    if report.stop_reason == Decision.STOP.value:
-        command = resume_command(_MAX_CREDITS, "MORE")
-        yield f"to resume with a higher limit:\n  {command}"
-    elif report.resumable:
-        yield f"to resume:\n  {resume_command()}"
-    if report.retries:
-        more = resume_command("--retries", str(report.retries))
-        yield f"to resubmit failed tasks where a retry may help (each is charged):\n  {more}"
-
-
-def resume_command(option: str | None = None, value: str = "") -> str:
-    """Return this command line again, with an option set to another value."""
-    arguments = list(sys.argv[1:])
-    if option is not None:
-        arguments = [one for one in arguments if not one.startswith(f"{option}=")]
-        while option in arguments:
-            del arguments[arguments.index(option) : arguments.index(option) + 2]
-        arguments += [option, value]
-    return printable(shlex.join(["wanflow", *arguments]))
-
 
 _READERS = {"jsonl": read_jsonl, "csv": read_csv}
 
@@ -115,6 +62,11 @@ def _options() -> list[click.Parameter]:
     return [
         click.Argument(["file"], metavar="FILE", type=click.Path(allow_dash=True)),
         output_dir_option(required=True),
+        name_option(BATCH_FIELDS, "; with --queue, the name of the batch"),
+        queue_option(),
+        click.Option(
+            ["--no-wait"], is_flag=True, help="With --queue: exit when the jobs are enqueued."
+        ),
         click.Option(
             ["--format"],
             type=click.Choice([*_READERS]),
@@ -161,9 +113,18 @@ def batch(**options: Any) -> int:
     A line has the parameters of a model, "model" and, optionally, a "key": lines with the same
     key are the same job. Run the same command again to resume unfinished jobs. With --uploader, a
     path in place of a URL is a local file, relative to the directory of FILE.
+
+    With --queue, `wanflow worker` runs the jobs, on any number of machines.
     """
     jobs = _read_jobs(options)
     connection = Connection.from_options(options)
+    if options["queue"] is not None:
+        from wanflow.cli.batch_queue import run_queued
+
+        progress = _make_progress(as_json=options["as_json"])
+        return run_queued(jobs, connection, options, progress)
+    if options["no_wait"]:
+        raise click.UsageError("--no-wait needs --queue: without one, this command runs the jobs")
     with open_ledger(
         options["ledger"], create=True, keep_prompts=not options["no_prompts"]
     ) as ledger:
@@ -232,6 +193,7 @@ class _BatchRun:
                 resubmit_uncertain=options["resubmit_uncertain"],
                 max_concurrency=options["max_concurrency"],
                 stop=self.stop,
+                name=options["name"],
                 on_progress=self._show_progress,
                 on_result=self._print_json if options["as_json"] else self._print_paths,
             )
@@ -240,7 +202,7 @@ class _BatchRun:
         emit("job", **to_dict(result))
 
     def _print_paths(self, result: JobResult) -> None:
-        output_dir = Path(self.options["output_dir"])
+        output_dir = self.options["output_dir"]
         for file in result.files:
             inside = file.path.parent == output_dir.absolute()
             self.progress.path(output_dir / file.path.name if inside else file.path)

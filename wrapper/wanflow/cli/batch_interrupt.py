@@ -13,12 +13,13 @@ from _thread import allocate_lock, start_new_thread
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from wanflow.ledger import JobState, Ledger
+from wanflow.ledger import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wanflow.cli.batch_progress import Progress
+    from wanflow.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -62,8 +63,8 @@ def _close_display(progress: Progress) -> bool:
 def _message_lines(ledger: Ledger, command: str) -> Iterator[str]:
     keys = call_with_timeout(lambda: _uncertain_keys(ledger), _LEDGER_TIMEOUT)
     if keys is None:
-        # A new Ledger of the same file has its own locks.
-        keys = call_with_timeout(lambda: _uncertain_keys(Ledger(ledger.path)), _REOPEN_TIMEOUT)
+        # The ledger has its own locks when it is opened again.
+        keys = call_with_timeout(lambda: _uncertain_keys(ledger.reopen()), _REOPEN_TIMEOUT)
     if keys is None:
         yield (
             "some submissions may have been accepted and charged. The ledger can't be read now; "

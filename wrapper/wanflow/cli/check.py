@@ -52,24 +52,29 @@ def validate(request: RunRequest) -> None:
     model, warnings = _check(request.body)
     for warning in warnings:
         show_warning(warning)
-    price = _estimate(request)
+    price, database = _estimate(request)
     if request.options["as_json"]:
-        emit("checked", model=model, warnings=warnings, **estimate_as_dict(price))
+        facts = estimate_as_dict(price) | ({} if database is None else {"ledger": database})
+        emit("checked", model=model, warnings=warnings, **facts)
         return
     click.echo(f"{one_line(model)}: valid")
     print_estimate(price)
+    if database is not None:
+        click.echo(f"ledger: {one_line(database)}")
 
 
-def _estimate(request: RunRequest) -> Estimate | None:
-    """Estimate the price, if there is a ledger."""
+def _estimate(request: RunRequest) -> tuple[Estimate | None, str | None]:
+    """Estimate the price, if there is a ledger; name the ledger, if it is in a database."""
     options = request.options
     with existing_ledger(LedgerOptions.of(options)) as ledger:
         if ledger is None:
-            return None
+            return None, None
+        database = ledger.path if isinstance(ledger.path, str) else None
         # A request may be checked for a server that isn't configured here.
         with suppress(ConfigurationError):
-            return estimate_request(request.body, options["base_url"], ledger, validate=False)
-    return None
+            base_url = options["base_url"]
+            return estimate_request(request.body, base_url, ledger, validate=False), database
+    return None, database
 
 
 def _check(body: dict[str, Any]) -> tuple[str, list[str]]:

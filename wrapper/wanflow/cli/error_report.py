@@ -11,11 +11,13 @@ from attrs import define, field
 
 from wanflow import errors
 from wanflow._core.validation import UPLOADER_HINT
+from wanflow._database_url import without_passwords
 from wanflow.cli.exit_codes import UNEXPECTED, exit_code_for
 from wanflow.cli.json_output import emit
 from wanflow.cli.text import one_line, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wanflow.cli.connection import Connection
@@ -35,12 +37,14 @@ class CommandContext:
     """The context of the running command: its output format, and how to resume its task.
 
     `options` are the arguments that a command to resume the task needs. A command for many tasks
-    is resumed by running `repeat_command`, which is the same command again.
+    is resumed by running `repeat_command`, which is the same command again. `id_given` is True
+    where the user named the task, so that its id may be wrong.
     """
 
     as_json: bool = False
     options: list[str] = field(factory=list[str])
     repeat_command: str | None = None
+    id_given: bool = False
 
     @classmethod
     def current(cls) -> CommandContext:
@@ -48,25 +52,39 @@ class CommandContext:
         return click.get_current_context().find_object(cls) or cls()
 
     def set_resume_options(
-        self, output_dir: Path | None, connection: Connection, ledger_options: LedgerOptions
+        self,
+        output_dir: Path | None,
+        connection: Connection,
+        ledger_options: LedgerOptions,
+        name: str | None = None,
     ) -> None:
         """Set the options for the command that resumes the task."""
         output = ["-o", str(output_dir)] if output_dir else []
+        # Without a directory, the name is in the ledger.
+        output += ["--name", name] if output_dir and name is not None else []
         self.options = [*output, *connection.arguments(), *ledger_options.to_arguments()]
 
     def resume_by_repeating(self) -> None:
         """Record that running the same command again resumes the tasks."""
-        self.repeat_command = printable(shlex.join(["wanflow", *sys.argv[1:]]))
+        self.repeat_command = printable(shown_command(sys.argv[1:]))
 
     def resume_command(self, error: BaseException) -> str | None:
         """Return the command that resumes the task of an error, None if there is none."""
         if self.repeat_command is not None:
             return self.repeat_command if isinstance(error, KeyboardInterrupt) else None
         task_id = getattr(error, "task_id", None)
-        if task_id is None or isinstance(error, _FINAL):
+        if task_id is None or isinstance(error, _FINAL) or self._is_wrong_id(error):
             return None
         verb = "download" if isinstance(error, errors.DownloadFailed) else "wait"
         return printable(shlex.join(["wanflow", verb, task_id, *self.options]))
+
+    def _is_wrong_id(self, error: BaseException) -> bool:
+        return self.id_given and isinstance(error, errors.BadRequest)
+
+
+def shown_command(arguments: Sequence[str]) -> str:
+    """Return a command of `wanflow` as it may be shown: without a password."""
+    return shlex.join(["wanflow", *map(without_passwords, arguments)])
 
 
 def report_error(error: BaseException, context: CommandContext) -> int:

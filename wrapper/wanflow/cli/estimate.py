@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wanflow.cli.estimates import estimate_as_dict, estimate_request, print_estimate
 from wanflow.cli.json_output import emit
-from wanflow.cli.ledger_options import ledger_option, open_ledger
+from wanflow.cli.ledger_options import ledger_option, read_ledger
 from wanflow.cli.options import base_url_option, json_option, request_option
 from wanflow.cli.run import ModelGroup, RunRequest
 
@@ -17,7 +17,7 @@ def show_estimate(request: RunRequest) -> None:
         LedgerError: there is no ledger, or it can't be read.
     """
     options = request.options
-    with open_ledger(options["ledger"]) as ledger:
+    with read_ledger(options["ledger"]) as ledger:
         found = estimate_request(request.body, options["base_url"], ledger)
     if options["as_json"]:
         emit("estimated", **estimate_as_dict(found))

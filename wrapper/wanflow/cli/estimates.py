@@ -9,6 +9,7 @@ import click
 from attrs import asdict
 
 import wanflow
+from wanflow.cli.ledger_options import read_ledger
 from wanflow.cli.text import one_line
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ def existing_ledger(options: LedgerOptions) -> AbstractContextManager[Ledger | N
     """Open the ledger for its prices; None if it is disabled or doesn't exist yet.
 
     Raises:
-        LedgerError: it can't be opened.
+        LedgerError: it can't be read.
     """
-    return options.open() if options.exists() else nullcontext()
+    return read_ledger(options.path) if options.exists() else nullcontext()
 
 
 def estimate_request(

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
 _HANGUP = getattr(signal, "SIGHUP", None)
-_TERMINATION_SIGNALS = tuple(number for number in (signal.SIGTERM, _HANGUP) if number is not None)
+_BREAK = getattr(signal, "SIGBREAK", None)  # Ctrl-Break, or the window is closed: on Windows
+_TERMINATION_SIGNALS = tuple(one for one in (signal.SIGTERM, _HANGUP, _BREAK) if one is not None)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, *(() if _BREAK is None else (_BREAK,)))
+"""What ends a server."""
 _STOP_SIGNALS = (signal.SIGINT, *_TERMINATION_SIGNALS)
 _DUPLICATE_WINDOW = 1.0
 """Seconds in which the same stop may arrive twice, as `timeout` and some shells send it."""
@@ -144,6 +147,12 @@ EXIT_CODES = (
         (errors.SubmitUncertain,),
     ),
     ExitCode(
+        18,
+        "storage_failed",
+        "the object storage can't be reached, or rejects a file",
+        (errors.StorageFailed,),
+    ),
+    ExitCode(
         11,
         "download_failed",
         "a file can't be downloaded or saved, or its link has expired",
@@ -208,7 +217,10 @@ EPILOG = (
         "Shell completion",
         [
             ("bash", 'eval "$(_WANFLOW_COMPLETE=bash_source wanflow)"'),
-            ("zsh", 'eval "$(_WANFLOW_COMPLETE=zsh_source wanflow)"'),
+            (
+                "zsh",
+                'autoload -Uz compinit && compinit; eval "$(_WANFLOW_COMPLETE=zsh_source wanflow)"',
+            ),
             ("fish", "_WANFLOW_COMPLETE=fish_source wanflow | source"),
         ],
     ),

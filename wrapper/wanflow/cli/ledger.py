@@ -15,12 +15,20 @@ import click
 from wanflow.cli.connection import Connection
 from wanflow.cli.error_report import CommandContext
 from wanflow.cli.json_output import emit
-from wanflow.cli.ledger_options import JobReference, ledger_option, open_ledger
+from wanflow.cli.ledger_options import (
+    JobReference,
+    ledger_arguments,
+    ledger_option,
+    open_ledger,
+    read_ledger,
+)
 from wanflow.cli.ledger_table import table, ways_out
 from wanflow.cli.options import (
     connection_options,
     json_option,
+    name_option,
     output_dir_option,
+    require_output_dir,
     resubmit_option,
     timeout_option,
 )
@@ -59,9 +67,11 @@ def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any
     json_option(),
     name="list",
 )
-def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+def list_jobs(
+    ledger: Path | str | None, states: tuple[str, ...], limit: int, as_json: bool
+) -> None:
     """List the latest jobs, the newest first."""
-    with open_ledger(ledger) as book:
+    with read_ledger(ledger) as book:
         jobs = book.jobs(states or None, newest_first=True, limit=limit)
     if as_json:
         for job in jobs:
@@ -78,9 +88,9 @@ def list_jobs(ledger: Path | None, states: tuple[str, ...], limit: int, as_json:
 @_command(
     click.Argument(["reference"], metavar="JOB", type=JobReference()), json_option(), name="show"
 )
-def show(ledger: Path | None, reference: str, as_json: bool) -> None:
+def show(ledger: Path | str | None, reference: str, as_json: bool) -> None:
     """Show a JOB, given by its number, idempotency key, task id or your name for it."""
-    with open_ledger(ledger) as book:
+    with read_ledger(ledger) as book:
         found = _find(book, reference)
     if as_json:
         emit("recorded", **to_dict(found))
@@ -93,14 +103,16 @@ def show(ledger: Path | None, reference: str, as_json: bool) -> None:
 
 @_command(
     output_dir_option(),
+    name_option(more="; for jobs without a directory or a name of their own"),
     timeout_option(),
     resubmit_option(),
     *connection_options(),
     name="resume",
 )
 def resume(
-    ledger: Path | None,
+    ledger: Path | str | None,
     output_dir: Path | None,
+    name: str | None,
     timeout: float,
     resubmit_uncertain: bool,
     as_json: bool,
@@ -111,17 +123,23 @@ def resume(
     def report(ending: ResumeResult) -> None:
         _report_result(ending, as_json=as_json)
 
+    require_output_dir(name, output_dir)
     CommandContext.current().resume_by_repeating()
     with (
         open_ledger(ledger) as book,
         Connection.from_options(options).client(ledger=book) as client,
     ):
         endings = client.resume_all(
-            output_dir, timeout=timeout, resubmit_uncertain=resubmit_uncertain, on_result=report
+            output_dir,
+            timeout=timeout,
+            resubmit_uncertain=resubmit_uncertain,
+            on_result=report,
+            name=name,
         )
     undone = [ending for ending in endings if ending.error is not None]
     if not as_json:
-        click.echo(f"{len(endings)} resumed, {len(undone)} unfinished", err=True)
+        ended = len(endings) - len(undone)
+        click.echo(f"{ended} resumed, {len(undone)} not resumed to the end", err=True)
     _report_remaining(endings.remaining, ledger, as_json=as_json)
     return UNDONE if undone else 0
 
@@ -136,7 +154,7 @@ def resume(
     name="forget",
 )
 def forget(
-    ledger: Path | None,
+    ledger: Path | str | None,
     references: tuple[str, ...],
     finished: bool,
     days: float | None,
@@ -153,11 +171,14 @@ def forget(
             chosen = [job for job in chosen if job.finished]
         open_ones = [job for job in chosen if not job.finished]
         if open_ones and not force:
-            raise InvalidRequest(
-                f"job {open_ones[0].id} is {open_ones[0].state}, and may have been paid for; "
-                "use --force to forget it"
-            )
+            raise _open_error(open_ones[0])
         click.echo(f"{book.delete(chosen)} forgotten", err=True)
+
+
+def _open_error(job: Job) -> InvalidRequest:
+    planned = job.state is JobState.PLANNED
+    why = "its queue would submit it" if planned else "may have been paid for"
+    return InvalidRequest(f"job {job.id} is {job.state}, and {why}; use --force to forget it")
 
 
 @_command(
@@ -165,9 +186,9 @@ def forget(
     click.Argument(["file"], type=click.File("w", encoding="utf-8", lazy=True), default="-"),
     name="export",
 )
-def export(ledger: Path | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
+def export(ledger: Path | str | None, format: str, file: Any) -> None:  # noqa: A002 - the option's name
     """Write all jobs to a FILE, or to stdout."""
-    with open_ledger(ledger) as book:
+    with read_ledger(ledger) as book:
         EXPORTERS[format](book.jobs(), file)
 
 
@@ -181,7 +202,7 @@ def _find(book: Ledger, reference: str) -> Job:
     return found
 
 
-def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) -> None:
+def _report_remaining(left: Remaining, ledger: Path | str | None, *, as_json: bool) -> None:
     if as_json:
         facts = {
             "files": left.files,
@@ -198,7 +219,7 @@ def _report_remaining(left: Remaining, ledger: Path | None, *, as_json: bool) ->
         click.echo(
             f"{files} not saved, and their links expire from {until} on; save them with", err=True
         )
-        named = [] if ledger is None else ["--ledger", str(ledger)]
+        named = ledger_arguments(ledger)
         click.echo(
             f"  {shlex.join(['wanflow', 'ledger', 'resume', '--output-dir', 'out', *named])}",
             err=True,

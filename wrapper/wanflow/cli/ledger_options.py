@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,25 +12,28 @@ from attrs import frozen
 from click.shell_completion import CompletionItem
 
 from wanflow._config import LEDGER_VARIABLE
+from wanflow._database_url import is_postgres_url, without_password
+from wanflow.cli.progress import show_warning
 from wanflow.cli.text import one_line
 from wanflow.cli.values import ParsedValue
 from wanflow.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from contextlib import AbstractContextManager
 
     from wanflow.ledger import Ledger
     from wanflow.ledger.job import Job
 
 _MAX_COMPLETED = 200
+_READ_ONLY = "it is read, but nothing can be recorded in it"
 
 
 @frozen
 class LedgerOptions:
     """The ledger of a command: at `path` (None: the default path), or disabled."""
 
-    path: Path | None = None
+    path: Path | str | None = None
     enabled: bool = True
     keep_prompts: bool = True
 
@@ -46,14 +50,13 @@ class LedgerOptions:
 
     def to_arguments(self) -> list[str]:
         """Return the options as command line arguments."""
-        named = [] if self.path is None else ["--ledger", str(self.path)]
-        return named if self.enabled else ["--no-ledger"]
+        return ledger_arguments(self.path) if self.enabled else ["--no-ledger"]
 
     def exists(self) -> bool:
         """Whether it is enabled, and its file exists."""
-        from wanflow.ledger import default_path
+        from wanflow.ledger.location import default_path, may_exist
 
-        return self.enabled and (self.path or default_path()).exists()
+        return self.enabled and may_exist(self.path or default_path())
 
     def open(self) -> AbstractContextManager[Ledger | None]:
         """Open the ledger, created if needed; None if it is disabled.
@@ -74,18 +77,47 @@ class LedgerOptions:
             yield ledger
 
 
-def open_ledger(path: Path | None, *, create: bool = False, keep_prompts: bool = True) -> Ledger:
+def open_ledger(
+    path: Path | str | None, *, create: bool = False, keep_prompts: bool = True
+) -> Ledger:
     """Open the ledger at a path, or at the default path.
 
     Raises:
         LedgerError: it doesn't exist and `create` is false, or it can't be read.
     """
-    from wanflow.ledger import Ledger, default_path
+    from wanflow.ledger import Ledger
+    from wanflow.ledger.location import default_path, may_exist
 
     named = path or default_path()
-    if not create and not named.exists():
+    if not create and not may_exist(named):
         raise LedgerError(f"there is no ledger at {named}: nothing was recorded", path=str(named))
     return Ledger(named, keep_prompts=keep_prompts)
+
+
+@contextmanager
+def read_ledger(
+    path: Path | str | None, warn: Callable[[str], object] = show_warning
+) -> Generator[Ledger]:
+    """Open the ledger at a path to read it: a copy where it can't be written, with a warning.
+
+    Raises:
+        LedgerError: it doesn't exist, or it can't be read.
+    """
+    from wanflow.ledger.location import default_path
+    from wanflow.ledger.read_copy import is_unwritable, open_copy
+
+    named = path or default_path()
+    try:
+        opened: AbstractContextManager[Ledger] = open_ledger(path)
+        if isinstance(named, Path) and not os.access(named, os.W_OK):
+            warn(f"ledger {named}: it can't be written; {_READ_ONLY}")
+    except LedgerError as error:
+        if isinstance(named, str) or not is_unwritable(error):
+            raise
+        opened = open_copy(named)
+        warn(f"{error}; {_READ_ONLY}")
+    with opened as ledger:
+        yield ledger
 
 
 class JobReference(ParsedValue):
@@ -103,7 +135,7 @@ class JobReference(ParsedValue):
     ) -> list[CompletionItem]:
         """Return the references that complete a text, the latest first; none without a ledger."""
         try:
-            with open_ledger(ctx.params.get("ledger")) as ledger:
+            with read_ledger(ctx.params.get("ledger"), warn=str) as ledger:
                 jobs = ledger.jobs(newest_first=True, limit=_MAX_COMPLETED)
         except (LedgerError, OSError):
             return []
@@ -118,12 +150,26 @@ class JobReference(ParsedValue):
         return (job.task_id,) if self._tasks_only else (str(job.id), job.task_id, job.name)
 
 
+def ledger_arguments(ledger: Path | str | None) -> list[str]:
+    """Return the option `--ledger` as arguments that may be shown: without a password."""
+    return [] if ledger is None else ["--ledger", without_password(str(ledger))]
+
+
+class LedgerPath(click.Path):
+    """The path of a file, or the URL of a PostgreSQL database."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a URL unchanged, and a file's path."""
+        return value if is_postgres_url(value) else super().convert(value, param, ctx)
+
+
 def ledger_option() -> click.Option:
     """Return the option `--ledger`."""
     return click.Option(
         ["--ledger"],
-        type=click.Path(path_type=Path, dir_okay=False),
-        help=f"The ledger's file; by default {LEDGER_VARIABLE}, or a file in your data directory.",
+        type=LedgerPath(path_type=Path, dir_okay=False),
+        help="The ledger's file, or a postgresql:// URL; "
+        f"by default {LEDGER_VARIABLE}, or a file in your data directory.",
     )
 
 

@@ -6,6 +6,7 @@ import shlex
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from wanflow.cli.ledger_options import ledger_arguments
 from wanflow.cli.text import display_width, one_line, padded, shortened
 from wanflow.ledger.export import summary
 
@@ -78,7 +79,7 @@ def _local_time(unix: float) -> str:
         return ""
 
 
-def ways_out(jobs: Sequence[Job], ledger: Path | None) -> Iterator[str]:
+def ways_out(jobs: Sequence[Job], ledger: Path | str | None) -> Iterator[str]:
     """Yield what to do about uncertain jobs, and the commands for it."""
     uncertain = [job for job in jobs if job.uncertain and job.owner is None]
     if not uncertain:
@@ -94,5 +95,5 @@ def ways_out(jobs: Sequence[Job], ledger: Path | None) -> Iterator[str]:
         (["resume", "--resubmit-uncertain"], "sends each again, with its key"),
         (["forget", first, "--force"], "forgets a job that was not accepted"),
     ):
-        named = [] if ledger is None else ["--ledger", str(ledger)]
+        named = ledger_arguments(ledger)
         yield f"  {shlex.join(['wanflow', 'ledger', *words, *named])}   {meaning}"

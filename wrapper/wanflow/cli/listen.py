@@ -14,7 +14,7 @@ from attrs import frozen
 
 from wanflow.cli.connection import Connection, read_secret
 from wanflow.cli.json_output import emit
-from wanflow.cli.options import connection_options
+from wanflow.cli.options import address_options, connection_options
 from wanflow.cli.streams import reader_is_gone
 from wanflow.cli.text import one_line
 
@@ -36,16 +36,7 @@ def _options() -> list[click.Parameter]:
             metavar="URL",
             help="Public https URL of this receiver, at your proxy or tunnel.",
         ),
-        click.Option(
-            ["--host"], default="127.0.0.1", show_default=True, help="Address to listen on."
-        ),
-        click.Option(
-            ["--port"],
-            type=click.IntRange(0, 65535),
-            default=8710,
-            show_default=True,
-            help="Port to listen on; 0 chooses a free one.",
-        ),
+        *address_options(8710),
         click.Option(
             ["--secret-file"],
             type=click.Path(path_type=Path, dir_okay=False),

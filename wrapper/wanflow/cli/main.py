@@ -74,6 +74,12 @@ COMMANDS = {
     "ledger": CommandSpec(
         "wanflow.cli.ledger:group", "List recorded jobs and resume unfinished ones."
     ),
+    "queue": CommandSpec(
+        "wanflow.cli.queue:group", "Run batches on several machines: the queue.", "queue"
+    ),
+    "worker": CommandSpec(
+        "wanflow.cli.worker:worker", "Run batches on several machines: a worker.", "queue"
+    ),
     "mcp": CommandSpec("wanflow.cli.mcp:mcp", "Serve agents, within a limit of credits.", "mcp"),
     "mock": CommandSpec("wanflow.cli.mock:mock", "Run a mock server.", "mock"),
     "demo": CommandSpec(
@@ -82,6 +88,12 @@ COMMANDS = {
     "contract": CommandSpec(
         "wanflow_contract.command.main:contract",
         "Test a server of the API against its documents.",
+        "contract",
+        click.UsageError,
+    ),
+    "drift": CommandSpec(
+        "wanflow_contract.drift.command:drift",
+        "Compare the spec, the mock and a server, and say which one is alone.",
         "contract",
         click.UsageError,
     ),

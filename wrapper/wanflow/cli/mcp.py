@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -16,15 +17,18 @@ from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli.connection import Connection, read_secret
 from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
 from wanflow.cli.options import (
+    address_options,
     connection_options,
     max_credits_option,
     output_dir_option,
+    parse_credits,
     resubmit_option,
     uploader_option,
 )
+from wanflow.cli.values import ParsedValue
 from wanflow.errors import ConfigurationError
 from wanflow.mcp_server.agent_client import AgentClient
-from wanflow.mcp_server.settings import Settings, budget_prefix
+from wanflow.mcp_server.settings import MAX_CALL_SECONDS, Settings, budget_prefix
 
 if TYPE_CHECKING:
     from wanflow.ledger import Ledger
@@ -50,26 +54,27 @@ def _options() -> list[click.Parameter]:
         ),
         click.Option(
             ["--unknown-price"],
-            type=click.FloatRange(min=0),
+            type=ParsedValue(parse_credits),
             metavar="CREDITS",
             help="What a job of unknown price counts with; by default, it is not sent.",
         ),
-        output_dir_option(required=True),
+        output_dir_option(required=True, local=True),
         click.Option(
             ["--input-dir"],
             multiple=True,
             type=_DIRECTORY,
             help="Directory of local files that may be sent; may be repeated.",
         ),
-        click.Option(["--http"], is_flag=True, help="Serve HTTP instead of stdin and stdout."),
-        click.Option(["--host"], default="127.0.0.1", show_default=True, help="Address for HTTP."),
         click.Option(
-            ["--port"],
-            type=click.IntRange(0, 65535),
-            default=8720,
+            ["--call-timeout"],
+            type=click.FloatRange(0.1, MAX_CALL_SECONDS),
+            default=MAX_CALL_SECONDS,
             show_default=True,
-            help="Port for HTTP; 0 chooses a free one.",
+            metavar="SECONDS",
+            help="The longest time of a call, for clients that give up sooner.",
         ),
+        click.Option(["--http"], is_flag=True, help="Serve HTTP instead of stdin and stdout."),
+        *address_options(8720),
         click.Option(
             ["--allowed-host"],
             multiple=True,
@@ -102,32 +107,37 @@ def mcp(**options: Any) -> None:
         raise ConfigurationError(
             f"this command needs {missing.name}; run: pip install 'wanflow[mcp]'"
         ) from missing
-    settings = _settings(options)
+    settings = make_settings(options)
     keep_prompts = not options["no_prompts"]
     with open_ledger(options["ledger"], create=True, keep_prompts=keep_prompts) as ledger:
-        tools = Tools(_client(options, ledger), ledger, packaged_catalog(), settings)
+        tools = Tools(make_client(options, ledger), ledger, packaged_catalog(), settings)
         if options["http"]:
             _run_http(tools, options)
         else:
             anyio.run(run_stdio, tools)
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def make_settings(options: dict[str, Any]) -> Settings:
+    """Return the settings of the server that the options give."""
     name = options["budget"]
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name, re.ASCII):
         raise click.UsageError(
             f"--budget must have 1 to 64 characters of A-Z a-z 0-9 . _ - (got {name!r})"
         )
+    if math.isinf(options["max_credits"]):
+        raise click.UsageError("--max-credits must be a finite number of credits")
     budget = Budget(budget_prefix(name), options["max_credits"], options["unknown_price"])
     return Settings(
         budget,
         options["output_dir"].absolute(),
         options["input_dir"],
         options["resubmit_uncertain"],
+        options["call_timeout"],
     )
 
 
-def _client(options: dict[str, Any], ledger: Ledger) -> AgentClient:
+def make_client(options: dict[str, Any], ledger: Ledger) -> AgentClient:
+    """Return the client of the API that the options give."""
     connection = Connection.from_options(options)
     return AgentClient(
         connection.key(),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wanflow.cli.exit_codes import STOP_SIGNALS
+from wanflow.cli.mock_spec import read_spec
+from wanflow.cli.recording import recording_of, recording_options
 from wanflow.cli.values import ParsedValue
 from wanflow.mock.clock import Clock, RealClock, VirtualClock
 from wanflow.mock.errors import UnsupportedSpec
@@ -89,6 +92,45 @@ def _print_option(name: str, text: str, make_text: Callable[[], str]) -> Callabl
 )
 @click.option("--no-idempotency", is_flag=True, help="Ignore Idempotency-Key.")
 @click.option(
+    "--idempotency-keys",
+    type=click.IntRange(0),
+    default=10_000,
+    show_default=True,
+    help="Remember this many Idempotency-Keys of each account.",
+)
+@click.option(
+    "--idempotency-seconds", type=click.FloatRange(0), help="Forget an Idempotency-Key after this."
+)
+@click.option("--latency", metavar="DELAY", help="Delay every response, such as lognormal=0.2,1.5.")
+@click.option("--public-url", metavar="URL", help="Begin links with this URL.")
+@click.option(
+    "--allow-host",
+    "allow_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="Also begin links with this host if a request names it; repeatable.",
+)
+@click.option(
+    "--cors",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Allow pages of this origin, such as http://localhost:5173, or *; repeatable.",
+)
+@click.option(
+    "--journal-entries",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="Keep this many requests in the journal.",
+)
+@click.option(
+    "--spec",
+    "document",
+    type=ParsedValue(read_spec, paths="file"),
+    metavar="FILE",
+    help="Serve this merged spec or document, instead of the installed spec.",
+)
+@click.option(
     "--scenario", type=click.Path(exists=True, dir_okay=False), help="Scenario file (JSON)."
 )
 @click.option("--state", type=click.Path(dir_okay=False), help="SQLite file to keep tasks in.")
@@ -100,6 +142,7 @@ def _print_option(name: str, text: str, make_text: Callable[[], str]) -> Callabl
     is_flag=True,
     help="Fetch the links to input files, and check the files; links of this machine, too.",
 )
+@recording_options
 @_print_option("--faults", "List the available faults and exit.", _faults)
 @_print_option("--guide", "Print the guide to the mock and exit.", _guide)
 def mock(
@@ -116,6 +159,7 @@ def mock(
     be set by a header (X-Mock-Fault: reset), a prompt directive ([mock:fault=reset]),
     POST /_mock/faults or a scenario file: see --guide and --faults.
     """
+    recording = recording_of(options)
     given = [name for name in ("polls", "seconds", "progression") if options[name] is not None]
     if len(given) > 1:
         raise click.UsageError(f"Give --{given[0]} or --{given[1]}, not both.")
@@ -124,8 +168,12 @@ def mock(
     clock: Clock = VirtualClock() if virtual_clock else RealClock()
     options |= {"clock": clock, "idempotency": not no_idempotency}
     try:
-        with _stop_event() as stop, MockServer(**options) as server:
+        server = MockServer(**options)
+        recorded = nullcontext() if recording is None else recording.running(server)
+        with _stop_event() as stop, recorded, server:
             _announce(server, options)
+            if recording is not None:
+                recording.announce()
             _collect_rarely()
             while not stop.wait(_MAX_WAIT):
                 pass
@@ -138,6 +186,8 @@ def _announce(server: MockServer, options: dict[str, Any]) -> None:
     click.echo(f"wanflow mock: {server.base_url}")
     click.echo(f"  API key:   {key}")
     click.echo(f"  page:      {server.url}/_mock/")
+    if server.app.public_url is not None:
+        click.echo(f"  links:     {server.app.public_url}")
     if server.host in _LOOPBACK:
         click.echo(f"  listens:   loopback only ({server.host})")
     else:
@@ -158,7 +208,7 @@ def _collect_rarely() -> None:
 
 @contextmanager
 def _stop_event() -> Generator[threading.Event]:
-    """Yield an event that SIGINT and SIGTERM set, until the server has stopped.
+    """Yield an event that SIGINT, SIGTERM and Ctrl-Break set, until the server has stopped.
 
     A second signal has no effect. The previous handlers are restored at the end.
     """
@@ -168,7 +218,7 @@ def _stop_event() -> Generator[threading.Event]:
         stop.set()
 
     handlers: dict[signal.Signals, Any] = {
-        number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, end) for number in STOP_SIGNALS
     }
     try:
         yield stop

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 from wanflow._config import DEFAULT_WAIT_TIMEOUT, KEY_VARIABLE, UPLOADER_VARIABLE, URL_VARIABLE
+from wanflow._core.file_names import FIELDS, parse_template
+from wanflow._paths import ObjectPath, output_path
 from wanflow.cli.values import ParsedValue
+from wanflow.errors import InvalidRequest
+
+QUEUE_VARIABLE = "WANFLOW_QUEUE"
 
 
 def connection_options() -> list[click.Parameter]:
@@ -49,6 +55,22 @@ def uploader_option() -> click.Option:
     )
 
 
+def address_options(port: int) -> list[click.Parameter]:
+    """Make `--host` and `--port` of a server, with its default port."""
+    return [
+        click.Option(
+            ["--host"], default="127.0.0.1", show_default=True, help="Address to listen on."
+        ),
+        click.Option(
+            ["--port"],
+            type=click.IntRange(0, 65535),
+            default=port,
+            show_default=True,
+            help="Port to listen on; 0 chooses a free one.",
+        ),
+    ]
+
+
 def request_option() -> click.Option:
     """Make `--request`."""
     return click.Option(
@@ -73,13 +95,18 @@ def max_credits_option(limited: str) -> click.Option:
     """Make `--max-credits`; `limited` says what it limits."""
     return click.Option(
         ["--max-credits"],
-        type=ParsedValue(_parse_credits),
+        type=ParsedValue(parse_credits),
         metavar="CREDITS",
         help=f"{limited}.",
     )
 
 
-def _parse_credits(text: str) -> float:
+def parse_credits(text: str) -> float:
+    """Parse a number of credits.
+
+    Raises:
+        ValueError: it is none, or negative.
+    """
     try:
         credits = float(text)  # noqa: A001 - the API's word
     except ValueError:
@@ -94,15 +121,39 @@ def read_input(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def output_dir_option(*, required: bool = False) -> click.Option:
-    """Make `--output-dir`."""
+def queue_option(*, required: bool = False) -> click.Option:
+    """Make `--queue`; where it is required, a variable of the environment may name it."""
+    default = f" (default: {QUEUE_VARIABLE})" if required else "; workers then run the jobs"
+    return click.Option(
+        ["--queue"],
+        metavar="URL",
+        required=required,
+        envvar=QUEUE_VARIABLE if required else None,
+        help=f"postgresql:// URL of a queue{default}.",
+    )
+
+
+def output_dir_option(*, required: bool = False, local: bool = False) -> click.Option:
+    """Make `--output-dir`; `local` where it can't be in object storage."""
+    objects = "" if local else ", or s3://BUCKET/PREFIX, gs://…, az://…"
     default = "" if required else "; by default, their URLs are printed"
     return click.Option(
-        ["-o", "--output-dir"],
-        type=ParsedValue(_parse_output_dir, paths="dir"),
+        ["-o", "--output-dir", "--out"],
+        type=ParsedValue(partial(_parse_output_dir, local=local), paths="dir"),
         metavar="DIR",
         required=required,
-        help=f"Directory for the files{default}.",
+        help=f"Directory for the files{objects}{default}.",
+    )
+
+
+def name_option(fields: tuple[str, ...] = FIELDS, more: str = "") -> click.Option:
+    """Make `--name`, with the fields of its template; `more` says what else it means."""
+    shown = ", ".join(f"{{{name}}}" for name in fields)
+    return click.Option(
+        ["--name"],
+        type=ParsedValue(lambda text: _parse_name(text, fields)),
+        metavar="TEMPLATE",
+        help=f"Name of the files, without their extension, with the fields {shown}{more}.",
     )
 
 
@@ -117,15 +168,37 @@ def timeout_option() -> click.Option:
     )
 
 
-def _parse_output_dir(text: str) -> Path:
+def _parse_output_dir(text: str, *, local: bool) -> Path:
     """Parse a path, and check that it is writable before anything is charged."""
-    path = Path(text)
+    path = output_path(text)
+    if isinstance(path, ObjectPath):
+        if local:
+            raise ValueError("the output directory must be a directory of this machine here")
+        return path
     existing = next((one for one in (path, *path.parents) if one.exists()), path)
     if not existing.is_dir():
         raise ValueError(f"{existing} is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ValueError(f"{existing} is not writable")
     return path
+
+
+def require_output_dir(name: str | None, output_dir: Path | None) -> None:
+    """Refuse a name for files that aren't saved.
+
+    Raises:
+        click.UsageError: there is a name, and no directory.
+    """
+    if name is not None and output_dir is None:
+        raise click.UsageError("--name needs --output-dir, the directory of the files")
+
+
+def _parse_name(text: str, fields: tuple[str, ...]) -> str:
+    try:
+        parse_template(text, fields)
+    except InvalidRequest as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 def _parse_seconds(text: str) -> float:

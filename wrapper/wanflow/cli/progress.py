@@ -74,7 +74,8 @@ class Live:
 
     def note(self, text: str) -> None:
         """Print a line above the display."""
-        self._live.console.print(one_line(text))
+        # The terminal breaks it where it is too long: an id that rich broke couldn't be copied.
+        self._live.console.print(one_line(text), soft_wrap=True)
 
 
 class TaskState(Protocol):

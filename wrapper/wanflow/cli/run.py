@@ -23,6 +23,7 @@ from wanflow.cli.model_options import ModelOptions, parameters_of
 from wanflow.cli.options import (
     connection_options,
     max_credits_option,
+    name_option,
     output_dir_option,
     read_input,
     request_option,
@@ -34,7 +35,7 @@ from wanflow.cli.output import make_output
 from wanflow.cli.progress import show_warning
 from wanflow.cli.text import first_sentence, one_line, printable, strike_through
 from wanflow.cli.values import ParsedValue, parse_json
-from wanflow.errors import InvalidRequest
+from wanflow.errors import ConfigurationError, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,6 +109,7 @@ class RunRequest:
             "validate": not self.options["no_validate"],
             "resubmit_uncertain": self.options["resubmit_uncertain"],
             "max_credits": self.options["max_credits"],
+            "name": self.options["name"],
         }
 
 
@@ -232,6 +234,15 @@ def execute(request: RunRequest, *, waits: bool) -> None:
     """Submit a request; with `waits`, also wait for the task and save its files."""
     options = request.options
     connection, record = Connection.from_options(options), LedgerOptions.of(options)
+    if options["name"] is not None and options.get("output_dir") is None and not record.enabled:
+        raise click.UsageError(
+            "--name is kept in the ledger until the files are saved: leave out --no-ledger, "
+            "or use --name where they are saved"
+        )
+    if options["max_credits"] is not None and not (record.enabled or options["dry_run"]):
+        raise ConfigurationError(
+            "--max-credits needs a ledger, which has what earlier jobs cost: leave out --no-ledger"
+        )
     if options["dry_run"]:
         preview(
             request.body,
@@ -242,7 +253,7 @@ def execute(request: RunRequest, *, waits: bool) -> None:
         )
         return
     output_dir = options.get("output_dir")
-    CommandContext.current().set_resume_options(output_dir, connection, record)
+    CommandContext.current().set_resume_options(output_dir, connection, record, options["name"])
     events = make_output(as_json=options["as_json"], submits=True)
     on_event = events.on_event if waits else None
     with (
@@ -306,6 +317,7 @@ def _options(*, waits: bool) -> list[click.Parameter]:
         ),
         click.Option(["--no-validate"], is_flag=True, help="Send without validating the request."),
         uploader_option(),
+        name_option(more="" if waits else "; kept in the ledger until the files are saved"),
         resubmit_option(),
         max_credits_option(
             "Send only if no earlier job with these settings cost more; refused if none is known"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from wanflow.cli.text import counted
 from wanflow.spec.errors import EXIT_CODES, OutOfDate, SpecError, ToolError, printable
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def generate(context: click.Context) -> None:
     from wanflow.spec.drift import regenerate_client
 
     changed = regenerate_client(_project(context))
-    _echo(f"{len(changed)} files changed" if changed else "nothing changed")
+    _echo(f"{counted(len(changed), 'file')} changed" if changed else "nothing changed")
 
 
 @spec.command()

@@ -71,3 +71,8 @@ def first_sentence(description: str) -> str:
     """Return the first sentence of a description in Markdown, as plain text."""
     paragraph = description.strip().partition("\n")[0]
     return one_line(_MARKUP.sub("", _SENTENCE_END.split(paragraph)[0])).rstrip(".:")
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with the name of a thing, in the plural where it isn't 1."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -68,7 +68,9 @@ class AgentClient(AsyncClient):
         if files:
             identified = yield from run_blocking(lambda: operations.identify(identified))
         identity = first.body if identified.uploaded is None else identified.uploaded.body
-        key = request_key(self.base_url, identity, variation)
+        catalog = operations.catalog
+        model = catalog.models[first.model]
+        key = request_key(self.base_url, model, catalog.document, identity, variation)
         prepared = operations.prepare(body, {}, options=SubmitOptions(idempotency_key=key))
         return evolve(prepared, local_files=identified.local_files)
 
@@ -82,6 +84,7 @@ class AgentClient(AsyncClient):
             intent: SubmissionIntent = evolve(
                 operations.recording.intent(sent, operations.catalog, settings.output_dir),
                 name=f"{settings.budget.prefix}{key}",
+                content=key.encode(),  # as sent, equal requests may differ
                 budget=settings.budget,
             )
             return record_for(ledger, intent, own=False)
@@ -90,25 +93,19 @@ class AgentClient(AsyncClient):
         known = before is not None and before.task_id is not None
         return Submitted(snapshot, key, known, (*prepared.warnings, *prepared.deprecated))
 
-    async def resume_agents(
-        self, settings: Settings, ledger: Ledger, timeout: float
-    ) -> ResumeReport:
+    async def resume_agents(self, settings: Settings, timeout: float) -> ResumeReport:
         """Resume the unfinished jobs of the budget; save their files.
 
-        Uncertain jobs are sent again only if the budget allows that all are charged once more.
+        An uncertain job is sent again only if the budget allows that it is charged once more.
         """
         from wanflow.ledger import resume  # noqa: PLC0415 - as in AsyncClient
-
-        budget, server = settings.budget, self.base_url
-        state = await self._driver.run(run_blocking(lambda: ledger.budget(server, budget)))
-        affordable = state.committed + state.uncertain <= budget.max_credits
 
         options = resume.ResumeOptions(
             settings.output_dir,
             timeout,
-            settings.resubmit_uncertain and affordable,
+            settings.resubmit_uncertain,
             self._operations.max_connections,
-            prefix=budget.prefix,
+            budget=settings.budget,
         )
         return await self._driver.run(resume.resume_all(self._operations, options))
 

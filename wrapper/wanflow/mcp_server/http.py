@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import socket
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import uvicorn
 from attrs import frozen
 from mcp.server.transport_security import TransportSecuritySettings
@@ -57,9 +60,42 @@ def make_app(server: Server[Any], token: str, port: int, hosts: tuple[str, ...])
     return RequireToken(server.streamable_http_app(transport_security=security), token)
 
 
-async def serve(app: RequireToken, listener: socket.socket) -> None:
-    """Serve until a signal stops it."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, timeout_graceful_shutdown=5, server_header=False
+class _Server(uvicorn.Server):
+    """A server that leaves signals to its caller."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]
+        """Do nothing."""
+        return nullcontext()
+
+
+def _is_no_disconnect(record: logging.LogRecord) -> bool:
+    """Return whether a log record is of something else than a client that has gone.
+
+    The SDK would print the traceback of each, which is nobody's fault here.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "ClientDisconnect"
+
+
+async def serve(app: RequireToken, listener: socket.socket, stopped: anyio.Event) -> None:
+    """Serve until `stopped` is set."""
+    logging.getLogger("mcp.server.streamable_http").addFilter(_is_no_disconnect)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+            ws="none",
+        )
     )
-    await uvicorn.Server(config).serve(sockets=[listener])
+
+    async def stop() -> None:
+        await stopped.wait()
+        server.should_exit = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(stop)
+        await server.serve(sockets=[listener])
+        group.cancel_scope.cancel()

@@ -8,9 +8,16 @@ from anyio import to_thread
 from attrs import asdict, frozen
 
 from wanflow._core.model_lookup import find_model
-from wanflow.errors import WaitTimeout
+from wanflow.errors import JobLocked, WaitTimeout
 from wanflow.ledger import JobState
-from wanflow.mcp_server.results import job_facts, read_images, success, task_facts
+from wanflow.mcp_server.results import (
+    fit,
+    job_facts,
+    read_images,
+    shown_path,
+    success,
+    task_facts,
+)
 from wanflow.mcp_server.schemas import model_schema
 from wanflow.mcp_server.settings import NAME_PREFIX
 
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     from wanflow.mcp_server.calls import Call
     from wanflow.mcp_server.settings import Settings
 
-_DEFAULT_LIMIT = 20
+_DEFAULT_LIMIT, _MAX_LIMIT = 20, 100
 
 
 @frozen
@@ -78,16 +85,19 @@ class Tools:
         )
 
     async def submit(
-        self, _call: Call, request: dict[str, Any], variation: str = ""
+        self, call: Call, request: dict[str, Any], variation: str = ""
     ) -> CallToolResult:
         """Submit a request once."""
-        done = await self.client.submit_once(request, variation, self.settings, self.ledger)
+        try:
+            done = await self.client.submit_once(request, variation, self.settings, self.ledger)
+        except JobLocked:  # another call or server is submitting the same request
+            return still_running(call)
         return success(
             {
                 **task_facts(done.snapshot),
                 "submitted_before": done.before,
                 "idempotency_key": done.key,
-                "warnings": list(done.warnings),
+                "warnings": [fit(one) for one in done.warnings],
                 "budget": await self._budget(),
             }
         )
@@ -103,7 +113,7 @@ class Tools:
         call.report(None, task_id=task_id)
 
         def on_update(snapshot: Snapshot) -> None:
-            call.report(snapshot.progress, status=snapshot.status, progress=snapshot.progress)
+            call.report(snapshot.progress, status=fit(snapshot.status), progress=snapshot.progress)
 
         most = self.settings.call_seconds
         timeout = most if seconds is None else min(seconds, most)
@@ -122,18 +132,25 @@ class Tools:
         if not paths:
             task = await self.client.task(task_id).refresh()
             if task.snapshot is not None and not task.snapshot.done:
-                call.report(task.snapshot.progress, status=task.snapshot.status)
+                call.report(task.snapshot.progress, status=fit(task.snapshot.status))
                 return still_running(call)
             paths = await task.result().download(self.settings.output_dir)
-        facts = {"task_id": task_id, "files": [str(path.absolute()) for path in paths]}
+        facts = {"task_id": fit(task_id), "files": [shown_path(path) for path in paths]}
         return success(facts, await to_thread.run_sync(read_images, paths) if show else ())
 
     def _saved(self, task_id: str) -> list[Path]:
         """Return the files of a task that the ledger knows to be saved, if all are still there."""
         job = self.ledger.find(task_id)
-        files = () if job is None or job.state is not JobState.SAVED else job.files
+        if job is None or job.state is not JobState.SAVED or job.server != self.client.base_url:
+            return []
+        files = job.files
         whole = all(one.path.is_file() and one.path.stat().st_size == one.size for one in files)
         return [one.path for one in files] if whole else []
+
+    async def submitted_at(self, task_id: str) -> float | None:
+        """Return the Unix time at which a task was accepted, if the ledger knows it."""
+        server = self.client.base_url
+        return await to_thread.run_sync(lambda: self.ledger.submitted_at(server, task_id))
 
     async def list_jobs(self, _call: Call, limit: int = _DEFAULT_LIMIT) -> CallToolResult:
         """List the jobs that agents submitted, the newest first."""
@@ -144,14 +161,13 @@ class Tools:
 
     async def resume(self, _call: Call) -> CallToolResult:
         """Resume the unfinished jobs that agents submitted."""
-        report = await self.client.resume_agents(
-            self.settings, self.ledger, self.settings.call_seconds
-        )
+        report = await self.client.resume_agents(self.settings, self.settings.call_seconds)
         return success(
             {
+                "resumed": len(report),
                 "jobs": [
-                    {**job_facts(one.job), "error": None if one.error is None else str(one.error)}
-                    for one in report
+                    {**job_facts(one.job), "error": one.error and fit(str(one.error))}
+                    for one in report[:_MAX_LIMIT]
                 ],
                 "budget": await self._budget(),
             }

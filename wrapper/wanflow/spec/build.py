@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from wanflow.spec.checks.check import check_merged, check_sources
 from wanflow.spec.checks.example_fixes import ExampleFixes, fix_examples, fix_sources
 from wanflow.spec.checks.prose import AcceptedProse, Stale, UnencodedRule, unencoded_rules
-from wanflow.spec.errors import raise_findings
+from wanflow.spec.errors import document_errors, raise_findings
 from wanflow.spec.finish import finish
 from wanflow.spec.merge.decisions import format_report
 from wanflow.spec.merge.merge import MergeResult, merge
@@ -74,6 +74,7 @@ def build(project: Checkout) -> BuildResult:
     )
 
 
+@document_errors("a document")
 def build_from(
     sources: list[SourceSpec], overlays: list[Overlay], settings: SpecSettings = _DEFAULT_SETTINGS
 ) -> BuildResult:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
 
 class SpecError(Exception):
@@ -76,7 +77,7 @@ class OutOfDate(SpecError):
 
 EXIT_CODES = (
     (0, "done"),
-    (OutOfDate.exit_code, "drift; `diff`: an additive change; `watch`: a source changed"),
+    (OutOfDate.exit_code, "drift; `diff`: an addition or a warning; `watch`: a source changed"),
     (2, "usage error; `diff`: a breaking change"),
     (InvalidDocument.exit_code, "a document is invalid"),
     (Conflict.exit_code, "source specs contradict each other"),
@@ -119,7 +120,34 @@ def raise_findings(findings: Iterable[Finding]) -> None:
         )
 
 
+@contextmanager
+def document_errors(what: str) -> Generator[None]:
+    """Raise whatever an invalid document causes as an error of this pipeline.
+
+    Code that reads a document relies on what was checked before. A document may be invalid in a
+    way that no check knows; then the libraries, and the code here, raise errors of any kind.
+
+    Raises:
+        InvalidDocument: instead of any error but those of the pipeline and of the system.
+    """
+    try:
+        yield
+    except (SpecError, OSError, ImportError):
+        raise
+    except RecursionError as fault:
+        raise InvalidDocument(
+            f"{what} is nested too deeply to be read; write it flatter"
+        ) from fault
+    except Exception as fault:
+        cause = shorten_middle(f"{type(fault).__name__}: {fault}".split("\n")[0], _MAX_CAUSE)
+        raise InvalidDocument(
+            f"{what} can't be read, since something in it isn't what OpenAPI 3 allows there "
+            f"({cause}); correct it, or report this if it is valid"
+        ) from fault
+
+
 F = TypeVar("F", bound="SpecError")
+_MAX_CAUSE = 160
 _MAX_LENGTH = 280
 _TAIL_LENGTH = 110
 _MAX_FILES = 3

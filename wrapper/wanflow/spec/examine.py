@@ -20,6 +20,7 @@ from wanflow.spec.errors import (
     ProofFailed,
     SpecError,
     ToolError,
+    document_errors,
     raise_findings,
 )
 from wanflow.spec.intake.loader import load_file
@@ -84,7 +85,7 @@ def check_file(path: Path) -> CheckResult:
 
     def warnings() -> tuple[list[Warned], int]:
         source = load_file(path).source
-        if _is_merged(source.document):
+        if is_merged(source.document):
             raise_findings(check_merged(source.text, source.document, path.name))
             return [], 1
         try:
@@ -98,7 +99,8 @@ def check_file(path: Path) -> CheckResult:
 
 def _examined(make: Callable[[], tuple[list[Warned], int]], silenced: Silenced) -> CheckResult:
     try:
-        warnings, count = make()
+        with document_errors("the document"):
+            warnings, count = make()
     except FindingsError as failure:
         return CheckResult(tuple(_of_findings(failure.findings)), failure=failure)
     except SpecError as failure:
@@ -131,7 +133,7 @@ def _place(entry: Entry) -> str:
     return f"{entry.file}#{entry.pointer}"
 
 
-def _is_merged(document: JsonObject) -> bool:
+def is_merged(document: JsonObject) -> bool:
     """Return whether a document is merged: its requests are variants by model."""
     return any(
         models_of(document, schema)

@@ -201,7 +201,7 @@ def _warnings(built: BuildResult) -> Iterator[str]:
     """Yield the warnings, and the number of sentences that no rule expresses."""
     yield from (str(one) for one in built.warnings if not isinstance(one, UnencodedRule))
     if built.unencoded:
-        yield count_text(len(built.unencoded), "that no rule expresses")
+        yield count_text(len(built.unencoded), "and no keyword expresses {them}")
 
 
 def _texts(project: Checkout, built: BuildResult, summary: ChangeSummary) -> dict[Path, str]:

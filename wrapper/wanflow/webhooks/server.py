@@ -89,7 +89,8 @@ class CallbackServer:
 
     Args:
         app: the application.
-        host, port: the address to listen on; port 0 chooses a free one.
+        host: the address to listen on.
+        port: the port to listen on; 0 chooses a free one.
         connection_timeout: the maximum duration of a connection in seconds.
         max_connections: the maximum number of open connections; beyond it, the oldest is closed.
 

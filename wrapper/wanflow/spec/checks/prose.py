@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import field, frozen
 
 from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object
-from wanflow.catalog.keywords import CITES
+from wanflow.catalog.keywords import CITES, citations_of
 from wanflow.catalog.schema_walk import iter_schemas, iter_subschemas
 from wanflow.spec.checks.proposal import propose_action
 from wanflow.spec.errors import OverlayError
@@ -66,8 +66,9 @@ class UnencodedRule:
 
 def count_text(count: int, kind: str) -> str:
     """Return one line with the number of sentences that `check` lists."""
-    found = "1 sentence may be a rule" if count == 1 else f"{count} sentences may be rules"
-    return f"{found} {kind}; `wanflow spec check` lists them"
+    found = "1 sentence reads like a rule" if count == 1 else f"{count} sentences read like rules"
+    shown = kind.format(them="it" if count == 1 else "them")
+    return f"{found}, {shown}; `wanflow spec check` lists them"
 
 
 @frozen
@@ -149,7 +150,7 @@ def _proposal(document: JsonObject, request: JsonObject, schema: JsonObject, sen
 def _unexpressed(request: JsonObject) -> Iterator[tuple[JsonObject, str]]:
     schemas = [schema for at, schema in iter_subschemas(request, "") if at]
     citations = [
-        collapse_whitespace(cited) for schema in schemas for cited in schema.get(CITES, {}).values()
+        collapse_whitespace(cited) for schema in schemas for cited in citations_of(schema).values()
     ]
     for schema in schemas:
         text = schema.get("description", "")

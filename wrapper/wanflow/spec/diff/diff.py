@@ -17,6 +17,7 @@ from wanflow.spec.diff.schema_changes import (
     request_changes,
     response_changes,
 )
+from wanflow.spec.errors import document_errors
 from wanflow.spec.generate.names import public_classes
 from wanflow.spec.read.yaml import json_equal
 from wanflow.spec.schema.value_set import ValueSet
@@ -66,6 +67,7 @@ def _properties(schema: JsonObject) -> JsonObject:
     return properties
 
 
+@document_errors("a document")
 def compare(old: JsonObject, new: JsonObject) -> Diff:
     """Return every change between two specs, each exactly once."""
     met = _contract_changes(old, new)

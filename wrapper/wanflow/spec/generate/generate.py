@@ -24,8 +24,8 @@ from wanflow.catalog.document import FILE_NAME, JsonObject
 from wanflow.spec.errors import ToolError
 from wanflow.spec.generate.generator_input import generator_input
 from wanflow.spec.generate.names import UniqueNames, restore_names
-from wanflow.spec.generate.typed_parameters import FILE_NAME as PARAMETERS
-from wanflow.spec.generate.typed_parameters import parameters_module
+from wanflow.spec.generate.parameters_module import FILE_NAME as PARAMETERS
+from wanflow.spec.generate.parameters_module import parameters_module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,7 +143,8 @@ def _require_importable(package: Path) -> None:
         "[importlib.import_module(one.name) "
         "for one in pkgutil.walk_packages(made.__path__, 'wanflow_client.')]"
     )
-    command = [sys.executable, "-W", "error::SyntaxWarning", "-c", walk, str(package.parent)]
+    # -B: nothing is written into the package.
+    command = [sys.executable, "-B", "-W", "error::SyntaxWarning", "-c", walk, str(package.parent)]
     run_tool(command, package.parent, "importing the client")
 
 
@@ -181,12 +182,7 @@ def _ruff() -> str:
 def run_tool(command: list[str], directory: Path, name: str) -> None:
     """Run a tool without environment variables that could change its output."""
     inherited = {key: value for key, value in os.environ.items() if key in _ENVIRONMENT_VARIABLES}
-    environment = {
-        **inherited,
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "NO_COLOR": "1",
-    }
+    environment = {**inherited, "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
     try:
         completed = subprocess.run(  # noqa: S603 - the command is fixed, the document is a file
             command,
@@ -205,7 +201,10 @@ def run_tool(command: list[str], directory: Path, name: str) -> None:
 
 
 _ENVIRONMENT_VARIABLES = frozenset(
-    {"PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
+    {
+        *("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+        *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),  # where bytecode is kept, if anywhere
+    }
 )
 
 

@@ -11,15 +11,13 @@ from attrs import define, field
 
 from wanflow.catalog.document import JsonObject, is_array, is_object, resolve_ref
 from wanflow.catalog.keywords import AUDIO_FILE, IMAGE_FILE
-from wanflow.spec.generate.python_names import class_name
 from wanflow.spec.merge.naming import to_pascal_case, unique_name
-from wanflow.spec.schema.index import operations_of, reference_name
 from wanflow.spec.schema.operations import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SCALARS = {
+SCALARS = {
     "string": "str",
     "integer": "int",
     "number": "float",
@@ -38,7 +36,7 @@ _RESERVED_NAMES = frozenset(
         "bytes",
         "dict",
         "list",
-        *_SCALARS.values(),
+        *SCALARS.values(),
     }
 )
 
@@ -54,6 +52,7 @@ class TypeAnnotations:
 
     document: JsonObject = field(repr=False)
     classes: dict[str, str] = field(factory=dict[str, str])
+    fields: dict[str, dict[str, str]] = field(factory=dict[str, dict[str, str]])
     _named: dict[str, str] = field(factory=dict[str, str])
 
     def of(self, schema: Any, name: str) -> str:
@@ -68,12 +67,12 @@ class TypeAnnotations:
         for word in ("anyOf", "oneOf"):
             if word in schema:
                 parts = [self.of(part, f"{name}{at}") for at, part in enumerate(schema[word], 1)]
-                return _union(parts)
+                return union_of(parts)
         kinds = schema.get("type", ())
         named_kinds = kinds if is_array(kinds) else [kinds]
         if FILE_KEYWORDS & schema.keys() and (kind := _file_type(schema)):
             return kind
-        return _union([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
+        return union_of([self._kind(str(kind), schema, name) for kind in named_kinds]) or "Any"
 
     def typed_dict(self, name: str, schema: JsonObject, without: Iterable[str] = ()) -> str:
         """Add the TypedDict of an object, without some properties; return its name."""
@@ -96,7 +95,7 @@ class TypeAnnotations:
             return f"list[{self.of(schema.get('items', {}), f'{name}Item')}]"
         if kind == "object" and schema.get("properties"):
             return self.typed_dict(name, schema)
-        return "dict[str, Any]" if kind == "object" else _SCALARS.get(kind, "Any")
+        return "dict[str, Any]" if kind == "object" else SCALARS.get(kind, "Any")
 
     def _class(self, name: str, schema: JsonObject, without: frozenset[str]) -> str:
         required = set(schema.get("required", ()))
@@ -105,7 +104,8 @@ class TypeAnnotations:
             for key, rule in schema["properties"].items()
             if key not in without
         }
-        if not all(_is_field(key) for key in fields):
+        self.fields[name] = fields
+        if not all(is_field(key) for key in fields):
             # As strings, since a class in an annotation may be defined later.
             inside = ", ".join(f"{key!r}: {kind!r}" for key, kind in fields.items())
             return f"{name} = TypedDict({name!r}, {{{inside}}}, total=False)\n"
@@ -119,10 +119,10 @@ class TypeAnnotations:
     def _field(self, rule: Any, name: str, required: bool) -> str:
         kind = self.of(rule, name)
         # None means "not set" for an optional parameter.
-        return f"Required[{kind}]" if required else _union([kind, "None"])
+        return f"Required[{kind}]" if required else union_of([kind, "None"])
 
 
-def _is_field(key: str) -> bool:
+def is_field(key: str) -> bool:
     """Return whether a name can be a field in class syntax without shadowing a type."""
     plain = key.isidentifier() and not keyword.iskeyword(key) and key == normalize("NFKC", key)
     return plain and not key.startswith("__") and key not in _RESERVED_NAMES
@@ -149,7 +149,8 @@ def _literal(values: list[Any]) -> str:
     return f"Literal[{', '.join(repr(value) for value in values)}]"
 
 
-def _union(parts: list[str]) -> str:
+def union_of(parts: list[str]) -> str:
+    """Return the annotation of a union."""
     distinct = list(dict.fromkeys(parts))
     return "Any" if "Any" in distinct else " | ".join(distinct)
 
@@ -158,131 +159,3 @@ def _first_sentence(rule: JsonObject) -> str:
     first_line = str(rule.get("description", "")).strip().partition("\n")[0]
     sentence, stop, _ = first_line.partition(". ")
     return " ".join(sentence.split()) + stop.strip()
-
-
-FILE_NAME = "parameters.py"
-# The options of `submit` and `run` besides the model's parameters, in signature order.
-SUBMIT_OPTIONS = {
-    "extra": "Mapping[str, Any] | None",
-    "validate": "bool",
-    "idempotency_key": "str | None",
-    "resubmit_uncertain": "bool",
-    "max_credits": "float | None",
-}
-RUN_OPTIONS = {
-    "output_dir": "str | PathLike[str] | None",
-    "timeout": "float",
-    "on_update": "OnUpdateT",
-    **SUBMIT_OPTIONS,
-}
-RESERVED_PARAMETERS = frozenset({*RUN_OPTIONS, "request", "self"})
-"""The names of the arguments of `submit` and `run`; a parameter can't have them as a keyword."""
-
-_HEADER = '''\
-"""The parameters of each model, for type checkers and editors."""
-
-from __future__ import annotations
-
-from collections.abc import Iterator, Mapping
-from os import PathLike
-from typing import Any, Literal, Protocol, Required, TypeAlias, TypedDict, TypeVar, Unpack, overload
-
-from . import models
-
-ItemT_co = TypeVar("ItemT_co", covariant=True)
-
-ResultT_co = TypeVar("ResultT_co", covariant=True)
-OnUpdateT = TypeVar("OnUpdateT", contravariant=True)
-
-
-class Several(Protocol[ItemT_co]):
-    """A sequence such as a list or a tuple, but not a string, whose items are strings too."""
-
-    def __contains__(self, value: object, /) -> bool: ...
-
-    def __getitem__(self, index: int, /) -> ItemT_co: ...
-
-    def __iter__(self) -> Iterator[ItemT_co]: ...
-
-    def __len__(self) -> int: ...
-'''
-
-
-def _model_literal(models: list[str]) -> str:
-    """Return the type of a model name; `str` if there is no model."""
-    return f"Literal[{', '.join(map(repr, models))}]" if models else "str"
-
-
-def _class_union(classes: Iterable[str]) -> str:
-    return " | ".join(classes) or "Any"
-
-
-def parameters_module(document: JsonObject) -> str:
-    """Return the source of the module for a published spec."""
-    annotations = TypeAnnotations(document)
-    variants = _variants(document)
-    taken = {*RESERVED_PARAMETERS, "model"}
-    classes: dict[str, str] = {}
-    for name in variants:
-        schema = resolve_ref(document, {"$ref": f"#/components/schemas/{name}"})
-        classes[name] = annotations.typed_dict(_class_of(name), schema, taken)
-    models = sorted(model for names in variants.values() for model in names)
-    parts = [
-        _HEADER,
-        f"ModelName: TypeAlias = {_model_literal(models)}\n",
-        f"Request: TypeAlias = {_class_union(f'models.{class_name(name)}' for name in variants)}\n",
-        *annotations.classes.values(),
-        _protocol(
-            "Submit", "ResultT_co", "Submit a request, and return its task.", variants, classes
-        ),
-        _protocol(
-            "Run",
-            "ResultT_co, OnUpdateT",
-            "Run a request, and return its result.",
-            variants,
-            classes,
-        ),
-    ]
-    return "\n\n".join(parts)
-
-
-def _variants(document: JsonObject) -> dict[str, list[str]]:
-    """Return the models of each request class, sorted by class name."""
-    found: dict[str, list[str]] = {}
-    for _, _, node in operations_of(document):
-        for media in node.get("requestBody", {}).get("content", {}).values():
-            schema = resolve_ref(document, media["schema"])
-            mapping = schema.get("discriminator", {}).get("mapping", {})
-            for model, reference in mapping.items():
-                found.setdefault(reference_name({"$ref": reference}), []).append(model)
-    return {name: sorted(found[name]) for name in sorted(found)}
-
-
-def _class_of(request: str) -> str:
-    return f"{request.removesuffix('Request')}Parameters"
-
-
-def _protocol(
-    name: str,
-    generics: str,
-    text: str,
-    variants: dict[str, list[str]],
-    classes: dict[str, str],
-) -> str:
-    options = RUN_OPTIONS if name == "Run" else SUBMIT_OPTIONS
-    shared = ", ".join(f"{option}: {kind} = ..." for option, kind in options.items())
-    whole = "request: Request | Mapping[str, Any], /, *"
-    lines = [f"class {name}(Protocol[{generics}]):", f'    """{text}"""', ""]
-    lines += _overload(whole, shared, "")
-    for request, models in variants.items():
-        model = f"*, model: Literal[{', '.join(map(repr, models))}]"
-        lines += _overload(model, shared, f", **parameters: Unpack[{classes[request]}]")
-    return "\n".join(lines) + "\n"
-
-
-def _overload(first: str, shared: str, last: str) -> list[str]:
-    return [
-        "    @overload",
-        f"    def __call__(self, {first}, {shared}{last}) -> ResultT_co: ...",
-        "",
-    ]

@@ -13,9 +13,9 @@ from wanflow.spec.build import BuildResult, build_from
 from wanflow.spec.checks.prose import FILE, AcceptedProse, UnencodedRule, count_text
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.diff.dropped_rules import DroppedRule, dropped_rules
-from wanflow.spec.errors import SpecError, one_line, raise_findings
+from wanflow.spec.errors import SpecError, document_errors, one_line, raise_findings
 from wanflow.spec.generate.generate import generate_once, settings_of
-from wanflow.spec.generate.typed_parameters import RESERVED_PARAMETERS
+from wanflow.spec.generate.parameters_module import RESERVED_PARAMETERS
 from wanflow.spec.intake.fetch import Fetcher, is_url
 from wanflow.spec.intake.identity import (
     models_in,
@@ -101,6 +101,7 @@ def import_loaded(project: Checkout, received: list[LoadedDocument]) -> list[Imp
     return plan.taken
 
 
+@document_errors("the document")
 def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan:
     """Return what an import would write, without writing it."""
     reject_duplicates(received)
@@ -201,10 +202,12 @@ def _warned(one: Imported, found: list[Warned], shown: set[str]) -> Imported:
     shown.update(each.proposal for each in new if isinstance(each, UnencodedRule))
     if len(new) < len(expressible):
         warnings.append(
-            count_text(len(expressible) - len(new), "that the actions shown above express")
+            count_text(len(expressible) - len(new), "which the actions shown above express")
         )
     if len(expressible) < len(own):
-        warnings.append(count_text(len(own) - len(expressible), "that no keyword can say"))
+        warnings.append(
+            count_text(len(own) - len(expressible), "and no keyword can express {them}")
+        )
     return evolve(one, lines=(*one.lines, *warnings))
 
 

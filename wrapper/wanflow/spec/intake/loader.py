@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
+from wanflow._paths import WINDOWS_DEVICES
 from wanflow.catalog.document import is_object
 from wanflow.spec.checks.check import check_sources
-from wanflow.spec.errors import InvalidDocument, SpecError
+from wanflow.spec.errors import InvalidDocument, SpecError, document_errors
 from wanflow.spec.read.doc_page import DocPage, read_page
 from wanflow.spec.read.source import SourceSpec, require_openapi, source_from_text, upgraded_lines
 from wanflow.spec.read.yaml import (
@@ -70,6 +71,7 @@ def load_file(path: Path) -> LoadedDocument:
         return load_bytes(path.name, file.read(_MOST_BYTES + 1))
 
 
+@document_errors("the document")
 def load_bytes(name: str, data: bytes) -> LoadedDocument:
     """Load the content of a named file as a document.
 
@@ -257,4 +259,6 @@ def _safe_name(name: str, file: str) -> str:
         raise InvalidDocument(
             f"{file}: {name!r} can't be a document's name (letters, digits, . _ -)"
         )
+    if name.lower().partition(".")[0] in WINDOWS_DEVICES:
+        raise InvalidDocument(f"{file}: {name!r} is a device of Windows; give it another name")
     return name

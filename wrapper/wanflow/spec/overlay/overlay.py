@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from wanflow.catalog.document import is_array, is_object
 from wanflow.catalog.violation import pointer_to
-from wanflow.spec.errors import OverlayError
+from wanflow.spec.errors import OverlayError, document_errors
 from wanflow.spec.read.yaml import json_equal, read_yaml
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Overlay:
     actions: tuple[Action, ...]
 
 
+@document_errors("an overlay")
 def read_overlays(directory: Path) -> list[Overlay]:
     """Read every overlay of a directory, in the order of their names."""
     return [

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wanflow.spec.errors import InvalidDocument
+from wanflow.spec.errors import InvalidDocument, document_errors
 from wanflow.spec.read.source import read_text, require_openapi, upgrade_3_0
 from wanflow.spec.read.yaml import read_yaml
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wanflow.spec.project import Checkout
 
 
+@document_errors("the document")
 def read_at(project: Checkout, name: str) -> JsonObject:
     """Read the document in a file, or the merged spec of a git revision.
 
@@ -28,6 +29,7 @@ def read_at(project: Checkout, name: str) -> JsonObject:
     return _parse(_read_committed(project, name), f"specs/openapi.yaml of {name}")
 
 
+@document_errors("the document")
 def read_document(path: Path) -> JsonObject:
     """Read the document in a file.
 

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from wanflow.catalog.document import JsonObject, escape_key, is_array, is_object
 from wanflow.catalog.schema_walk import map_subschemas
-from wanflow.spec.errors import InvalidDocument
+from wanflow.spec.errors import InvalidDocument, document_errors
 from wanflow.spec.read.yaml import AmbiguousScalar, read_yaml
 
 if TYPE_CHECKING:
@@ -46,13 +46,18 @@ def upgraded_pointer(pointer: str) -> str:
 
 
 def _upgrade_node(node: Any, at: tuple[str, ...], *, older: bool) -> Any:
-    """Copy a node outside of schemas, and upgrade the schemas inside it."""
+    """Copy a node outside of schemas, and upgrade the schemas inside it.
+
+    Paths and responses are named by keys, and an extension beside them is neither.
+    """
     if is_array(node):
         return [_upgrade_node(item, (*at, ""), older=older) for item in node]
     if not is_object(node):
         return node
     if at and at[-1] == "content" and all(is_object(value) for value in node.values()):
         node = _normalize_media_types(node)
+    if at == ("paths",) or (at[:1] == ("paths",) and at[3:] == ("responses",)):
+        node = {key: value for key, value in node.items() if not key.startswith("x-")}
     return {key: _upgrade_child(key, value, at, older=older) for key, value in node.items()}
 
 
@@ -198,6 +203,7 @@ def require_openapi(data: Any, name: str) -> None:
             raise InvalidDocument(f"{name} is not a complete OpenAPI document: `{key}` is missing")
 
 
+@document_errors("a document")
 def read_sources(directory: Path) -> list[SourceSpec]:
     """Read every source spec of a directory, sorted by name.
 
