@@ -1,18 +1,21 @@
 # `make` alone lists the targets. Each target sets up .venv first. Running one twice changes nothing.
 PY := .venv/bin/python
-# More processes than cores: tests also wait, for disks, other processes and the clock.
-WORKERS := -n 3 --dist worksteal
+# Twice as many processes as cores, of two: tests also wait, for disks, processes and the clock; three
+# processes left the cores idle for 30% of the time.
+WORKERS := -n 4 --dist worksteal
 # Values given by the user are never expanded by make; recipes get them by the environment only.
-GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON
+GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON TAG INPUTS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
+# The last is the one that `wanflow spec init` writes for others.
+FLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml) wrapper/wanflow/spec/templates/specs.yml
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test test-times slow httpx check lint mypy pyright imports surface interop specs generate regenerate watch drift contract mutants clean-seeds crash soak mock bench build lock clean
+.PHONY: help set-up demo test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 set-up: ## make .venv from requirements.lock (every other target does so by itself)
 	@.ci/setup
@@ -21,21 +24,29 @@ demo: set-up ## generate with every model against the bundled mock; files land i
 	@$(PY) -m wanflow demo
 
 test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest $(WORKERS) -m "not slow"
+	@$(PY) -m pytest $(WORKERS) -m "not slow and not postgres"
+
+queue-test: set-up ## the tests of ledgers and queues in PostgreSQL, which .ci/postgres installs
+	@$(PY) -m pytest $(WORKERS) -m "postgres and not slow" wrapper/tests -rs
+
+queue-crash: set-up ## kill, stall and restart workers and PostgreSQL: JOBS= SEED=
+	@WANFLOW_QUEUE_JOBS="$${JOBS:-2000}" WANFLOW_QUEUE_SEED="$${SEED:-0}" $(PY) -m pytest -s wrapper/tests/queue_crash
 
 test-times: set-up ## the tests, and which of them take the most CPU time
-	@$(PY) .ci/with-args $(PY) -m pytest $(WORKERS) -m "not slow" -q -p benchmarks.cpu_by_test
+	@$(PY) .ci/with-args $(PY) -m pytest $(WORKERS) -m "not slow and not postgres" -q -p benchmarks.cpu_by_test
 
-slow: set-up ## the tests and examples that `make test` leaves out (of the suite: make contract)
-	@$(PY) -m pytest $(WORKERS) -m slow wrapper/tests contract_tests/self_tests
-	@WANFLOW_ALL_EXAMPLES=1 $(PY) -m pytest $(WORKERS) -m "hypothesis and not slow" wrapper/tests
+slow: set-up ## the tests and examples that `make test` leaves out (the suite: make contract)
+	@$(PY) -m pytest $(WORKERS) -m "slow and not postgres" wrapper/tests contract_tests/self_tests
+	@WANFLOW_ALL_EXAMPLES=1 $(PY) -m pytest $(WORKERS) -m "hypothesis and not slow and not postgres" wrapper/tests
+	@WANFLOW_ALL_EXAMPLES=1 $(PY) -m pytest $(WORKERS) -m "not slow and not postgres" \
+		wrapper/tests/ledger/test_interrupts.py wrapper/tests/crash/test_interrupts.py
 
 httpx: export WANFLOW_HTTP_LIBRARY := httpx
 httpx: set-up ## the tests of HTTP over httpx; `make test` runs them over its successor, httpx2
-	@$(PY) -m pytest $(WORKERS) -m "not slow" $(addprefix wrapper/tests/,client core transport)
+	@$(PY) -m pytest $(WORKERS) -m "not slow and not postgres" $(addprefix wrapper/tests/,client core transport)
 
-check: set-up ## formatting, lint, types, import directions, drift, public names
-	@$(MAKE) --no-print-directory --jobs=2 pyright mypy drift imports lint surface
+check: set-up ## formatting, lint, types, imports, drift, public names, workflows, docs
+	@$(MAKE) --no-print-directory --jobs=2 pyright mypy docs drift imports lint surface workflows
 
 lint: set-up ## formatting and lint, by ruff; words that the project doesn't use, by .ci/words
 	@$(PY) -m ruff check .
@@ -48,14 +59,30 @@ mypy: set-up ## types, by mypy
 pyright: set-up ## types, by pyright
 	@$(PY) -m pyright
 
+platforms: set-up ## types as on Windows and macOS, by both, in caches of their own
+	@for system in win32 darwin; do $(PY) -m mypy --platform $$system --cache-dir build/mypy-$$system || exit; done
+	@for system in Windows Darwin; do $(PY) -m pyright --pythonplatform $$system || exit; done
+
 imports: set-up ## import directions
 	@.venv/bin/lint-imports --no-logo --no-cache
 
 surface: set-up ## what users import against the last tag, and the version that a change asks for
 	@$(PY) -m tests.packaging.surface
 
+# Without programs that only some machines have, so that all find the same.
+workflows: set-up ## the workflows of CI: syntax by actionlint, what an attacker could use by zizmor
+	@.venv/bin/actionlint -shellcheck= -pyflakes= $(FLOWS)
+	@.venv/bin/zizmor --offline --quiet --persona pedantic . $(lastword $(FLOWS))
+
+docs: set-up ## the documentation as a site, checked, in build/site
+	@$(PY) -m docs_build
+
 interop: set-up ## other people's generators on the merged spec, against the mock (Node, Java)
 	@$(PY) -m pytest wrapper/tests/interop -rs $(ARGS)
+
+image-test: set-up ## build the image of the mock, and test it (Docker, or Podman as root)
+	@.ci/podman
+	@$(PY) -m pytest wrapper/tests/container -m slow
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
 	@$(PY) -m wanflow spec build
@@ -83,7 +110,7 @@ contract: export WANFLOW_CONTRACT_SEED := $(SEED)
 contract: set-up ## contract checks: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
 	@$(PY) .ci/with-args $(PY) -m wanflow contract --report contract-report --
 
-mutants: set-up ## the checks against each of some 300 faults; writes self_tests/mutation/mutants.md
+mutants: set-up ## the checks against each of some 300 faults; writes mutation/mutants.md
 	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --baseline 4 \
 	    --seeds "$${SEEDS:-10}" --jobs "$${JOBS:-2}"
 
@@ -92,6 +119,9 @@ clean-seeds: set-up ## the checks against the correct mock; writes mutation/fals
 
 crash: set-up ## kill, interrupt or cancel at every point and at random, then check the ledger
 	@WANFLOW_CRASH_ROUNDS="$${ROUNDS:-200}" $(PY) -m pytest wrapper/tests/crash
+
+fuzz: set-up ## a million inputs for each reader of foreign bytes: INPUTS= SECONDS= ARGS=
+	@$(PY) .ci/with-args $(PY) -m tests.fuzz
 
 soak: export WANFLOW_SOAK_SECONDS := $(or $(SECONDS),300)
 soak: export WANFLOW_SOAK_SEED := $(SEED)
@@ -107,9 +137,12 @@ bench: set-up ## measure what benchmarks/ measures
 build: set-up ## sdist and wheel, into dist/
 	@$(PY) -m build --no-isolation
 
+release-check: set-up ## a release without its upload: dist/, release/; TAG=v1.2.3 must then agree
+	@$(PY) .ci/release check $${TAG:+"$$TAG"}
+
 lock: set-up ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
-	@.venv/bin/uv pip compile pyproject.toml --extra dev --output-file requirements.lock --quiet \
+	@.venv/bin/uv pip compile pyproject.toml --extra dev --group docs --output-file requirements.lock --quiet \
 	    --universal --generate-hashes --custom-compile-command "make lock" $${UPGRADE:+--upgrade}
 
 clean: ## remove .venv, caches and build output; out/ has paid files, and stays
-	@rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	@rm -rf .venv dist release build .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

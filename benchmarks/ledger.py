@@ -1,16 +1,16 @@
-"""What the ledger costs: `python -m benchmarks.ledger [JOBS]`.
+"""What the ledger costs: `python -m benchmarks.ledger [JOBS] [ROUNDS]`.
 
-Full job cycles, from the intent to a saved file, beyond the network: intent (fsynced), task id
-(fsynced), three polls, the end, the file with its size and digest. By one thread, by many that
-share their commits, and by as many tasks of an event loop, as an async client records it. For
-comparison, also the machine's own fsyncs and bare commits of SQLite per second.
+All records of a job, from the intent to a saved file: intent (fsynced), task id (fsynced), three
+polls, the end, the file with its size and digest, which the download computes. By one thread, by
+many that share their commits, and by as many tasks of an event loop, as an async client records
+it. Each is also a ratio to the fsynced commits of SQLite that the machine does in a second, which
+are counted before and after it. The last lines are the medians of the rounds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sqlite3
 import sys
 import tempfile
@@ -19,13 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, TypeAlias
 
-from wanflow._core.recorder import SubmissionIntent
+from attrs import astuple, define
+
+from wanflow._core.recorder import File, SubmissionIntent
 from wanflow._core.snapshot import Snapshot
-from wanflow._event_loop import run_in_thread
-from wanflow._runtime.batch_executor import BatchExecutor
-from wanflow._storage.part_file import file_info
+from wanflow._event_loop import wait_for_outcome
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 
@@ -39,6 +40,8 @@ CONTENT = json.dumps(BODY).encode()
 THREADS = 128
 """Threads, or tasks."""
 USAGE = {"credits_reserved": 3.5}
+COMMITS = 300
+"""How many bare commits are timed."""
 
 
 def words(number: int) -> tuple[str, str]:
@@ -72,58 +75,76 @@ def cycle(ledger: Ledger, number: int, file: Path) -> None:
     ledger.record_intent(intent(key, file.parent))
     ledger.record_accepted(key, accepted(task), hold=True)
     run_and_end(ledger, task, file.parent)
-    ledger.record_files(SERVER, task, [file_info(0, file)])
+    ledger.record_files(SERVER, task, [File(0, file, 1000, "ab" * 32)])
     ledger.release_task(SERVER, task)
 
 
-async def acycle(ledger: Ledger, executor: BatchExecutor, number: int, file: Path) -> None:
+async def acycle(ledger: Ledger, number: int, file: Path) -> None:
     """Record one job as the driver of an async client does."""
     key, task = words(number)
 
     async def record(function: Callable[..., object], *values: object, **more: object) -> None:
-        await executor.submit(partial(function, *values, **more), ledger.run_in_transaction)
+        await wait_for_outcome(partial(ledger.submit, partial(function, *values, **more)))
 
     await record(ledger.record_intent, intent(key, file.parent))
     await record(ledger.record_accepted, key, accepted(task), hold=True)
     run_and_end(ledger, task, file.parent)
-    files = [await run_in_thread(partial(file_info, 0, file))]
-    await record(ledger.record_files, SERVER, task, files)
+    await record(ledger.record_files, SERVER, task, [File(0, file, 1000, "ab" * 32)])
     ledger.release_task(SERVER, task)
 
 
+@define
+class Timing:
+    """Cycles a second, as a ratio to bare commits, and µs of CPU each."""
+
+    rate: float = 0.0
+    ratio: float = 0.0
+    cpu: float = 0.0
+
+    def __str__(self) -> str:
+        ratio = f"{self.ratio:.2f} times the bare commits"
+        return f"{self.rate:6.0f} cycles a second, {ratio}, {self.cpu:4.0f} µs of CPU each"
+
+
+Timings: TypeAlias = dict[str, list[Timing]]
+"""The timings of each kind, by its name."""
+
+
 @contextmanager
-def timed(folder: Path, name: str, count: int) -> Iterator[tuple[Ledger, Path]]:
-    """Yield a ledger and a file, and print what the cycles in the block cost."""
-    file, path = folder / "picture.png", folder / f"{name}.db"
-    file.write_bytes(bytes(1000))
+def timed(folder: Path, name: str, count: int, found: Timings) -> Iterator[tuple[Ledger, Path]]:
+    """Yield a ledger and a file, and time the cycles in the block."""
+    path = folder / f"{name}.db"
+    before = bare_commits(folder)
     with Ledger(path) as ledger:
         began, cpu = time.perf_counter(), time.process_time()
-        yield ledger, file
+        yield ledger, folder / "picture.png"
         taken, worked = time.perf_counter() - began, time.process_time() - cpu
-    rate, each = count / taken, worked / count * 1e6
-    size = path.stat().st_size / count
-    print(f"{name:>11}: {rate:7.0f} cycles a second, {each:4.0f} µs of CPU each, ", end="")
-    print(f"{size:.0f} bytes a job")
+    rate = count / taken
+    bare = (before + bare_commits(folder)) / 2
+    timing = Timing(rate, rate / bare, worked / count * 1e6)
+    found.setdefault(name, []).append(timing)
+    print(f"{name:>11}: {timing}, {path.stat().st_size / count:.0f} bytes a job")
+    path.unlink()
 
 
-def by_threads(folder: Path, count: int, threads: int) -> None:
+def by_threads(folder: Path, count: int, threads: int, found: Timings) -> None:
     """Do cycles in some threads."""
     with (
         ThreadPoolExecutor(threads) as pool,
-        timed(folder, f"{threads} threads", count) as (ledger, file),
+        timed(folder, f"{threads} threads", count, found) as (ledger, file),
     ):
         list(pool.map(lambda number: cycle(ledger, number, file), range(count)))
 
 
-async def by_tasks(folder: Path, count: int, tasks: int) -> None:
+async def by_tasks(folder: Path, count: int, tasks: int, found: Timings) -> None:
     """Do cycles in some tasks of an event loop."""
-    left, executor = iter(range(count)), BatchExecutor()
+    left = iter(range(count))
 
     async def work(ledger: Ledger, file: Path) -> None:
         for number in left:
-            await acycle(ledger, executor, number, file)
+            await acycle(ledger, number, file)
 
-    with timed(folder, f"{tasks} tasks", count) as (ledger, file):
+    with timed(folder, f"{tasks} tasks", count, found) as (ledger, file):
         await asyncio.gather(*(work(ledger, file) for _ in range(tasks)))
 
 
@@ -135,34 +156,38 @@ def rate_of(action: Callable[[], object], times: int) -> float:
     return times / (time.perf_counter() - began)
 
 
-def bare(folder: Path) -> None:
-    """Print what the machine can do at all."""
-    with (folder / "bare").open("wb") as file:
-
-        def sync() -> None:
-            file.write(bytes(4096))
-            file.flush()
-            os.fsync(file.fileno())
-
-        print(f"fsyncs of 4 KiB: {rate_of(sync, 300):.0f} a second")
-    connection = sqlite3.connect(folder / "bare.db", isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE t (x)")
-    insert = "INSERT INTO t VALUES (1)"
-    print(f"commits of SQLite, fsynced: {rate_of(lambda: connection.execute(insert), 300):.0f}")
-    connection.close()
+def bare_commits(folder: Path) -> float:
+    """Return how many fsynced commits of SQLite the machine does in a second."""
+    path = folder / "bare.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE t (x)")
+        return rate_of(lambda: connection.execute("INSERT INTO t VALUES (1)"), COMMITS)
+    finally:
+        connection.close()
+        path.unlink()
 
 
-def main(count: int) -> None:
+def median_of(timings: list[Timing]) -> Timing:
+    """Return the median of each figure."""
+    return Timing(*(median(column) for column in zip(*map(astuple, timings), strict=True)))
+
+
+def main(count: int, rounds: int) -> None:
     """Print the figures."""
+    found: Timings = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bare(folder)
-        by_threads(folder, count // 10, 1)
-        by_threads(folder, count, THREADS)
-        asyncio.run(by_tasks(folder, count, THREADS))
+        for _ in range(rounds):
+            by_threads(folder, count // 10, 1, found)
+            by_threads(folder, count, THREADS, found)
+            asyncio.run(by_tasks(folder, count, THREADS, found))
+    print(f"medians of {rounds} rounds:")
+    for name, timings in found.items():
+        print(f"{name:>11}: {median_of(timings)}")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    main(*(int(word) for word in [*sys.argv[1:], "10000", "3"][:2]))

@@ -152,7 +152,7 @@ def servers(folder: Path) -> dict[str, Server]:
     (folder / "echo.py").write_text(textwrap.dedent(ECHO))
     found = {"echo": Server([sys.executable, str(folder / "echo.py"), str(port)], port, "/", "/")}
     port = free_port()
-    command = [sys.executable, "-m", "wanflow.mock", "--port", str(port), "--polls", "2"]
+    command = [sys.executable, "-m", "wanflow", "mock", "--port", str(port), "--polls", "2"]
     found["mock"] = Server(command, port, "/apiv1" + MODEL.path, "/apiv1/v1/tasks/")
     prism = os.environ.get("WANFLOW_PRISM") or shutil.which("prism")
     if prism:
@@ -192,7 +192,7 @@ def start_up(rounds: int) -> None:
     taken = []
     for _ in range(rounds * 3):
         port, begun = free_port(), time.perf_counter()
-        with serving([sys.executable, "-m", "wanflow.mock", "--port", str(port)], port):
+        with serving([sys.executable, "-m", "wanflow", "mock", "--port", str(port)], port):
             taken.append(time.perf_counter() - begun)
     print(f"mock   first answer after {median(taken):.2f} s (slowest {max(taken):.2f} s)")
 
