@@ -275,7 +275,7 @@ def test_a_full_disk_costs_no_response(tmp_path, capsys) -> None:
         assert submit(mock.base_url).status_code == 200
         assert "can't be written" in capsys.readouterr().err
     summary = capsys.readouterr().err
-    assert "0 lives recorded" in summary
+    assert "0 tasks recorded" in summary
     assert "can't be written" in summary
 
 
@@ -359,4 +359,4 @@ def test_the_command_records_and_says_what(tmp_path) -> None:
     assert f"forwards:  to {server}, for at most 0 credits" in out
     assert f"records:   into {tmp_path}, without keys, texts and links" in out
     assert "judges:    each exchange" in out
-    assert "0 of 0 credits spent; 1 submissions not sent, because of the limit" in err
+    assert "0 of 0 credits spent; 1 submission not sent, because of the limit" in err

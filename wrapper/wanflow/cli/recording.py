@@ -116,7 +116,7 @@ class Recording:
 
     def _summary(self, forwarder: Forwarder, spending: _SuiteSpending) -> str:
         recorder = forwarder.recorder
-        said = [f"{recorder.lives} lives recorded in {self.folder}"]
+        said = [f"{counted(recorder.lives, 'task')} recorded in {self.folder}"]
         said.append(f"{spending.spent:g} of {self.limit:g} credits spent")
         if forwarder.refused:
             said.append(
