@@ -134,7 +134,7 @@ class ManualWorker:
         return StepRecorder(work, self.writes, self.spool, 60.0, 60.0)
 
     def stalled_submission(self, work: Work) -> Callable[[], Outcome]:
-        """Submit a step, and return what writes the answer later."""
+        """Submit a step, and return what writes its outcome later."""
         recorder = self.intend(work)
         with Client(self._key, self._base_url) as client:
             task = client.submit(work.body, idempotency_key=work.key)

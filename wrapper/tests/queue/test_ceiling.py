@@ -73,10 +73,10 @@ class TestALimit:
         one, other = new_worker(), new_worker()
         one.make_due()
         (work,) = one.take(limit=1)
-        answer = one.stalled_submission(work)
+        write = one.stalled_submission(work)
         other.turn([StepKind.SUBMIT])
         assert account.submitted == 1
-        assert answer().error is None
+        assert write().error is None
         other.drain()
         assert account.submitted == 6
         assert other.states() == {"saved": 6}

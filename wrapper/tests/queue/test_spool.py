@@ -1,4 +1,4 @@
-"""A database that is lost: an answer is kept on the disk, and nothing is paid twice."""
+"""A database that is lost: an outcome is kept on the disk, and nothing is paid twice."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.queue.manual_worker import ManualWorker, enqueue
 from wanflow._core.effects import TimePoint
 from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError
-from wanflow.queue.answers import Accepted, NotAccepted, Uncertain, from_json, to_json
 from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
 from wanflow.queue.spool import Spool
+from wanflow.queue.submission_outcome import Accepted, NotAccepted, Uncertain, from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,9 +87,9 @@ class TestALostDatabase:
         worker.close()
 
 
-class TestAnAnswer:
+class TestAnOutcome:
     @pytest.mark.parametrize(
-        "answer",
+        "outcome",
         [
             Accepted(1, "k", Snapshot("task-unified-1-a", "pending", usage={"x": 1}), reason="r"),
             NotAccepted(1, "k", 7, "busy", 2.0),
@@ -98,8 +98,8 @@ class TestAnAnswer:
         ],
         ids=lambda one: type(one).__name__,
     )
-    def test_is_read_as_it_was_written(self, answer: Accepted | NotAccepted | Uncertain) -> None:
-        assert from_json(json.loads(json.dumps(to_json(answer)))) == answer
+    def test_is_read_as_it_was_written(self, outcome: Accepted | NotAccepted | Uncertain) -> None:
+        assert from_json(json.loads(json.dumps(to_json(outcome)))) == outcome
 
     def test_that_is_applied_twice_changes_nothing(
         self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
@@ -107,9 +107,9 @@ class TestAnAnswer:
         add_jobs(1)
         (work,) = worker.take()
         worker.intend(work)
-        answer = Accepted(work.id, work.key, Snapshot("task-unified-1-a", "pending"))
+        outcome = Accepted(work.id, work.key, Snapshot("task-unified-1-a", "pending"))
         for _ in range(3):
-            worker.spool.store(answer)
+            worker.spool.store(outcome)
         assert worker.spool.replay(worker.writes, NOW) == 3
         assert worker.column("task") == ["task-unified-1-a"]
 

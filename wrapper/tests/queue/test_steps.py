@@ -157,7 +157,7 @@ class TestAWorkerThatIsKilled:
         assert account.submitted == 0
 
 
-class TestALateAnswer:
+class TestALateResponse:
     def test_with_a_task_is_kept_whatever_others_decided_meanwhile(
         self,
         add_jobs: Callable[..., QueuedBatch],
@@ -167,13 +167,13 @@ class TestALateAnswer:
         add_jobs(1)
         stalled, other = new_worker(), new_worker()
         (work,) = stalled.take()
-        answer = stalled.stalled_submission(work)
+        write = stalled.stalled_submission(work)
         other.die()
         other.turn()
         other.execute("UPDATE wanflow.job SET sending_until = 0")
         other.drain()
         assert other.states() == {"uncertain": 1}
-        answer()
+        write()
         assert other.states() == {"accepted": 1}
         other.drain()
         assert other.states() == {"saved": 1}
@@ -186,7 +186,7 @@ def _intend_and_die(worker: ManualWorker) -> None:
     worker.die()
 
 
-class TestAnAnswerWithoutATask:
+class TestAResponseWithoutATask:
     @pytest.mark.parametrize("text", ["lost-response", "status=500", "empty"])
     def test_leaves_the_job_uncertain_and_is_not_sent_again(
         self,

@@ -29,8 +29,8 @@ POINTS: dict[str, tuple[type[Any], str, bool]] = {
     "an intent is written": (StepRecorder, "record_intent", True),
     "an intent is committed and nothing was sent": (SendTracker, "begin", True),
     "the first byte is sent": (SendTracker, "begin", False),
-    "an answer came and isn't written": (StepRecorder, "record_accepted", True),
-    "an answer is written and not committed": (Engine, "put", False),
+    "a response came and isn't written": (StepRecorder, "record_accepted", True),
+    "a response is written and not committed": (Engine, "put", False),
     "files are saved and not recorded": (StepRecorder, "record_files", True),
     "files are recorded and not committed": (Engine, "finish", False),
 }

@@ -57,7 +57,7 @@ def _options() -> list[click.Parameter]:
         click.Option(
             ["--spool"],
             type=click.Path(path_type=Path, file_okay=False),
-            help="Folder for answers that the database can't take (default: in your data folder).",
+            help="Folder for outcomes that the database can't take (default: in your data folder).",
         ),
         *(one for one in connection_options() if one.name != "as_json"),
     ]

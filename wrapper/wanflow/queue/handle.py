@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from wanflow._core.effects import Yield
-from wanflow.queue.outcomes import follow, wait
+from wanflow.queue.results import follow, wait
 
 if TYPE_CHECKING:
     from wanflow._core.effects import Flow
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wanflow.batch.models import JobResult, OnBatchProgress, OnJobResult, StopSignal
     from wanflow.batch.report import Report
     from wanflow.queue.enqueue import EnqueuedBatch
-    from wanflow.queue.outcomes import Watch
+    from wanflow.queue.results import Watch
 
 D = TypeVar("D", "SyncDriver", "AsyncDriver")
 

@@ -31,7 +31,7 @@ async def serve_metrics(
         yield None
         return
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(
             OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError
         ):
@@ -42,7 +42,7 @@ async def serve_metrics(
         writer.close()
 
     try:
-        server = await asyncio.start_server(answer, host, port, limit=_MAX_HEAD)
+        server = await asyncio.start_server(respond, host, port, limit=_MAX_HEAD)
     except OSError as error:
         raise ConfigurationError(
             f"metrics can't be served at {host}:{port}: {error.strerror or error}"

@@ -20,15 +20,15 @@ _COUNTERS = {
     "jobs_saved": "Jobs whose files were saved.",
     "jobs_lost": "Jobs whose links had expired.",
     "jobs_parked": "Jobs that were parked after three tries.",
-    "answers_spooled": "Answers that were stored in the spool.",
-    "answers_replayed": "Answers of the spool that were written to the database.",
+    "outcomes_spooled": "Outcomes of submissions that were stored in the spool.",
+    "outcomes_replayed": "Outcomes of the spool that were written to the database.",
     "rows_refilled": "Queue rows that the sweeper enqueued again.",
 }
 _GAUGES = {
     "steps_in_flight": "Steps in flight.",
     "database_up": "Whether the database can be reached.",
     "rate_per_second": "Calls a second that all workers of the key may make together.",
-    "answers_waiting": "Answers in the spool.",
+    "outcomes_waiting": "Outcomes of submissions in the spool.",
 }
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -12,9 +12,9 @@ from wanflow._core.snapshot import LINK_LIFETIME
 from wanflow.ledger.fields import is_replay, snapshot_fields, truncated
 from wanflow.ledger.job import JobState
 from wanflow.queue import moves
-from wanflow.queue.answers import Accepted
 from wanflow.queue.engine import SCHEMA, StepKind
 from wanflow.queue.moves import Fence, Following
+from wanflow.queue.submission_outcome import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,7 +63,7 @@ class StepRecorder:
     """Whether the intent was written, as far as is known."""
     uncertain: str | None = field(init=False, default=None)
     polled: Snapshot | None = field(init=False, default=None)
-    answered: bool = field(init=False, default=False)
+    recorded: bool = field(init=False, default=False)
     """Whether what came of the step is written, or in the spool."""
 
     def submit(self, function: Callable[[], Any], deliver: Deliver) -> None:
@@ -87,15 +87,15 @@ class StepRecorder:
     ) -> None:
         """Record the task of the submission."""
         del key, hold
-        answer = self._accepted(snapshot, reason)
-        answer.apply(self.writes.transaction, self.work.clock.time_point(), self.work.row.id)
-        self.answered = True
+        outcome = self._accepted(snapshot, reason)
+        outcome.apply(self.writes.transaction, self.work.clock.time_point(), self.work.row.id)
+        self.recorded = True
 
     def record_accepted_later(self, key: str, snapshot: Snapshot) -> None:
         """Store the task in the spool."""
         del key
         self.spool.store(self._accepted(snapshot, None))
-        self.answered = True
+        self.recorded = True
 
     def _accepted(self, snapshot: Snapshot, reason: str | None) -> Accepted:
         return Accepted(self.work.id, self.work.key, snapshot, is_replay(snapshot), reason)
@@ -216,10 +216,10 @@ class StepRecorder:
         fence = Fence(self.work.id, states, step=self.work.step)
         row = self.work.row.id
         moved = moves.move(self.writes.transaction, fence, values, following, row=row)
-        self.answered = True
+        self.recorded = True
         return moved is not None
 
     def drop(self) -> None:
         """Remove the queue row of a step that has nothing to do."""
         self.writes.transaction.finished.append(self.work.row.id)
-        self.answered = True
+        self.recorded = True

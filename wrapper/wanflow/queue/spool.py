@@ -1,4 +1,4 @@
-"""Answers that the database couldn't take, each in a file that is flushed to the disk."""
+"""Outcomes of submissions that the database couldn't take, each in a file flushed to the disk."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from wanflow import _regular_file as regular_file
 from wanflow._storage import directories
 from wanflow.errors import LedgerError
 from wanflow.ledger.location import data_dir
-from wanflow.queue import answers
+from wanflow.queue import submission_outcome
 from wanflow.queue.database import DatabaseLost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wanflow._core.effects import TimePoint
-    from wanflow.queue.answers import Answer
+    from wanflow.queue.submission_outcome import SubmissionOutcome
     from wanflow.queue.writes import Writes
 
 _log = logging.getLogger("wanflow")
-_SUFFIX = ".answer.json"
+_SUFFIX = ".outcome.json"
 _MAX_SIZE = 1_000_000
 
 
@@ -36,7 +36,7 @@ def default_folder() -> Path:
 
 @define(eq=False)
 class Spool:
-    """A folder of answers. Processes may share it: an answer that is applied twice does nothing.
+    """A folder of outcomes. Processes may share it: an outcome that is applied twice does nothing.
 
     A folder that can't be written is an error when the worker starts, not when it is needed.
     """
@@ -62,35 +62,37 @@ class Spool:
                 path=str(self.folder),
             ) from error
 
-    def store(self, answer: Answer) -> None:
-        """Store an answer; it is on the disk when this returns. This blocks for one flush."""
-        content = json.dumps(answers.to_json(answer)).encode()
-        path = self.folder / f"{answer.job}-{uuid4().hex}{_SUFFIX}"
+    def store(self, outcome: SubmissionOutcome) -> None:
+        """Store an outcome; it is on the disk when this returns. This blocks for one flush."""
+        content = json.dumps(submission_outcome.to_json(outcome)).encode()
+        path = self.folder / f"{outcome.job}-{uuid4().hex}{_SUFFIX}"
         regular_file.write_atomically(path, content, durable=True)
         directories.fsync_dir(self.folder)
 
     def paths(self) -> list[Path]:
-        """Return the files of the answers that are still to be applied."""
+        """Return the files of the outcomes that are still to be applied."""
         return sorted(self.folder.glob(f"*{_SUFFIX}"))
 
     def replay(self, writes: Writes, now: TimePoint) -> int:
-        """Apply all answers, and remove those that the database has now; return their number.
+        """Apply all outcomes, and remove those that the database has now; return their number.
 
         Raises:
             DatabaseLost: the database still can't be reached.
         """
         done = 0
-        for path, answer in self._read():
-            if self._apply(writes, answer, now, path):
+        for path, outcome in self._read():
+            if self._apply(writes, outcome, now, path):
                 path.unlink(missing_ok=True)
                 done += 1
         return done
 
-    def _apply(self, writes: Writes, answer: Answer, now: TimePoint, path: Path) -> bool:
+    def _apply(
+        self, writes: Writes, outcome: SubmissionOutcome, now: TimePoint, path: Path
+    ) -> bool:
         def write() -> bool:
-            known = answers.belongs(writes.transaction, answer)
+            known = submission_outcome.belongs(writes.transaction, outcome)
             if known:
-                answer.apply(writes.transaction, now)
+                outcome.apply(writes.transaction, now)
             return known
 
         end = writes.run([write])[0]
@@ -101,11 +103,11 @@ class Spool:
         self._warn(path, "its job is not in this database" if end.error is None else end.error)
         return False
 
-    def _read(self) -> Iterator[tuple[Path, Answer]]:
+    def _read(self) -> Iterator[tuple[Path, SubmissionOutcome]]:
         for path in self.paths():
             try:
                 content = regular_file.read(path, _MAX_SIZE)
-                yield path, answers.from_json(json.loads(content))
+                yield path, submission_outcome.from_json(json.loads(content))
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, KeyError, TypeError) as error:
@@ -114,4 +116,4 @@ class Spool:
     def _warn(self, path: Path, reason: object) -> None:
         if path not in self._warned:
             self._warned.add(path)
-            _log.warning("the answer in %s can't be applied, and is kept: %s", path, reason)
+            _log.warning("the outcome in %s can't be applied, and is kept: %s", path, reason)

@@ -18,12 +18,12 @@ from wanflow.ledger.fields import snapshot_fields, truncated
 from wanflow.ledger.job import JobState
 from wanflow.ledger.rows import path_from_text
 from wanflow.queue import moves, schedule
-from wanflow.queue.answers import Uncertain
 from wanflow.queue.ceiling import PriceUnknown
 from wanflow.queue.engine import StepKind
+from wanflow.queue.error_outcome import outcome_of
 from wanflow.queue.moves import Following, StepLost
 from wanflow.queue.recorder import StepRecorder
-from wanflow.queue.verdicts import verdict_on
+from wanflow.queue.submission_outcome import Uncertain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from wanflow._flows.operations import Operations
     from wanflow._flows.prepare import PreparedRequest
     from wanflow._runtime.driver import AsyncDriver
-    from wanflow.queue.answers import Answer
     from wanflow.queue.metrics import Metrics
     from wanflow.queue.rate import SharedRate
     from wanflow.queue.spool import Spool
+    from wanflow.queue.submission_outcome import SubmissionOutcome
     from wanflow.queue.work import Work
     from wanflow.queue.writes import Writes
 
@@ -140,18 +140,18 @@ class Steps:
 
     async def _not_accepted(self, recorder: StepRecorder, error: Exception) -> None:
         """Write what came of a submission without a task, or keep it in the spool."""
-        if recorder.answered:
+        if recorder.recorded:
             return
         if not recorder.intended:
             await self._not_sendable(recorder, error)
             return
-        verdict = verdict_on(error, recorder, self.jitter())
+        outcome = outcome_of(error, recorder, self.jitter())
         self.metrics.count(
             "submissions_uncertain"
-            if isinstance(verdict, Uncertain)
+            if isinstance(outcome, Uncertain)
             else "submissions_not_accepted"
         )
-        await self._answer(recorder, verdict)
+        await self._record(recorder, outcome)
         if isinstance(error, errors.APIError) and error.status in {429, 503}:
             await self.rate.slow_down(error.retry_after)
 
@@ -162,20 +162,20 @@ class Steps:
         values = {"state": str(JobState.REJECTED), "reason": truncated(str(error))}
         await self._move(recorder, frozenset({JobState.PLANNED}), values)
 
-    async def _answer(self, recorder: StepRecorder, answer: Answer) -> None:
+    async def _record(self, recorder: StepRecorder, outcome: SubmissionOutcome) -> None:
         work = recorder.work
 
         def write() -> None:
-            answer.apply(self.writes.transaction, work.clock.time_point(), work.row.id)
+            outcome.apply(self.writes.transaction, work.clock.time_point(), work.row.id)
 
         try:
             await self._write(recorder, write)
         except errors.LedgerError:
-            self.metrics.count("answers_spooled")
-            await self.driver.run(run_blocking(lambda: self.spool.store(answer)))
+            self.metrics.count("outcomes_spooled")
+            await self.driver.run(run_blocking(lambda: self.spool.store(outcome)))
 
     async def _resolve(self, recorder: StepRecorder) -> None:
-        """Decide about an intent without an answer, once its request has certainly ended."""
+        """Decide about an intent without an outcome, once its request has certainly ended."""
         work = recorder.work
         left = (work.sending_until or 0.0) - work.clock.now()
         if left > 0:
@@ -210,7 +210,7 @@ class Steps:
                 await self.rate.slow_down(error.retry_after)
         except errors.ConnectionFailed:
             pass
-        if not recorder.answered:
+        if not recorder.recorded:
             await self._poll_again(recorder, found, pause)
 
     async def _poll_again(

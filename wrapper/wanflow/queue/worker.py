@@ -57,7 +57,7 @@ class Worker:
         polls: how many polls and downloads are in flight.
         metrics_port: where `/metrics` and `/healthz` are served; None for nowhere.
         lease: seconds after which another worker goes on with the steps of a dead one.
-        spool: the folder for answers that the database can't take.
+        spool: the folder for outcomes of submissions that the database can't take.
 
     Raises:
         ConfigurationError: the database has no queue, or a number is out of range.
@@ -158,7 +158,7 @@ class Worker:
                 await asyncio.wait(self._running.values())
             await asyncio.to_thread(self._replay, steps)
         except LedgerError as error:
-            _log.warning("answers are left in the spool: %s", error)
+            _log.warning("outcomes of submissions are left in the spool: %s", error)
         finally:
             for task in upkeep:
                 task.cancel()
@@ -246,14 +246,14 @@ class Worker:
 
     def _replay(self, steps: Steps) -> None:
         waiting = steps.spool.paths()
-        self.metrics.set("answers_waiting", len(waiting))
+        self.metrics.set("outcomes_waiting", len(waiting))
         if not waiting:
             return
         with self._reader.connection() as connection:
             found = connection.execute(f"SELECT {NOW}").fetchone()
         assert found is not None
         now = DatabaseClock(found[0]).time_point()
-        self.metrics.count("answers_replayed", steps.spool.replay(steps.writes, now))
+        self.metrics.count("outcomes_replayed", steps.spool.replay(steps.writes, now))
 
     def _note_lost(self, error: LedgerError) -> None:
         if self.metrics.value("database_up"):

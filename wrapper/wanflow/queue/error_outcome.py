@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 from wanflow import errors
 from wanflow._core.submission_response import is_rejection, is_retryable
 from wanflow.ledger.job import JobState
-from wanflow.queue.answers import NotAccepted, Uncertain
+from wanflow.queue.submission_outcome import NotAccepted, Uncertain
 
 if TYPE_CHECKING:
-    from wanflow.queue.answers import Answer
     from wanflow.queue.recorder import StepRecorder
+    from wanflow.queue.submission_outcome import SubmissionOutcome
 
 _HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.WrongBaseURL)
 _SHORTEST_DELAY = 1.0
 _RESEND_DELAY = 2.0
 
 
-def verdict_on(error: Exception, recorder: StepRecorder, jitter: float) -> Answer:
+def outcome_of(error: Exception, recorder: StepRecorder, jitter: float) -> SubmissionOutcome:
     """Return what is recorded of a submission that was intended, and has no task."""
     work, token, reason = recorder.work, recorder.token, str(error) or type(error).__name__
     if recorder.uncertain is not None or isinstance(error, errors.SubmitUncertain):

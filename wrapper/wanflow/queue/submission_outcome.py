@@ -1,6 +1,6 @@
 """What came of a submission: the one thing that can't be asked for again, so it is never lost.
 
-An answer that the database can't take now is written to a file, and applied later, possibly by
+An outcome that the database can't take now is written to a file, and applied later, possibly by
 another process. Applying one twice changes nothing.
 """
 
@@ -114,27 +114,27 @@ class Uncertain:
         move(transaction, Fence(self.job, _SENT, token=self.token), values, following, row=row)
 
 
-Answer = Accepted | NotAccepted | Uncertain
+SubmissionOutcome = Accepted | NotAccepted | Uncertain
 _KINDS: dict[str, type[Any]] = {one.__name__: one for one in (Accepted, NotAccepted, Uncertain)}
 
 
-def to_json(answer: Answer) -> dict[str, Any]:
-    """Return an answer as JSON values, without the headers and the whole body of the response."""
-    values = asdict(answer, recurse=False)
-    if isinstance(answer, Accepted):
-        snapshot = answer.snapshot
+def to_json(outcome: SubmissionOutcome) -> dict[str, Any]:
+    """Return an outcome as JSON values, without the headers and the whole body of the response."""
+    values = asdict(outcome, recurse=False)
+    if isinstance(outcome, Accepted):
+        snapshot = outcome.snapshot
         values["snapshot"] = {name: getattr(snapshot, name) for name in _SNAPSHOT_FIELDS}
-    return {"answer": type(answer).__name__, **values}
+    return {"outcome": type(outcome).__name__, **values}
 
 
-def from_json(values: dict[str, Any]) -> Answer:
-    """Return the answer that `to_json` wrote."""
+def from_json(values: dict[str, Any]) -> SubmissionOutcome:
+    """Return the outcome that `to_json` wrote."""
     given = dict(values)
-    kind = _KINDS[given.pop("answer")]
+    kind = _KINDS[given.pop("outcome")]
     if "snapshot" in given:
         given["snapshot"] = Snapshot(**given["snapshot"])
-    answer: Answer = kind(**given)
-    return answer
+    outcome: SubmissionOutcome = kind(**given)
+    return outcome
 
 
 def _find_task(transaction: Transaction, task: str, job: int) -> int | None:
@@ -148,16 +148,16 @@ def _find_task(transaction: Transaction, task: str, job: int) -> int | None:
 
 
 def _mark_duplicate(
-    transaction: Transaction, answer: Accepted, other: int, row: int | None
+    transaction: Transaction, outcome: Accepted, other: int, row: int | None
 ) -> None:
-    reason = f"the API responded with task {answer.snapshot.id}, which is that of job {other}"
+    reason = f"the API responded with task {outcome.snapshot.id}, which is that of job {other}"
     values = {"state": str(JobState.UNCERTAIN), "reason": reason}
-    move(transaction, Fence(answer.job, _SENT), values, row=row)
+    move(transaction, Fence(outcome.job, _SENT), values, row=row)
 
 
-def _adopt(transaction: Transaction, answer: Accepted, values: dict[str, Any]) -> None:
+def _adopt(transaction: Transaction, outcome: Accepted, values: dict[str, Any]) -> None:
     """Record the task as a job of its own, unless its job has it already."""
-    reason = f"a second task of job {answer.job}, which was sent again"
+    reason = f"a second task of job {outcome.job}, which was sent again"
     query = f"""
         INSERT INTO {JOB} (server, model, state, task, folder, intended, accepted, reason, batch,
             line, schedule, credits, price, price_class, body, abridged, holder)
@@ -168,18 +168,18 @@ def _adopt(transaction: Transaction, answer: Accepted, values: dict[str, Any]) -
         RETURNING step, server, batch, id
     """  # noqa: S608 - our own names
     given = [values.get(name) for name in ("schedule", "credits", "price")]
-    task = answer.snapshot.id
-    named = [task, values["accepted"], reason, *given, answer.job, task]
+    task = outcome.snapshot.id
+    named = [task, values["accepted"], reason, *given, outcome.job, task]
     found = transaction.connection.execute(query, named).fetchone()
     if found is not None:
         *moved, number = found
         moves.enqueue(transaction, number, moves.Moved(*moved), Following(StepKind.POLL))
 
 
-def belongs(transaction: Transaction, answer: Answer) -> bool:
-    """Return whether the database has the job of an answer, and not another one of its number."""
+def belongs(transaction: Transaction, outcome: SubmissionOutcome) -> bool:
+    """Return whether the database has the job of an outcome, and not another one of its number."""
     found = transaction.connection.execute(
         f"SELECT 1 FROM {SCHEMA}.job WHERE id = %s AND key = %s",  # noqa: S608
-        [answer.job, answer.key],
+        [outcome.job, outcome.key],
     ).fetchone()
     return found is not None
