@@ -9,18 +9,21 @@ import pytest
 
 from tests.any_model import model_name
 from tests.queue.manual_worker import ManualWorker, enqueue
-from tests.uploads.conftest import s3, s3_url  # noqa: F401 - fixtures
+from tests.uploads import conftest as object_storage
 from wanflow.mock import MockServer
 from wanflow.queue import schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.postgres import PostgresServer
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
+
+
+s3, s3_url = object_storage.s3, object_storage.s3_url
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def fault(server: MockServer, account: Account) -> Callable[..., AbstractContext
     """Inject a fault into the requests of the test's account, inside a block."""
 
     @contextmanager
-    def inject(text: str, **more: Any) -> Iterator[None]:
+    def inject(text: str, **more: Any) -> Generator[None]:
         rule = server.faults.add(text, account=account, **more)
         try:
             yield

@@ -11,6 +11,7 @@ from wanflow.queue import sweeper
 from wanflow.queue.database import Database
 from wanflow.queue.engine import Engine, StepKind
 from wanflow.queue.metrics import Metrics
+from wanflow.queue.rate import SharedRate
 from wanflow.queue.recorder import StepRecorder
 from wanflow.queue.spool import Spool
 from wanflow.queue.steps import Steps
@@ -31,11 +32,11 @@ QUEUE_EVENTS = {"enqueued", "queued_batch", "questionable", "queue_changed"}
 """What commands of a queue print with `--json`."""
 
 
-class FreeRate:
+class FreeRate(SharedRate):
     """A rate that lets every call through, and records what slowed it down."""
 
-    def __init__(self, server: int) -> None:
-        self.server = server
+    def __init__(self, database: Database, server: int) -> None:
+        super().__init__(database, server, b"", asyncio.to_thread)
         self.pauses: list[float | None] = []
 
     async def acquire(self) -> None:
@@ -68,7 +69,7 @@ class ManualWorker:
         config, operations, driver = operations_of(client)
         with self.database.connection() as connection:
             self.server = server_number(connection, config.base_url)
-        self.rate = FreeRate(self.server)
+        self.rate = FreeRate(self.database, self.server)
         self._driver = driver
         self.steps = Steps(
             operations.with_recorder,
@@ -178,4 +179,5 @@ def enqueue(
 ) -> QueuedBatch:
     """Enqueue jobs with a sync client."""
     with Client(api_key, server.base_url) as client:
-        return client.enqueue(jobs, queue=queue, out=out, **{"name": "run1", **more})
+        options: dict[str, Any] = {"name": "run1", **more}
+        return client.enqueue(jobs, queue=queue, out=out, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,7 +51,7 @@ def test_an_event_is_new_for_one_of_several_receivers(queue: str) -> None:
     stores = [QueueCallbacks(queue) for _ in range(4)]
     assert all(isinstance(one, Store) for one in stores)
     with ThreadPoolExecutor(4) as pool:
-        added = list(pool.map(lambda one: one.add("key"), stores))
+        added = list(pool.map(QueueCallbacks.add, stores, repeat("key")))
     assert sorted(added) == [False, False, False, True]
     assert all(one.seen("key") for one in stores)
     stores[0].remove("key")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.queue.manual_worker import ManualWorker
 from wanflow.batch.cost_limit import Decision
 from wanflow.queue.engine import StepKind
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from tests.queue.manual_worker import ManualWorker
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
 
@@ -36,12 +36,12 @@ class TestALimit:
         price: float,
     ) -> None:
         batch = add_jobs(40, max_credits=price * 13)
-        workers = [new_worker() for _ in range(8)]
+        workers: list[ManualWorker] = [new_worker() for _ in range(8)]
         workers[0].make_due()
         taken = [one.take(limit=5) for one in workers]
         assert sum(map(len, taken)) == 40
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda one, works: one.run(works), workers, taken))
+            list(pool.map(ManualWorker.run, workers, taken))
         assert account.submitted == 1 + 13
         workers[0].drain()
         assert workers[0].states() == {"saved": 14, "planned": 27}

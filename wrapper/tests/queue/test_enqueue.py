@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -52,7 +53,7 @@ class TestEnqueuing:
         self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
     ) -> None:
         with ThreadPoolExecutor(4) as pool:
-            batches = list(pool.map(lambda _: add_jobs(20), range(4)))
+            batches = list(pool.map(add_jobs, repeat(20, 4)))
         assert sorted(one.added for one in batches) == [0, 0, 0, 20]
         assert worker.states() == {"planned": 20}
         assert worker.rows() == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class TestInitializing:
     def test_again_or_concurrently_changes_nothing(self, postgres_url: str) -> None:
         with ThreadPoolExecutor(4) as pool:
-            done = list(pool.map(lambda _: schema.initialize(postgres_url), range(4)))
+            done = list(pool.map(schema.initialize, repeat(postgres_url, 4)))
         assert sorted(one.changes for one in done) == [0, 0, 0, len(schema.MIGRATIONS)]
         assert schema.initialize(postgres_url).changes == 0
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.queue.manual_worker import ManualWorker
 from wanflow.queue.engine import StepKind
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tests.queue.manual_worker import ManualWorker
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
+    from wanflow.queue.work import Work
 
 SUBMIT = "createImageGeneration"
 
@@ -30,7 +31,7 @@ class TestAJob:
         tmp_path: Path,
     ) -> None:
         add_jobs(1)
-        seen = []
+        seen: list[str] = []
         while works := worker.turn():
             seen += [str(work.row.kind) for work in works]
             assert worker.rows() <= 1
@@ -49,14 +50,14 @@ class TestAJob:
     ) -> None:
         add_jobs(1)
         workers = [new_worker() for _ in range(4)]
-        taken = []
+        taken: list[list[Work]] = []
         for one in workers:
             one.make_due()
             taken.append(one.take())
             one.execute("UPDATE wanflow.queue SET status = 'queued'")
         assert all(len(works) == 1 for works in taken)
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda one, works: one.run(works), workers, taken))
+            list(pool.map(ManualWorker.run, workers, taken))
         assert account.submitted == 1
         assert workers[0].states() == {"accepted": 1}
 
@@ -131,8 +132,10 @@ class TestAWorkerThatIsKilled:
         add_jobs(2)
         for kind in (StepKind.POLL, StepKind.DOWNLOAD):
             other = new_worker()
-            while not (other.make_due() or (works := new_worker().take([kind]))):
+            other.make_due()
+            while not (works := new_worker().take([kind])):
                 other.turn()
+                other.make_due()
             assert len(works) == 2
             other.die()
         new_worker().drain()

@@ -21,7 +21,7 @@ from wanflow.errors import ConfigurationError
 from wanflow.queue import StopSignal, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from tests.postgres import PostgresServer
@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def running(worker: Worker) -> Iterator[StopSignal]:
+def running(worker: Worker) -> Generator[StopSignal]:
     """Run a worker in a thread, and stop it."""
     stop = StopSignal()
     thread = Thread(target=worker.run, args=[stop])

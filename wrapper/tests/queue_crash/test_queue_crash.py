@@ -210,7 +210,7 @@ def _tasks(mock: MockServer) -> Counter[str]:
     """Count the tasks that the server created, by prompt: a replayed submission creates none."""
     prompts: dict[str, set[str]] = {}
     for one in mock.journal:
-        if one.operation == SUBMIT and one.task_id is not None and one.status == 200:
+        if one.operation == SUBMIT and one.task_id and one.status == 200:
             prompts.setdefault(json.loads(one.body or "{}")["prompt"], set()).add(one.task_id)
     return Counter({prompt: len(tasks) for prompt, tasks in prompts.items()})
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def main() -> None:
     if point != "-":
         kill_at(point, float(probability))
     stop = StopSignal()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, partial(_stop, stop))
     client = AsyncClient(key, base_url, timeout=float(timeout))
     while not stop.is_set:
         # A supervisor would start it again.
@@ -75,6 +75,10 @@ def main() -> None:
             worker.run(stop)
             return
         time.sleep(0.2)
+
+
+def _stop(stop: StopSignal, *_: object) -> None:
+    stop.set()
 
 
 if __name__ == "__main__":
