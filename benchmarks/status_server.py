@@ -1,7 +1,7 @@
 """A minimal task server on asyncio, in its own process, so that it isn't measured.
 
-`python -m benchmarks.status_server POLLS` prints its port, responds to every task query, and ends
-each task at its poll number POLLS.
+`python -m benchmarks.status_server POLLS [STATUS]` prints its port, responds to every task query,
+and ends each task at its poll number POLLS with a status, `completed` if none is given.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ polls: Counter[bytes] = Counter()
 class Connection(asyncio.Protocol):
     """Responds to each GET, and each POST without a body, immediately."""
 
-    def __init__(self, ended_at: int) -> None:
-        self._ended_at = ended_at
+    def __init__(self, ended_at: int, status: str) -> None:
+        self._ended_at, self._status = ended_at, status
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
                 "model": "a-model",
                 "object": "video.generation.task",
                 "progress": 100 if done else 0,
-                "status": "completed" if done else "processing",
+                "status": self._status if done else "processing",
                 "task_info": {"can_cancel": False},
                 "type": "video",
                 **({"results": ["https://files.example/a.mp4"]} if done else {}),
@@ -55,8 +55,10 @@ class Connection(asyncio.Protocol):
 
 async def main() -> None:
     loop = asyncio.get_running_loop()
-    ended_at = int(sys.argv[1])
-    server = await loop.create_server(lambda: Connection(ended_at), "127.0.0.1", 0, backlog=512)
+    ended_at, status = int(sys.argv[1]), (sys.argv[2:] or ["completed"])[0]
+    server = await loop.create_server(
+        lambda: Connection(ended_at, status), "127.0.0.1", 0, backlog=512
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.Event().wait()
 
