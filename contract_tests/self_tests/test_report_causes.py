@@ -247,7 +247,9 @@ def test_the_verdict_separates_findings_from_errors_of_the_suite() -> None:
     sent = Counters(base_url="http://a", requests=1, has_mock_controls=True)
 
     def verdict(**more) -> tuple[bool, str]:
-        found = digest(RunResult(**{"counters": sent, "tests": [passed], **more}))
+        judged = [("accepts", VIDEO, 1)]
+        data = {"counters": sent, "tests": [passed], "evaluations": judged, **more}
+        found = digest(RunResult(**data))
         return found.passed, found.verdict
 
     assert verdict() == (True, "http://a passes the contract tests")
@@ -259,7 +261,33 @@ def test_the_verdict_separates_findings_from_errors_of_the_suite() -> None:
     )
     known = verdict(findings=[finding(kind="known")])
     assert known == (True, "http://a passes the contract tests, 1 known deviation aside")
+    limited = verdict(plan={"only": ["accepts"]})
+    assert limited == (True, "http://a passes the contract tests of accepts")
     assert verdict(counters=Counters(base_url="http://a"))[1] == "http://a was not tested"
+
+
+CHECKS = st.sets(st.sampled_from(["accepts", "final", "schema"]))
+
+
+@given(CHECKS, CHECKS, st.sets(st.sampled_from([200, 400, 401, 500, 503])), st.booleans())
+def test_a_run_that_judged_no_chosen_check_has_not_passed(only, evaluated, statuses, asked) -> None:
+    """Nor one whose every response was a 5xx, unless a mock was asked for them."""
+    result = RunResult(
+        Counters("http://a", asked, 9, statuses=Counter({f"{VIDEO} {one}": 1 for one in statuses})),
+        tests=[RanTest("test_a", "passed")],
+        evaluations=[(name, VIDEO, 1) for name in evaluated],
+        plan={"only": sorted(only)} if only else {},
+    )
+    right = bool(evaluated & only if only else evaluated)
+    right = right and (asked or not statuses or min(statuses) < 500)
+    found = digest(result)
+    assert (result.judged, found.passed) == (right, right)
+    names = " or ".join(sorted(only)) or "any check"
+    said = f"http://a was not tested: no response could be judged by {names}"
+    assert found.verdict.startswith(said) != right
+    (only_status,) = statuses if len(statuses) == 1 else (0,)
+    ends = f", since every response was a {only_status}" if only_status > 400 else ""
+    assert right or found.verdict == said + ends
 
 
 SAME = [

@@ -25,6 +25,7 @@ from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.command.main import contract
+from wanflow_contract.report.result import ExitCode
 from wanflow_contract.watch.observer import Observer
 from wanflow_contract.watch.proxy import Proxy
 from wanflow_contract.watch.upstream import Upstream
@@ -164,7 +165,7 @@ def test_a_server_that_fails_is_502_of_the_proxy_and_no_finding() -> None:
             got = httpx.get(f"{running.url}/v1/tasks/task-unified-1", **PLAIN)
             result = running.end()
             assert (got.status_code, got.json()["error"]["type"]) == (502, "proxy_error")
-            assert (running.proxy.failures, result.exit_code) == (1, 0)
+            assert (running.proxy.failures, result.exit_code) == (1, ExitCode.NOT_TESTED)
             assert not result.counters.requests
 
 

@@ -11,7 +11,10 @@ EXIT_CODES = (
     (ExitCode.FINDINGS, "findings: the server deviates from the documents"),
     (ExitCode.USAGE, "wrong usage: an option, a file or a selection of tests is invalid"),
     (ExitCode.SUITE_ERROR, "an error inside the suite, which says nothing about the server"),
-    (ExitCode.NOT_TESTED, "the server can't be tested: it is not reachable, or there is no key"),
+    (
+        ExitCode.NOT_TESTED,
+        "the server was not tested: it isn't reachable, there is no key, or nothing could be judged",
+    ),
     (ExitCode.INCOMPLETE, "no finding, but a rule was not tested (with --require-complete)"),
     (INTERRUPTED, "Ctrl-C; the report has what was found before"),
     (TERMINATED, "SIGTERM; the report has what was found before"),

@@ -54,8 +54,8 @@ def proxy(
       wanflow contract proxy --upstream https://api.example/v1 --port 8080 --report out
       WANFLOW_BASE_URL=http://127.0.0.1:8080 python my_program.py
 
-    Ends with Ctrl-C or SIGTERM, and reports then: exit code 0 without a finding, 1 with findings.
-    Bodies are in the report; API keys are not.
+    Ends with Ctrl-C or SIGTERM, and reports then: exit code 0 without a finding, 1 with findings,
+    4 if no exchange could be judged. Bodies are in the report; API keys are not.
     """
     try:
         server = Upstream.of(upstream.strip())
@@ -108,7 +108,8 @@ def read(
 ) -> None:
     """Judge the exchanges of a HAR FILE, as browsers and mitmproxy write it.
 
-    Sends nothing. Exits with 0 without a finding, and with 1 with findings.
+    Sends nothing. Exits with 0 without a finding, with 1 with findings, and with 4 if no exchange
+    could be judged.
     """
     try:
         server = Upstream.of(base_url.strip()).url if base_url else ""

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from wanflow.cli.text import counted
 from wanflow_contract.findings.baseline import summary
 from wanflow_contract.findings.causes import Cause, causes_of
 from wanflow_contract.plan.rules import coverage_line
 from wanflow_contract.report.not_judged import NotJudged, not_judged
 from wanflow_contract.report.text import one_line
+from wanflow_contract.report.verdict import passed, verdict
 
 if TYPE_CHECKING:
     from wanflow_contract.plan.rules import Rule
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 _COST = re.compile(r"[0-9.e+]+ credits(?=; )|[0-9.]+(?= of [0-9.e+]+ are spent)")
 
 _MOST_PRICES = 3
-# The usual refusal of a request for what is in it.
-_REFUSED = 400
 
 
 @frozen
@@ -64,8 +64,10 @@ class Digest:
         counters = self.result.counters
         verb = "would be sent" if counters.dry_run else "sent"
         spent = "would be spent at most" if counters.dry_run else "spent"
-        money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"
-        sent = f"{counters.requests} requests {verb}, {counters.tasks} tasks, {money}"
+        cost = counted(counters.spent, "credit")
+        money = f"{cost} {spent}" if counters.paid else "nothing is charged"
+        requests, tasks = counted(counters.requests, "request"), counted(counters.tasks, "task")
+        sent = f"{requests} {verb}, {tasks}, {money}"
         return sent + _unbelieved(counters.unbelieved)
 
 
@@ -74,7 +76,7 @@ def _unbelieved(prices: Counter[str]) -> str:
     if not prices:
         return ""
     shown = ", ".join(one_line(one, 100) for one in list(prices)[:_MOST_PRICES])
-    number = _number(prices.total(), "reported price")
+    number = counted(prices.total(), "reported price")
     return f"; {number} can't be right ({shown}) and counted as documented"
 
 
@@ -83,54 +85,14 @@ def digest(result: RunResult) -> Digest:
     causes = causes_of(result.new)
     return Digest(
         result=result,
-        passed=bool(result.tests) and not result.new and not result.errors and not _failed(result),
-        verdict=_verdict(result, causes) + _interrupted(result),
+        passed=passed(result),
+        verdict=verdict(result, causes),
         causes=causes,
         notes=causes_of(result.notes),
         known=causes_of(result.known),
         not_judged=not_judged(result),
         fields=field_coverage(result),
     )
-
-
-def _failed(result: RunResult) -> int:
-    return result.outcomes().get("failed", 0)
-
-
-def _verdict(result: RunResult, causes: list[Cause]) -> str:
-    server = one_line(result.counters.base_url) or "The server"
-    checks = len({one.check for one in result.new})
-    if causes:
-        failed = f"{_number(checks, 'check')} failed"
-        found = f"{server} deviates from the documents: {_number(len(causes), 'cause')}, {failed}"
-        return found + _unjudged(result)
-    if result.errors or _failed(result):
-        number = _number(len(result.errors) or _failed(result), "test")
-        return f"{server} was not completely tested: {number} ended with an error in the suite"
-    if not result.counters.requests:
-        return f"{server} was not tested"
-    far = "" if result.counters.has_mock_controls else ", as far as it was tested"
-    known = f", {_number(len(result.known), 'known deviation')} aside" if result.known else ""
-    return f"{server} passes the contract tests{far}{known}"
-
-
-def _unjudged(result: RunResult) -> str:
-    """Return that all responses were the same error, so that no request could be judged by it."""
-    statuses = {
-        int(one.rpartition(" ")[2]) for one, seen in result.counters.statuses.items() if seen
-    }
-    only = statuses.pop() if len(statuses) == 1 else 0
-    judges = not only or only // 100 == 2 or only == _REFUSED
-    return "" if judges else f"; nothing else could be judged, since every response was a {only}"
-
-
-def _interrupted(result: RunResult) -> str:
-    missing = _number(result.missing, "test")
-    return f"; interrupted, the results of {missing} are missing" if result.missing else ""
-
-
-def _number(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def field_coverage(result: RunResult) -> list[FieldCoverage]:

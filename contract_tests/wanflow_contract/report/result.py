@@ -95,6 +95,20 @@ class RunResult:
         return [one for one in self.findings if one.kind == NOTE]
 
     @property
+    def judged(self) -> bool:
+        """Whether a check was judged: of those that the run is limited to, if it is to some.
+
+        A server whose every response is a 5xx, which nothing asked for, can't be judged.
+        """
+        only = self.plan.get("only", ())
+        evaluated = any(not only or check in only for check, _, _ in self.evaluations)
+        if self.known or self.counters.has_mock_controls:
+            return evaluated
+        statuses = [one for one, seen in self.counters.statuses.items() if seen]
+        broken = bool(statuses) and all(one.rpartition(" ")[2] >= "500" for one in statuses)
+        return evaluated and bool(self.counters.requests) and not broken
+
+    @property
     def sides(self) -> tuple[str, ...]:
         """The sides of the rules that the run judges: both, unless it is limited to some checks."""
         return sides_of(self.plan.get("only", ()))

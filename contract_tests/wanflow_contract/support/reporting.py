@@ -30,13 +30,13 @@ from wanflow_contract.support.run_output import (
     write_emitted_tests,
     write_report,
 )
+from wanflow_contract.support.suite_tests import SUITE, is_of_suite, is_ours, test_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
-SUITE = Path(__file__).parents[1]
 # Mark expressions that select all tests of documented responses.
 _ALL = frozenset({"", "fast", "not slow", "fast or slow"})
 
@@ -128,7 +128,7 @@ class Reporting:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Record the outcome of each test."""
-        if not _is_of_suite(report.nodeid):
+        if not is_of_suite(report.nodeid):
             return
         name = test_name(report.nodeid)
         if report.when == "call" or report.outcome != "passed":
@@ -164,7 +164,15 @@ class Reporting:
         if self.errors and not self.recorder.of_kind(NEW):
             session.exitstatus = ExitCode.SUITE_ERROR
         if self.tests:
+            self._require_judged(session)
             self._write(session)
+
+    def _require_judged(self, session: pytest.Session) -> None:
+        """Let a run that could judge nothing end with the code of a server that wasn't tested."""
+        passed = session.exitstatus in {ExitCode.PASSED, ExitCode.INCOMPLETE}
+        if passed and not self.result(0).judged:
+            self.not_tested = True
+            session.exitstatus = ExitCode.NOT_TESTED
 
     def _write(self, session: pytest.Session) -> None:
         """Write what the run leaves."""
@@ -234,17 +242,3 @@ class Reporting:
     def _keys(self) -> list[str]:
         own = self.target.keys.values() if self.target is not None else ()
         return [key for key in (*self._secrets, *own) if key]
-
-
-def is_ours(item: pytest.Item) -> bool:
-    """Return whether a test belongs to the suite."""
-    return SUITE in item.path.parents
-
-
-def test_name(nodeid: str) -> str:
-    """Return the name of a test without its file."""
-    return nodeid.partition("::")[2]
-
-
-def _is_of_suite(nodeid: str) -> bool:
-    return "wanflow_contract/" in nodeid.partition("::")[0]

@@ -175,7 +175,9 @@ def exit_code_of(result: RunResult) -> ExitCode:
     """Return what a watch ends with; a finding counts more than an error inside a check."""
     if any(one.kind == NEW for one in result.findings):
         return ExitCode.FINDINGS
-    return ExitCode.SUITE_ERROR if result.errors else ExitCode.PASSED
+    if result.errors:
+        return ExitCode.SUITE_ERROR
+    return ExitCode.PASSED if result.judged else ExitCode.NOT_TESTED
 
 
 def _server_time(exchange: Exchange, ended: float) -> float:
