@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from self_tests.reference_server.faults import AnyAccountSees, FreeSeconds
-from self_tests.reference_server.server import Handler, Rejected, Server
+from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import Replaying
 
 if TYPE_CHECKING:
@@ -262,39 +262,6 @@ def test_a_run_of_one_check_reports_its_findings_only(tmp_path) -> None:
         ]
     assert codes == [1, 0]
     assert not json.loads((tmp_path / "out/report.json").read_text())["findings"]
-
-
-class Down(Handler):
-    """Answers every request with 500, except one for the controls of a mock."""
-
-    def answer(self, work: Any) -> None:
-        super().answer(work if "/_mock" in self.path else self.break_down)
-
-    def break_down(self) -> None:
-        raise Rejected(500, "Later")
-
-
-class AllDown(Server):
-    """Every request is answered with the same error."""
-
-    def handler(self) -> type[Handler]:
-        return Down
-
-
-SLOW_TOO = [pytest.param("final", limit, marks=pytest.mark.slow) for limit in ("0", "50")]
-
-
-@pytest.mark.parametrize(("check", "limit"), [("schema", "50"), *SLOW_TOO])
-def test_a_check_that_could_judge_nothing_is_not_green(tmp_path, check, limit) -> None:
-    """A server that answers everything with 500 shows nothing about the results of a task."""
-    with AllDown(*KEYS) as server:
-        options = ["--spend-limit", limit, "--only", check, "--report", "out"]
-        done = contract(
-            tmp_path, at(server), *options, *only_file("lifecycle"), "-k", "forward_only"
-        )
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert f"contract: {at(server)} was not tested" in done.stdout
-    assert json.loads((tmp_path / "out/report.json").read_text())["exit_code"] == 4
 
 
 @pytest.mark.slow

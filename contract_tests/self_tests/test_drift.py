@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jsonschema_rs
 import pytest
 from click.testing import CliRunner
 
-from self_tests.drift_trials import CHANGES, KEY, blamed, one_of_each_kind
+from self_tests.drift_trials import CHANGES, KEY, Change, blamed, one_of_each_kind
 from self_tests.reference_server.faults import KeysNotChecked, NotValidated
 from self_tests.reference_server.server import Handler, Server
+from self_tests.test_contract_command import at
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.document import load_packaged
 from wanflow.cli.json_output import json_schema
@@ -32,13 +33,13 @@ MODEL = one_of_each_kind()[0]
 
 def run(server: Server, *options: str, model: str = MODEL, key: str = KEY) -> Any:
     """Run the command."""
-    arguments = [server.origin + server.base, "--model", model, *options]
+    arguments = [at(server), "--model", model, *options]
     return CliRunner().invoke(drift, arguments, env={"WANFLOW_API_KEY": key})
 
 
 @pytest.mark.slow  # each change is a run of the command, of some seconds
 @pytest.mark.parametrize("change", CHANGES, ids=lambda one: f"{one.side}-{one.name}")
-def test_the_one_that_was_changed_is_blamed(change) -> None:
+def test_the_one_that_was_changed_is_blamed(change: Change) -> None:
     """Thirty changes: ten of the spec, ten of the mock, ten of a server."""
     assert list(blamed(change, one_of_each_kind())) == [change.side]
 
@@ -75,7 +76,9 @@ def _response(*failures: tuple[str, str]) -> JudgedResponse:
         (("is a text",), None, [Alone.UNKNOWN]),
     ],
 )
-def test_who_is_alone_follows_from_who_deviates(mock, server, alone) -> None:
+def test_who_is_alone_follows_from_who_deviates(
+    mock: tuple[str, ...], server: tuple[str, ...] | None, alone: list[Alone]
+) -> None:
     """Both in the same way: the spec; one of them: that one; in two ways: nobody is alone."""
     sides = [
         None if shapes is None else [_response(*((("response /a"), one) for one in shapes))]
@@ -94,7 +97,7 @@ def test_a_correct_server_that_differs_from_the_mock_has_no_difference() -> None
     assert done.exit_code == 0, done.output
     assert done.output.startswith("no difference between the spec, the mock and the server\n")
     assert "0 of 0 credits spent" in done.output
-    assert "1 requests not sent, because they may cost more than what is left" in done.output
+    assert "1 request not sent, because of a cost above what is left" in done.output
 
 
 def test_the_table_has_three_values_for_each_place() -> None:
@@ -122,13 +125,13 @@ def test_a_limit_pays_for_a_task_of_each_kind_and_is_not_passed() -> None:
         assert json.loads(done.stdout)["tasks"] == [MODEL]
 
 
-def test_nothing_that_may_cost_is_sent_without_a_limit(tmp_path) -> None:
+def test_nothing_that_may_cost_is_sent_without_a_limit(tmp_path: Path) -> None:
     """Where the mock and the spec disagree about a request, nothing is sent to the server."""
     document = deepcopy(load_packaged())
     for schema in document["components"]["schemas"].values():
         prompt = schema.get("properties", {}).get("prompt", {})
         prompt.update({"maxLength": 4000} if prompt else {})
-    path: Path = tmp_path / "spec.json"
+    path = tmp_path / "spec.json"
     path.write_text(json.dumps(document))
     with Server(KEY) as server:
         done = run(server, "--spec", str(path), "--json")
@@ -158,7 +161,7 @@ class Repeating(Server):
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_the_key_is_in_no_result(options) -> None:
+def test_the_key_is_in_no_result(options: tuple[str, ...]) -> None:
     """Even if the server repeats it where a difference shows what it said."""
     with Repeating(KEY) as server:
         done = run(server, *options)
@@ -178,7 +181,12 @@ def test_the_key_is_in_no_result(options) -> None:
     ],
 )
 def test_wrong_usage_and_an_unreachable_server_have_codes_of_their_own(
-    arguments, key, code, message, tmp_path, monkeypatch
+    arguments: list[str],
+    key: str,
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """2 is the usage, 4 the server or the key; 1 is only for differences."""
     monkeypatch.chdir(tmp_path)
@@ -218,12 +226,13 @@ def test_a_server_that_asks_to_wait_for_too_long_ends_it() -> None:
     assert (done.exit_code, "asks to wait for 86400 s" in done.output) == (4, True), done.output
 
 
-def test_an_error_of_its_own_is_no_difference(monkeypatch) -> None:
+def test_an_error_of_its_own_is_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has the code 3, and says what happened."""
-    monkeypatch.setattr(
-        "wanflow_contract.drift.compare.planned_requests",
-        lambda *_: (_ for _ in ()).throw(KeyError("x")),
-    )
+
+    def broken(*_: object) -> NoReturn:
+        raise KeyError("x")
+
+    monkeypatch.setattr("wanflow_contract.drift.compare.planned_requests", broken)
     with Server(KEY) as server:
         done = run(server)
     assert (done.exit_code, "unexpected KeyError" in done.output) == (3, True)

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -16,7 +17,7 @@ import wanflow_contract
 from self_tests.report_data import IMAGE, QUERY, VIDEO, exchange, finding
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.findings.causes import MANY, causes_of
-from wanflow_contract.findings.finding import NOTE
+from wanflow_contract.findings.finding import NOTE, Finding
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.digest import digest
 from wanflow_contract.report.html import render
@@ -118,7 +119,7 @@ VANISHED = [
 
 
 @pytest.mark.parametrize("order", [VANISHED, VANISHED[::-1]], ids=["forwards", "backwards"])
-def test_a_value_that_is_gone_is_one_cause_of_all_checks_that_miss_it(order) -> None:
+def test_a_value_that_is_gone_is_one_cause_of_all_checks_that_miss_it(order: list[Finding]) -> None:
     """Also where only some of a list are gone; another field, and another value, are others."""
     assert len(causes_of(order)) == 1
     other = [
@@ -170,7 +171,7 @@ def test_a_server_that_answers_all_with_one_error_has_one_cause() -> None:
         unique_by=lambda one: one.id,
     )
 )
-def test_no_finding_is_lost_or_twice(found) -> None:
+def test_no_finding_is_lost_or_twice(found: list[Finding]) -> None:
     """Each finding is in one cause, whatever is grouped, and the page shows each id."""
     causes = causes_of(found)
     assert sorted(one.id for cause in causes for one in cause.findings) == sorted(
@@ -180,7 +181,7 @@ def test_no_finding_is_lost_or_twice(found) -> None:
     assert all(one.id in page for one in found)
 
 
-def run_of(*tests: RanTest, **more) -> RunResult:
+def run_of(*tests: RanTest, **more: Any) -> RunResult:
     """Return the result of some tests."""
     return RunResult(Counters(), tests=list(tests), **more)
 
@@ -238,75 +239,6 @@ def test_the_order_is_verdict_causes_not_judged_coverage_errors_cost() -> None:
     places = [page.index(one) for one in parts[:4]] + [page.rindex(one) for one in parts[4:]]
     assert places == sorted(places)
     assert "This says nothing about the server." in page
-
-
-def test_the_verdict_separates_findings_from_errors_of_the_suite() -> None:
-    """Errors, findings, known deviations and a run without requests have verdicts of their own."""
-    passed = RanTest("test_a", "passed")
-    failed = RanTest("test_a", "failed")
-    sent = Counters(base_url="http://a", requests=1, has_mock_controls=True)
-
-    def verdict(**more) -> tuple[bool, str]:
-        judged = [("accepts", VIDEO, 1)]
-        data = {"counters": sent, "tests": [passed], "evaluations": judged, **more}
-        found = digest(RunResult(**data))
-        return found.passed, found.verdict
-
-    assert verdict() == (True, "http://a passes the contract tests")
-    assert verdict(findings=[finding()], tests=[failed])[1].endswith("1 cause, 1 check failed")
-    broken = verdict(errors=[SuiteError("test_a", "x")], tests=[failed])
-    assert broken == (
-        False,
-        "http://a was not completely tested: 1 test ended with an error in the suite",
-    )
-    known = verdict(findings=[finding(kind="known")])
-    assert known == (True, "http://a passes the contract tests, 1 known deviation aside")
-    limited = verdict(plan={"only": ["accepts"]})
-    assert limited == (True, "http://a passes the contract tests of accepts")
-    assert verdict(counters=Counters(base_url="http://a"))[1] == "http://a was not tested"
-
-
-CHECKS = st.sets(st.sampled_from(["accepts", "final", "schema"]))
-
-
-@given(CHECKS, CHECKS, st.sets(st.sampled_from([200, 400, 401, 500, 503])), st.booleans())
-def test_a_run_that_judged_no_chosen_check_has_not_passed(only, evaluated, statuses, asked) -> None:
-    """Nor one whose every response was a 5xx, unless a mock was asked for them."""
-    result = RunResult(
-        Counters("http://a", asked, 9, statuses=Counter({f"{VIDEO} {one}": 1 for one in statuses})),
-        tests=[RanTest("test_a", "passed")],
-        evaluations=[(name, VIDEO, 1) for name in evaluated],
-        plan={"only": sorted(only)} if only else {},
-    )
-    right = bool(evaluated & only if only else evaluated)
-    right = right and (asked or not statuses or min(statuses) < 500)
-    found = digest(result)
-    assert (result.judged, found.passed) == (right, right)
-    names = " or ".join(sorted(only)) or "any check"
-    said = f"http://a was not tested: no response could be judged by {names}"
-    assert found.verdict.startswith(said) != right
-    (only_status,) = statuses if len(statuses) == 1 else (0,)
-    ends = f", since every response was a {only_status}" if only_status > 400 else ""
-    assert right or found.verdict == said + ends
-
-
-SAME = [
-    ({"a 500": 9, "b 500": 1}, "; nothing else could be judged, since every response was a 500"),
-    ({"a 401": 2}, "; nothing else could be judged, since every response was a 401"),
-    ({"a 500": 9, "b 404": 1}, ""),
-    ({"a 200": 9}, ""),
-    ({"a 400": 9}, ""),
-    ({"a 500": 9, "b 200": 0}, "; nothing else could be judged, since every response was a 500"),
-    ({}, ""),
-]
-
-
-@pytest.mark.parametrize(("statuses", "said"), SAME, ids=[str(one[0]) for one in SAME])
-def test_the_verdict_says_that_nothing_could_be_judged(statuses, said) -> None:
-    """If every response is the same error, that is one fault, and nothing else is known."""
-    counters = Counters(base_url="http://a", requests=10, statuses=Counter(statuses))
-    found = digest(RunResult(counters, [finding()], tests=[RanTest("test_a", "failed")]))
-    assert found.verdict.endswith(f"1 cause, 1 check failed{said}")
 
 
 def test_the_cost_names_prices_that_cannot_be_right() -> None:

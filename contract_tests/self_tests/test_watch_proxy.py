@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from tests.plain_http import PLAIN
 from tests.sockets import reserved_port
 from wanflow import Client
+from wanflow.cli.text import counted
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
@@ -31,7 +32,8 @@ from wanflow_contract.watch.proxy import Proxy
 from wanflow_contract.watch.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
+    from pathlib import Path
 
     from wanflow_contract.report.result import RunResult
 
@@ -66,7 +68,7 @@ class Running:
 
 
 @contextmanager
-def raw_server(*answers: bytes) -> Iterator[tuple[str, list[bytes]]]:
+def raw_server(*answers: bytes) -> Generator[tuple[str, list[bytes]]]:
     """Serve bytes as they are, an answer for each connection, and keep what was received."""
     received = list[bytes]()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -136,7 +138,7 @@ def test_bytes_pass_unchanged_in_both_directions() -> None:
     assert not result.findings
 
 
-def test_a_client_works_through_the_command_and_is_judged(tmp_path) -> None:
+def test_a_client_works_through_the_command_and_is_judged(tmp_path: Path) -> None:
     """No key is in what the proxy writes, and a mock has no finding; Ctrl-C ends it with 0."""
     with MockServer(polls=2, api_key=KEY) as server:
         options = ("--upstream", server.base_url, "--report", str(tmp_path / "out"))
@@ -256,11 +258,11 @@ def test_the_url_of_the_server_keeps_its_port_and_path(url: str, expected: Any) 
 
 
 def test_an_upstream_with_tls_is_judged_and_its_certificate_is_checked(
-    tmp_path, monkeypatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The proxy encrypts, with the upstream's name; a certificate of nobody knows whom is 502."""
     authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
+    authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     page = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
     for trusted in (False, True):
@@ -277,7 +279,7 @@ def test_an_upstream_with_tls_is_judged_and_its_certificate_is_checked(
 
 
 @contextmanager
-def tls_server(context: ssl.SSLContext, answer: bytes) -> Iterator[str]:
+def tls_server(context: ssl.SSLContext, answer: bytes) -> Generator[str]:
     """Serve one connection with TLS; a client that breaks it off is no error."""
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -344,17 +346,17 @@ def test_exchanges_that_come_too_fast_are_counted_and_not_kept() -> None:
     with raw_server(*[page % (len(body), body)] * number) as (upstream, _):
         running = Running(upstream)
         busy = threading.Event()
-        running.proxy._judging.submit(busy.wait, 60)
+        running.proxy._judging.submit(busy.wait, 60)  # pyright: ignore[reportPrivateUsage]
         for _ in range(number):
             got = exchange(
                 running.origin, b"GET /v1/tasks/task-unified-1 HTTP/1.1\r\nHost: a\r\n\r\n"
             )
             assert got.endswith(body)
-        assert running.proxy._waiting <= 64 << 20
+        assert running.proxy._waiting <= 64 << 20  # pyright: ignore[reportPrivateUsage]
         busy.set()
         result = running.end()
     seen = result.counters.requests
     assert 0 < seen < number
     assert result.skipped() == {
-        f"{number - seen} exchanges came faster than they could be judged": 1
+        f"{counted(number - seen, 'exchange')} came too fast to be judged": 1
     }

@@ -13,7 +13,7 @@ EXIT_CODES = (
     (ExitCode.SUITE_ERROR, "an error inside the suite, which says nothing about the server"),
     (
         ExitCode.NOT_TESTED,
-        "the server was not tested: it isn't reachable, there is no key, or nothing could be judged",
+        "the server was not tested: it isn't reachable, there is no key, or nothing was judged",
     ),
     (ExitCode.INCOMPLETE, "no finding, but a rule was not tested (with --require-complete)"),
     (INTERRUPTED, "Ctrl-C; the report has what was found before"),

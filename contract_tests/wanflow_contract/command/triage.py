@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wanflow.cli.text import counted
 from wanflow_contract.command.environment import api_keys
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
@@ -76,7 +77,7 @@ def replay(
     click.echo(last.redacted(printable(f"{wanted.finding.id}: {sentence}")))
     click.echo(printable(last.format()))
     if budget.submissions:
-        click.echo(f"{budget.submissions} tasks, {budget.spent_here:g} credits spent")
+        click.echo(f"{counted(budget.submissions, 'task')}, {budget.spent_here:g} credits spent")
     ctx.exit(ExitCode.FINDINGS if occurs else ExitCode.PASSED)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wanflow.cli.text import counted
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.report.formats import write_reports
 from wanflow_contract.report.publish import lines_of, write_step_summary
@@ -70,12 +71,9 @@ def proxy(
         raise click.UsageError(
             f"the proxy can't listen on {host}:{port}: {error.strerror or error}"
         ) from error
-    more = []
-    if running.failures:
-        more.append(
-            f"{running.failures} requests got no response from the server, and the answer 502"
-        )
-    ctx.exit(_finish(running.observer, report, more))
+    failed = counted(running.failures, "request")
+    said = f"{failed} got no response from the server, and the answer 502"
+    ctx.exit(_finish(running.observer, report, [said] if running.failures else []))
 
 
 async def _serve(running: Proxy, host: str, port: int) -> None:

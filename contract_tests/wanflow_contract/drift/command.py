@@ -11,6 +11,7 @@ from wanflow.catalog.catalog import Catalog
 from wanflow.catalog.document import load_packaged
 from wanflow.cli.json_output import emit
 from wanflow.cli.mock_spec import read_spec
+from wanflow.cli.text import counted
 from wanflow.cli.values import ParsedValue
 from wanflow.mock import MockServer
 from wanflow_contract.checks.check import CheckFailed
@@ -183,9 +184,9 @@ def report_of(found: Drift) -> str:
 
 
 def _summary(found: Drift) -> list[str]:
-    sent = f"{found.server.sent} requests sent to the server"
+    sent = f"{counted(found.server.sent, 'request')} sent to the server"
     said = [f"{sent}, {found.budget.spent_here:g} of {found.budget.limit:g} credits spent"]
     if found.not_sent:
-        count = len(found.not_sent)
-        said.append(f"{count} requests not sent, because they may cost more than what is left")
+        count = counted(len(found.not_sent), "request")
+        said.append(f"{count} not sent, because of a cost above what is left")
     return said

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field, frozen
 
+from wanflow.cli.text import counted
 from wanflow_contract.findings.finding import KNOWN, finding_id
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Baseline:
         """Return what a report says of the baseline."""
         occurred = {_key(one) for one in findings}
         accepted = {_key(one) for one in findings if one.kind == KNOWN}
-        expired = [one for key, one in self.entries.items() if self.has_expired(one)]
+        expired = [one for one in self.entries.values() if self.has_expired(one)]
         return {
             "file": str(self.path),
             "entries": len(self.entries),
@@ -152,7 +153,8 @@ def summary(outcome: Mapping[str, Any]) -> list[str]:
     if not outcome:
         return []
     updated = outcome["updated"]
-    head = f"{outcome['occurred']} of {outcome['entries']} known deviations occurred"
+    known = counted(outcome["entries"], "known deviation")
+    head = f"{outcome['occurred']} of {known} occurred"
     added = f"; updated, {outcome.get('added', 0)} added" if updated else ""
     verb = "removed" if updated else "remove it"
     return [

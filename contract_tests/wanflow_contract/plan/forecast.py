@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, field, frozen
 
+from wanflow.cli.text import counted
 from wanflow_contract.plan.order import left_out
 from wanflow_contract.plan.prices import documented_prices
 
@@ -32,7 +33,7 @@ class Forecast:
     credits: float
     planned: int
     planned_credits: float
-    left_out: dict[str, int] = field(factory=dict)
+    left_out: dict[str, int] = field(factory=dict[str, int])
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""
@@ -40,17 +41,19 @@ class Forecast:
 
     def lines(self) -> list[str]:
         """Return what is printed before a run."""
-        full = f"a full run would submit some {self.tasks} tasks for {self.credits:,.0f} credits"
-        within = f"of {self.paying} others, about {self.planned} are within the limit"
+        tasks = counted(self.tasks, "task")
+        full = f"a full run would submit some {tasks} for {self.credits:,.0f} credits"
+        within = f"about {self.planned} of {counted(self.paying, 'other')}"
+        free = counted(self.free, "test")
         found = [
             f"contract: {full}, by the documents' prices; this one may spend {self.limit:g}",
-            f"contract: {self.free} tests cost a correct server nothing; {within}",
+            f"contract: free on a correct server: {free}; within the limit: {within}",
         ]
         if self.left_out:
             most = sorted(self.left_out.items(), key=lambda one: -one[1])
             named = ", ".join(f"{name} ({number})" for name, number in most[:_MOST_NAMED])
             more = len(most) - _MOST_NAMED
-            rest = f", and tests of {more} other functions" if more > 0 else ""
+            rest = f", and tests of {counted(more, 'other function')}" if more > 0 else ""
             found.append(f"contract: by these prices it leaves out {named}{rest}")
         return found
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wanflow.cli.text import counted
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import AMPLE
 from wanflow_contract.plan.forecast import Forecast, forecast_of
@@ -78,7 +79,7 @@ class Planner:
         if self.forecast is None and path is not None and path.exists():
             self.forecast = Forecast(**json.loads(path.read_text()))
             self._reporting.plan["forecast"] = self.forecast.to_json()
-            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            reporter: Any = self._config.pluginmanager.get_plugin("terminalreporter")
             for line in self.forecast.lines() if reporter else ():
                 reporter.write_line(line)
 
@@ -164,7 +165,8 @@ class Planner:
             name = f"{one['model']} {one['field']} {one['keyword']}"
             write(f"not tested: {name}, with {one['side']} values")
         if len(untested) > _MOST_LISTED:
-            write(f"not tested: {len(untested) - _MOST_LISTED} more rules; the report has all")
+            more = counted(len(untested) - _MOST_LISTED, "more rule")
+            write(f"not tested: {more}; the report has all")
         if exitstatus == ExitCode.INCOMPLETE:
             write("INCOMPLETE: a rule was not tested on both sides, which --require-complete asks")
 

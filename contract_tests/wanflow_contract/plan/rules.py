@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 
 from wanflow.catalog.keywords import PIXEL_SIZE, PUBLIC_URL
+from wanflow.cli.text import counted
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected
 
@@ -102,7 +103,8 @@ def coverage_line(coverage: Mapping[str, Any]) -> str:
     """Return the coverage in one sentence, empty if no rule belongs to the run."""
     sides = coverage["sides"]
     tested = "on both sides" if len(sides) > 1 else f"with {''.join(sides)} values"
-    return f"{coverage['both']} of {coverage['rules']} rules tested {tested}" if sides else ""
+    rules = counted(coverage["rules"], "rule")
+    return f"{coverage['both']} of {rules} tested {tested}" if sides else ""
 
 
 def keywords_of(model: Model) -> list[tuple[str, str]]:
@@ -130,7 +132,9 @@ def judged(
     An accepted request tests all keywords that it satisfies, one that must be refused the keywords
     that it violates. A refusal for another reason, and an error of the server, test nothing.
     """
-    body = exchange.request_body() if expectation is not None else None
+    body = (
+        cast("dict[str, Any] | None", exchange.request_body()) if expectation is not None else None
+    )
     if expectation is None or not isinstance(body, dict) or not _judges(expectation, exchange):
         return
     model = models.get(str(body.get("model")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wanflow_contract.report.digest import digest, fields, where
-from wanflow_contract.report.text import one_line
+from wanflow_contract.report.text import often, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def _commands(causes: list[Cause]) -> Iterator[str]:
     for cause in shown:
         main = cause.main
         place = " ".join(one for one in (where(cause), fields(cause)) if one)
-        seen = f"seen {cause.count} time{'s' * (cause.count != 1)}"
+        seen = f"seen {often(cause.count)}"
         again = "" if main.reproduced else ", not reproduced when the test was repeated"
         text = f"{main.sentence} {place}: {main.detail} ({main.id}, {seen}{again})"
         yield command(f"contract: {main.check}", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import field, frozen
 
@@ -33,7 +33,7 @@ class FieldCoverage:
     name: str
     rules: int
     both: int
-    untested: list[str] = field(factory=list)
+    untested: list[str] = field(factory=list[str])
 
 
 @frozen
@@ -55,7 +55,7 @@ class Digest:
         counters = self.result.counters
         responses = counters.responses()
         seen = sum(number > 0 for _, _, number in responses)
-        received = f"{seen} of {len(responses)} documented responses received"
+        received = f"{seen} of {counted(len(responses), 'documented response')} received"
         return "; ".join(filter(None, (coverage_line(self.result.coverage()), received)))
 
     @property
@@ -64,8 +64,7 @@ class Digest:
         counters = self.result.counters
         verb = "would be sent" if counters.dry_run else "sent"
         spent = "would be spent at most" if counters.dry_run else "spent"
-        cost = counted(counters.spent, "credit")
-        money = f"{cost} {spent}" if counters.paid else "nothing is charged"
+        money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"
         requests, tasks = counted(counters.requests, "request"), counted(counters.tasks, "task")
         sent = f"{requests} {verb}, {tasks}, {money}"
         return sent + _unbelieved(counters.unbelieved)
@@ -126,7 +125,7 @@ def baseline_lines(result: RunResult) -> list[str]:
 
 def forecast_lines(result: RunResult) -> list[str]:
     """Return what was said of the cost before the run."""
-    forecast = result.plan.get("forecast")
+    forecast = cast("dict[str, Any] | None", result.plan.get("forecast"))
     if not isinstance(forecast, dict):
         return []
     tasks, credits_ = forecast.get("tasks"), forecast.get("credits")

@@ -6,6 +6,7 @@ from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING
 
+from wanflow.cli.text import counted
 from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.report.digest import (
     baseline_lines,
@@ -128,14 +129,14 @@ def _example(shown: ShownExchange) -> Iterator[str]:
 def _members(cause: Cause) -> Iterator[str]:
     """Yield the findings of a cause, each with its id, place and tests."""
     number = len(cause.findings)
-    title = f"{number} finding{'s' * (number > 1)}, seen {often(cause.count)}"
+    title = f"{counted(number, 'finding')}, seen {often(cause.count)}"
     yield f"<details><summary>{title}</summary>"
     yield _table(
         ("finding", "operation", "field", "what", "seen", "first in"),
         [_member(one) for one in cause.findings[:_MOST_MEMBERS]],
     )
     if number > _MOST_MEMBERS:
-        yield f"<p>{number - _MOST_MEMBERS} more are in report.json.</p>"
+        yield f"<p>Not shown here: {number - _MOST_MEMBERS}; see report.json.</p>"
     yield "</details>"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wanflow.cli.text import counted
 from wanflow_contract.report.digest import (
     baseline_lines,
     digest,
@@ -62,7 +63,7 @@ def _list(title: str, lines: Iterable[str]) -> Iterator[str]:
 def _coverage(found: Digest) -> Iterator[str]:
     lacking = [one for one in found.fields if one.untested]
     if lacking:
-        yield f"<details><summary>{len(lacking)} fields with untested rules</summary>\n"
+        yield f"<details><summary>{counted(len(lacking), 'field')} with untested rules</summary>\n"
         yield "| field | tested | not tested |\n|---|---|---|"
         for one in lacking:
             cells = (one.name, f"{one.both} of {one.rules}", ", ".join(one.untested))

@@ -31,8 +31,8 @@ class NotJudged:
     def sentence(self) -> str:
         """Return what was not judged, and why."""
         whose = f" of {self.subject}" if self.subject else ""
-        many = "s" if len(self.checks) > 1 else ""
-        return f"check{many} {', '.join(self.checks)}{whose}: not judged, since {self.because}"
+        many = "check" if len(self.checks) == 1 else "checks"
+        return f"{many} {', '.join(self.checks)}{whose}: not judged, since {self.because}"
 
 
 def not_judged(result: RunResult) -> list[NotJudged]:

@@ -40,7 +40,7 @@ class RanTest:
     name: str
     outcome: str
     reason: str = ""
-    checks: list[str] = field(factory=list)
+    checks: list[str] = field(factory=list[str])
 
 
 @frozen
@@ -67,12 +67,12 @@ class RunResult:
     """
 
     counters: Counters
-    findings: list[Finding] = field(factory=list)
-    errors: list[SuiteError] = field(factory=list)
-    tests: list[RanTest] = field(factory=list)
-    evaluations: list[tuple[str, str, int]] = field(factory=list)
-    plan: dict[str, Any] = field(factory=dict)
-    baseline: dict[str, Any] = field(factory=dict)
+    findings: list[Finding] = field(factory=list[Finding])
+    errors: list[SuiteError] = field(factory=list[SuiteError])
+    tests: list[RanTest] = field(factory=list[RanTest])
+    evaluations: list[tuple[str, str, int]] = field(factory=list[tuple[str, str, int]])
+    plan: dict[str, Any] = field(factory=dict[str, Any])
+    baseline: dict[str, Any] = field(factory=dict[str, Any])
     missing: int = 0
     exit_code: int = 0
     time: str = field(factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
@@ -148,17 +148,15 @@ class RunResult:
             raise ValueError(f"version {data.get('version')!r} can't be read; it must be {VERSION}")
         rest = {name: one for name, one in data.items() if name != "version"}
         counters = Counters()
-        counters.merge(rest.pop("counters"))
-        return cls(
-            **{
-                **rest,
-                "counters": counters,
-                "findings": [Finding.from_json(one) for one in rest["findings"]],
-                "errors": [SuiteError(**one) for one in rest["errors"]],
-                "tests": [RanTest(**one) for one in rest["tests"]],
-                "evaluations": [(check, at, number) for check, at, number in rest["evaluations"]],
-            }
-        )
+        counters.merge(rest["counters"])
+        values: dict[str, Any] = {
+            "counters": counters,
+            "findings": [Finding.from_json(one) for one in rest["findings"]],
+            "errors": [SuiteError(**one) for one in rest["errors"]],
+            "tests": [RanTest(**one) for one in rest["tests"]],
+            "evaluations": [(check, at, number) for check, at, number in rest["evaluations"]],
+        }
+        return cls(**{**rest, **values})
 
 
 def write_result(result: RunResult, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wanflow.cli.text import counted
 from wanflow_contract.report.digest import baseline_lines, digest, fields, where
 from wanflow_contract.report.text import cut, example_of, often, one_line, terminal
 
@@ -31,7 +32,7 @@ def _lines(found: Digest) -> Iterator[str]:
     for number, cause in enumerate(found.causes[:_MOST_CAUSES], 1):
         yield from _cause(number, cause)
     if len(found.causes) > _MOST_CAUSES:
-        yield f"{len(found.causes) - _MOST_CAUSES} more causes: see the report"
+        yield f"{counted(len(found.causes) - _MOST_CAUSES, 'more cause')}: see the report"
     yield from (one_line(one.sentence(), 2000) for one in found.not_judged)
     yield from (f"note: {_row(one)}" for one in found.notes)
     yield from (one_line(line) for line in baseline_lines(result))
@@ -51,7 +52,7 @@ def _untested(found: Digest) -> Iterator[str]:
         return  # on a server that charges, the planner names the rules
     shown = [f"{one.name} {one.both}/{one.rules}" for one in lacking[:_MOST_FIELDS]]
     rest = len(lacking) - len(shown)
-    more = f", and {rest} more fields" if rest else ""
+    more = f", and {counted(rest, 'more field')}" if rest else ""
     yield f"not tested on both sides: {', '.join(shown)}{more}"
 
 

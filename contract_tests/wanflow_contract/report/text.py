@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from wanflow.cli.text import counted
 from wanflow_contract.findings.finding import printable, shown_body
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def one_line(text: str, most: int = _LINE) -> str:
 def cut(text: str, most: int) -> str:
     """Return the beginning of a text, and how much of it is left out."""
     left = len(text) - most
-    return text if left <= 0 else f"{text[:most]} … ({left} more characters)"
+    return text if left <= 0 else f"{text[:most]} … ({counted(left, 'more character')})"
 
 
 def often(count: int) -> str:
@@ -39,7 +40,9 @@ def block(text: str, most: int = SCREEN) -> str:
     """Return some printable lines of a text, cut to a screen."""
     lines = cut(printable(text), most).split("\n")
     left = len(lines) - _MOST_LINES
-    return "\n".join([*lines[:_MOST_LINES], *([f"… ({left} more lines)"] if left > 0 else [])])
+    return "\n".join(
+        [*lines[:_MOST_LINES], *([f"… ({counted(left, 'more line')})"] if left > 0 else [])]
+    )
 
 
 _COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)
@@ -75,7 +78,7 @@ def example_of(shown: ShownExchange) -> Example:
 def _headers(headers: list[list[str]]) -> list[str]:
     lines = [one_line(f"{name}: {value}") for name, value in headers]
     left = len(lines) - _MOST_HEADERS
-    return [*lines[:_MOST_HEADERS], *([f"… ({left} more headers)"] if left > 0 else [])]
+    return [*lines[:_MOST_HEADERS], *([f"… ({counted(left, 'more header')})"] if left > 0 else [])]
 
 
 def _type(headers: list[list[str]]) -> str:
@@ -90,7 +93,7 @@ def _described(content: str, binary: bool, kind: str) -> str:
         if binary
         else len(content.encode("utf-8", "surrogatepass"))
     )
-    return f"({length} bytes of {one_line(kind, 80) or 'an unknown type'})"
+    return f"({counted(length, 'byte')} of {one_line(kind, 80) or 'an unknown type'})"
 
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&@:$^=\"'/])")

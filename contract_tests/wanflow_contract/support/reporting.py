@@ -49,12 +49,12 @@ class Reporting:
 
     def __init__(self, config: pytest.Config, folder: Path | None) -> None:
         self._config, self._folder = config, folder
-        self._secrets = [config.getoption(name) for name in ("--api-key", "--api-key2")]
+        self._secrets = [self._option(name) for name in ("--api-key", "--api-key2")]
         self.counters = Counters()
         self.known = open_baseline(config)
         self.recorder = Recorder(
-            strict=config.getoption("--strict-notes"),
-            only=frozenset(config.getoption("--only")),
+            strict=self._option("--strict-notes"),
+            only=frozenset(self._option("--only")),
             is_known=self.known.knows if self.known else lambda _finding: False,
         )
         self.errors: list[SuiteError] = []
@@ -181,10 +181,10 @@ class Reporting:
             if error:
                 self.messages.append(error)
                 session.exitstatus = ExitCode.USAGE
-        if folder := self._config.getoption("--emit-tests"):
+        if folder := self._option("--emit-tests"):
             self.messages += write_emitted_tests(self.result(0), folder)
         if self._folder is not None:
-            formats = self._config.getoption("--contract-formats")
+            formats = self._option("--contract-formats")
             result = self.result(int(session.exitstatus))
             write_report(result, self._folder, formats, self._keys())
 
@@ -228,7 +228,7 @@ class Reporting:
 
     def _fails_again(self, item: pytest.Item) -> bool:
         """Run a failed test again, and return whether it fails again."""
-        if item.nodeid in self._repeated or self._config.getoption("--no-replay"):
+        if item.nodeid in self._repeated or self._option("--no-replay"):
             return True
         if not self.is_repeatable(item):
             return True
@@ -238,6 +238,9 @@ class Reporting:
         except (Exception, pytest.skip.Exception, pytest.fail.Exception):
             return True
         return False
+
+    def _option(self, name: str) -> Any:
+        return self._config.getoption(name)
 
     def _keys(self) -> list[str]:
         own = self.target.keys.values() if self.target is not None else ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wanflow.cli.text import counted
 from wanflow_contract.findings.baseline import BaselineUnusable
 from wanflow_contract.findings.baseline_file import write_baseline
 from wanflow_contract.findings.finding import KNOWN, NEW, redacted
@@ -43,7 +44,7 @@ def write_emitted_tests(result: RunResult, folder: str) -> list[str]:
         written, without = emit_tests(result, Path(folder))
     except OSError as error:
         return [f"ERROR: tests can't be written to {folder}: {error.strerror}"]
-    said = [f"findings as tests: {len(written)} files in {folder}"]
+    said = [f"findings as tests: {counted(len(written), 'file')} in {folder}"]
     if without:
         names = ", ".join(one.id for one in without)
         said.append(f"  not written, because they need the suite: {names}")

@@ -6,11 +6,12 @@ import json
 from base64 import b64decode
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
 
 from attrs import evolve, field, frozen
 
+from wanflow.cli.text import counted
 from wanflow_contract.watch.recorded import Recorded
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Har:
     """
 
     path: Path
-    entries: list[Recorded] = field(factory=list)
+    entries: list[Recorded] = field(factory=list[Recorded])
     broken: int = 0
     repeated: int = 0
 
@@ -60,7 +61,9 @@ class ReadHar:
             "repeated": self.har.repeated,
         }
         left = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
-        lines = [f"{self.judged} exchanges with {self.base_url} read from {self.har.path}"]
+        lines = [
+            f"{counted(self.judged, 'exchange')} with {self.base_url} read from {self.har.path}"
+        ]
         lines += [f"entries left out: {left}"] if left else []
         if self.keys_removed:
             lines.append("the file has no API keys, so nothing is said about access without a key")
@@ -74,13 +77,13 @@ def read_har(path: Path) -> Har:
         HarUnusable: it can't be read, or isn't a HAR file.
     """
     try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+        data = cast("dict[str, Any] | None", json.loads(path.read_bytes().decode("utf-8-sig")))
     except OSError as error:
         raise HarUnusable(f"{path} can't be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise HarUnusable(f"{path} isn't a HAR file: it isn't JSON ({error})") from error
-    log = data.get("log") if isinstance(data, dict) else None
-    listed = log.get("entries") if isinstance(log, dict) else None
+    log = cast("dict[str, Any] | None", data.get("log") if isinstance(data, dict) else None)
+    listed = cast("list[Any] | None", log.get("entries") if isinstance(log, dict) else None)
     if not isinstance(listed, list):
         raise HarUnusable(f"{path} isn't a HAR file: it has no list `log.entries`")
     return _har(path, listed)
@@ -150,7 +153,7 @@ def _is_of_this_api(one: Recorded, path: str, observer: Observer) -> bool:
     if unquote(path).rpartition("/")[2].startswith(_TASK):
         return True
     try:
-        body = json.loads(one.sent)
+        body = cast("dict[str, Any] | None", json.loads(one.sent))
     except (ValueError, RecursionError):
         return False
     model = body.get("model") if isinstance(body, dict) else None

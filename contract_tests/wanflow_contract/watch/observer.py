@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, evolve, field
 
+from wanflow.cli.text import counted
 from wanflow_contract.checks.check import observing
 from wanflow_contract.checks.documented_responses import Contract, packaged_contract
 from wanflow_contract.findings.finding import NEW
@@ -25,7 +26,7 @@ from wanflow_contract.watch.other_reasons import (
 from wanflow_contract.watch.task_judge import TaskJudge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from wanflow_contract.support.exchange import Exchange
 
@@ -48,12 +49,12 @@ class Observer:
     contract: Contract = field(factory=packaged_contract)
     recorder: Recorder = field(init=False)
     counters: Counters = field(init=False)
-    errors: list[SuiteError] = field(factory=list)
+    errors: list[SuiteError] = field(factory=list[SuiteError])
     not_judged: int = 0
     unread: int = 0
     tasks: TaskJudge = field(init=False)
     _accounts: Accounts = field(factory=Accounts)
-    _labels: set[str] = field(factory=set)
+    _labels: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
         """Start without any task; no failure is raised."""
@@ -103,21 +104,21 @@ class Observer:
 
     def limits(self) -> list[str]:
         """Return what was not judged, to save memory."""
-        said = []
+        said = list[str]()
         if forgotten := self.tasks.remembered.forgotten:
             said.append(
-                f"{forgotten} tasks were forgotten, the oldest ones; what came of them later"
-                " was judged without what came before"
+                f"{counted(forgotten, 'task')} {'was' if forgotten == 1 else 'were'} forgotten, the"
+                " oldest first; what came of such a task later was judged without what came before"
             )
         if self.unread:
-            said.append(f"{self.unread} exchanges came faster than they could be judged")
+            said.append(f"{counted(self.unread, 'exchange')} came too fast to be judged")
         return said
 
     def _checks_of(self, label: str) -> list[str]:
         return sorted(self.recorder.evaluated_by.get(label, ()))
 
     @contextmanager
-    def _safely(self, exchange: Exchange) -> Iterator[None]:
+    def _safely(self, exchange: Exchange) -> Generator[None]:
         """Record an error inside a check, unless it follows from a failure of the same exchange."""
         try:
             yield
