@@ -56,6 +56,22 @@ def test_a_wrong_command_would_be_noticed(line: str) -> None:
         parse(COMMANDS[command].load(), command, arguments)
 
 
+STARTS_MOCK = re.compile(r"^wanflow mock\b", re.MULTILINE)
+PAYS = re.compile(r"^wanflow (run|submit|batch|worker)\b", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_block_that_starts_the_mock_sends_its_paid_commands_there(name: str) -> None:
+    """It exports the mock's address and a key between the two, so nothing is paid elsewhere."""
+    for code in blocks((ROOT / name).read_text("utf-8"), "sh"):
+        started = STARTS_MOCK.search(code)
+        paid = started and PAYS.search(code, started.end())
+        if started and paid:
+            between = code[started.end() : paid.start()]
+            assert "export WANFLOW_BASE_URL=http://127.0.0.1:8700/apiv1" in between
+            assert " WANFLOW_API_KEY=" in between
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_python_block_can_be_compiled(name: str) -> None:
     """So it can be pasted."""
