@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
+    from wanflow.queue.recorder import StepRecorder
 
 MODEL = model_name("image")
 NOW = TimePoint(1.8e9, 1.8e9)
@@ -152,11 +154,88 @@ class TestAnOutcome:
         assert worker.sweep() == 0
 
 
+class TestALostIntent:
+    """A failover to a standby that lacks the last commits: what was sent is planned again."""
+
+    @pytest.fixture
+    def sent(self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker) -> StepRecorder:
+        """A submission in flight, whose intent the database has lost."""
+        add_jobs(1)
+        (work,) = worker.take()
+        before = "SELECT state, step, token FROM wanflow.job"
+        values = worker.execute(before)[0]
+        recorder = worker.intend(work)
+        worker.execute("UPDATE wanflow.job SET state = %s, step = %s, token = %s", *values)
+        return recorder
+
+    def test_with_a_task_is_not_sent_again(
+        self, sent: StepRecorder, worker: ManualWorker, account: Account
+    ) -> None:
+        worker.spool.store(
+            Accepted(sent.work.id, sent.work.key, Snapshot("task-unified-1-a", "pending"))
+        )
+        worker.spool.replay(worker.writes, NOW)
+        assert worker.states() == {"accepted": 1}
+        worker.turn([StepKind.SUBMIT])
+        assert account.submitted == 0
+
+    def test_that_is_uncertain_is_not_sent_again(
+        self, sent: StepRecorder, worker: ManualWorker, account: Account
+    ) -> None:
+        worker.spool.store(Uncertain(sent.work.id, sent.work.key, sent.token, "lost"))
+        worker.spool.replay(worker.writes, NOW)
+        assert worker.states() == {"uncertain": 1}
+        worker.turn([StepKind.SUBMIT])
+        assert account.submitted == 0
+
+    def test_is_not_taken_for_one_that_the_database_knows(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        """It was taken back since: the job waits to be sent again."""
+        add_jobs(1)
+        (work,) = worker.take()
+        token = worker.intend(work).token
+        worker.spool.store(NotAccepted(work.id, work.key, token, "busy", 0.0))
+        worker.spool.replay(worker.writes, NOW)
+        worker.spool.store(Uncertain(work.id, work.key, token, "lost"))
+        worker.spool.replay(worker.writes, NOW)
+        assert worker.states() == {"planned": 1}
+
+
 class TestTheFolder:
     def test_that_cannot_be_written_is_an_error_at_the_start(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(LedgerError, match=r"the spool folder .* can't be written"):
             Spool(tmp_path / "file" / "spool")
+
+    def test_that_cannot_be_written_any_more_keeps_outcomes_in_memory(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        add_jobs(1)
+        (work,) = worker.take()
+        recorder, folder = worker.intend(work), worker.spool.folder
+        shutil.rmtree(folder)
+        folder.touch()
+        recorder.record_accepted_later(work.key, Snapshot("task-unified-1-a", "pending"))
+        assert "task task-unified-1-a of job" in caplog.text
+        assert worker.spool.count() == 1
+        assert worker.spool.replay(worker.writes, NOW) == 1
+        assert worker.column("task") == ["task-unified-1-a"]
+        assert worker.spool.count() == 0
+
+    def test_that_can_be_written_again_gets_the_outcomes_in_memory(self, tmp_path: Path) -> None:
+        spool = Spool(tmp_path / "spool")
+        spool.folder.rmdir()
+        spool.store(NotAccepted(1, "k", 7, "busy"))
+        spool.store(Uncertain(2, "k", 7, "lost"))
+        assert spool.count() == 2
+        spool.folder.mkdir()
+        assert spool.count() == 2
+        assert len(Spool(spool.folder).paths()) == 2
+        assert spool.count() == 2
 
     def test_is_readable_only_to_its_owner(self, tmp_path: Path) -> None:
         spool = Spool(tmp_path / "spool")

@@ -37,12 +37,16 @@ class Following:
 
 @frozen
 class Fence:
-    """What a write asks of a job: one of some states, and its step or the token of its intent."""
+    """What a write asks of a job: one of some states, and its step or the token of its intent.
+
+    `other_than` is a token that its last intent must not have.
+    """
 
     job: int
     states: frozenset[JobState]
     step: int | None = None
     token: int | None = None
+    other_than: int | None = None
 
 
 @frozen
@@ -96,7 +100,8 @@ def enqueue(transaction: Transaction, job: int, moved: Moved, following: Followi
 
 def _asked(fence: Fence) -> list[Any]:
     states = [str(state) for state in fence.states]
-    return [fence.job, states, fence.step, fence.step, fence.token, fence.token]
+    optional = (fence.step, fence.token, fence.other_than)
+    return [fence.job, states, *(value for one in optional for value in (one, one))]
 
 
 # Servers may call a model by another name: the one that was asked for is kept. Each submission that
@@ -115,6 +120,7 @@ def _update(values: Iterable[str]) -> bytes:
             SELECT id, reserved FROM {JOB}
             WHERE id = %s AND state = ANY(%s) AND (step = %s OR %s::integer IS NULL)
                 AND (token = %s OR %s::bigint IS NULL)
+                AND (token IS DISTINCT FROM %s OR %s::bigint IS NULL)
             FOR UPDATE
         ) AS old
         WHERE job.id = old.id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -38,11 +39,13 @@ def default_folder() -> Path:
 class Spool:
     """A folder of outcomes. Processes may share it: an outcome that is applied twice does nothing.
 
-    A folder that can't be written is an error when the worker starts, not when it is needed.
+    A folder that can't be written is an error when the worker starts. If that is so later, outcomes
+    are kept in memory until the folder or the database takes them.
     """
 
     folder: Path
-    _warned: set[Path] = field(factory=set[Path])
+    _unwritten: dict[str, SubmissionOutcome] = field(factory=dict[str, "SubmissionOutcome"])
+    _warned: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
         """Create the folder, readable only to its owner.
@@ -64,10 +67,30 @@ class Spool:
 
     def store(self, outcome: SubmissionOutcome) -> None:
         """Store an outcome; it is on the disk when this returns. This blocks for one flush."""
+        name = f"{outcome.job}-{uuid4().hex}{_SUFFIX}"
+        try:
+            self._write(name, outcome)
+        except OSError as error:
+            self._unwritten[name] = outcome
+            _log.warning(
+                "the outcome of a submission is only in this process's memory, because the spool "
+                "folder can't be written (%s): %s",
+                error.strerror or error,
+                submission_outcome.describe(outcome),
+            )
+
+    def _write(self, name: str, outcome: SubmissionOutcome) -> None:
         content = json.dumps(submission_outcome.to_json(outcome)).encode()
-        path = self.folder / f"{outcome.job}-{uuid4().hex}{_SUFFIX}"
-        regular_file.write_atomically(path, content, durable=True)
+        regular_file.write_atomically(self.folder / name, content, durable=True)
         directories.fsync_dir(self.folder)
+
+    def count(self) -> int:
+        """Store what couldn't be stored before; return the number of outcomes to be applied."""
+        for name, outcome in list(self._unwritten.items()):
+            with suppress(OSError):
+                self._write(name, outcome)
+                self._unwritten.pop(name, None)
+        return len(self.paths()) + len(self._unwritten)
 
     def paths(self) -> list[Path]:
         """Return the files of the outcomes that are still to be applied."""
@@ -80,15 +103,17 @@ class Spool:
             DatabaseLost: the database still can't be reached.
         """
         done = 0
-        for path, outcome in self._read():
-            if self._apply(writes, outcome, now, path):
-                path.unlink(missing_ok=True)
+        for name, outcome in (*self._unwritten.items(), *self._read()):
+            if self._apply(writes, outcome, now, name):
+                self._remove(name)
                 done += 1
         return done
 
-    def _apply(
-        self, writes: Writes, outcome: SubmissionOutcome, now: TimePoint, path: Path
-    ) -> bool:
+    def _remove(self, name: str) -> None:
+        if self._unwritten.pop(name, None) is None:
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _apply(self, writes: Writes, outcome: SubmissionOutcome, now: TimePoint, name: str) -> bool:
         def write() -> bool:
             known = submission_outcome.belongs(writes.transaction, outcome)
             if known:
@@ -100,20 +125,21 @@ class Spool:
             raise end.error
         if end.error is None and end.value:
             return True
-        self._warn(path, "its job is not in this database" if end.error is None else end.error)
+        self._warn(name, "its job is not in this database" if end.error is None else end.error)
         return False
 
-    def _read(self) -> Iterator[tuple[Path, SubmissionOutcome]]:
+    def _read(self) -> Iterator[tuple[str, SubmissionOutcome]]:
         for path in self.paths():
             try:
                 content = regular_file.read(path, _MAX_SIZE)
-                yield path, submission_outcome.from_json(json.loads(content))
+                yield path.name, submission_outcome.from_json(json.loads(content))
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, KeyError, TypeError) as error:
-                self._warn(path, error)
+                self._warn(path.name, error)
 
-    def _warn(self, path: Path, reason: object) -> None:
-        if path not in self._warned:
-            self._warned.add(path)
-            _log.warning("the outcome in %s can't be applied, and is kept: %s", path, reason)
+    def _warn(self, name: str, reason: object) -> None:
+        if name not in self._warned:
+            self._warned.add(name)
+            where = self.folder / name
+            _log.warning("the outcome in %s can't be applied, and is kept: %s", where, reason)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, frozen
 
 from wanflow._core.snapshot import Snapshot
+from wanflow._text import one_line
 from wanflow.ledger.fields import snapshot_fields, truncated
 from wanflow.ledger.job import JobState
 from wanflow.queue import moves, schedule
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from wanflow.queue.writes import Transaction
 
 _SENT = frozenset({JobState.INTENT, JobState.UNCERTAIN})
+# So is a job that was sent if the database has lost its intent, as after a failover.
+_PLANNED = frozenset({JobState.PLANNED})
 _SNAPSHOT_FIELDS = ("id", "status", "model", "progress", "created", "estimated_time", "usage")
 
 
@@ -58,7 +61,8 @@ class Accepted:
         if values.get("credits"):
             values["reserved"] = values["credits"]
         following = Following(StepKind.POLL, polls.first_delay(now.monotonic, 0.5))
-        if move(transaction, Fence(self.job, _SENT), values, following, row=row) is None:
+        fence = Fence(self.job, _SENT | _PLANNED)
+        if move(transaction, fence, values, following, row=row) is None:
             _adopt(transaction, self, values)
 
 
@@ -111,11 +115,22 @@ class Uncertain:
         del now
         values = {"state": str(JobState.UNCERTAIN), "reason": truncated(self.reason)}
         following = None if self.delay is None else Following(StepKind.SUBMIT, self.delay)
-        move(transaction, Fence(self.job, _SENT, token=self.token), values, following, row=row)
+        fence = Fence(self.job, _SENT, token=self.token)
+        if move(transaction, fence, values, following, row=row) is None:
+            lost = Fence(self.job, _PLANNED, other_than=self.token)
+            move(transaction, lost, values, following)
 
 
 SubmissionOutcome = Accepted | NotAccepted | Uncertain
 _KINDS: dict[str, type[Any]] = {one.__name__: one for one in (Accepted, NotAccepted, Uncertain)}
+
+
+def describe(outcome: SubmissionOutcome) -> str:
+    """Return what people need to know of an outcome, for the log: nothing that the API said."""
+    if isinstance(outcome, Accepted):
+        return f"task {one_line(outcome.snapshot.id)} of job {outcome.job}"
+    what = "uncertain" if isinstance(outcome, Uncertain) else "not accepted"
+    return f"job {outcome.job} is {what}"
 
 
 def to_json(outcome: SubmissionOutcome) -> dict[str, Any]:

@@ -245,8 +245,8 @@ class Worker:
         self.metrics.count("rows_refilled", sweeper.sweep(self._reader, self._engine))
 
     def _replay(self, steps: Steps) -> None:
-        waiting = steps.spool.paths()
-        self.metrics.set("outcomes_waiting", len(waiting))
+        waiting = steps.spool.count()
+        self.metrics.set("outcomes_waiting", waiting)
         if not waiting:
             return
         with self._reader.connection() as connection:
