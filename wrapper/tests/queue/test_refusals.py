@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.queue.test_steps import SUBMIT
+from wanflow import errors
 from wanflow.queue.engine import StepKind
+from wanflow.queue.error_outcome import may_pass
+from wanflow.queue.steps import MAX_OUTAGE_TRIES, MAX_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.queue.manual_worker import ManualWorker
     from wanflow.mock.gateway.accounts import Account
@@ -101,6 +105,74 @@ def test_failing_polls_cost_nothing_but_time(
     worker.drain()
     assert worker.states() == {"saved": 1}
     assert account.submitted == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.StorageFailed("s3://b/k can't be stored: it can't be reached"), True),
+        (errors.DownloadFailed("broken off"), True),
+        (errors.DownloadFailed("busy", status=503), True),
+        (errors.DownloadFailed("gone", status=404), False),
+        (errors.DownloadFailed("an HTML page", status=200), False),
+        (errors.AuthenticationFailed("the key was refused", status=401), True),
+        (errors.ConnectionFailed("refused"), True),
+        (ValueError("a fault of the program"), False),
+    ],
+)
+def test_what_passes_is_no_fault_of_the_job(error: Exception, expected: bool) -> None:
+    assert may_pass(error) == expected
+
+
+def test_a_download_waits_for_its_storage_and_is_saved_when_that_is_back(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    worker.turn([StepKind.POLL])
+    (tmp_path / "out").touch()
+    for _ in range(MAX_TRIES + 2):
+        worker.turn()
+    assert worker.column("parked") == [None]
+    delay = "SELECT extract(epoch FROM execute_after - now())::float8 FROM wanflow.queue"
+    assert 60 < worker.execute(delay)[0][0] <= 300
+    assert "a step of job" in caplog.text
+    assert str(tmp_path) not in caplog.text
+    (tmp_path / "out").unlink()
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+
+
+def test_what_a_download_needs_is_waited_for_and_then_the_job_is_parked(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, tmp_path: Path
+) -> None:
+    add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    worker.turn([StepKind.POLL])
+    (tmp_path / "out").touch()
+    worker.execute("UPDATE wanflow.job SET tries = %s", MAX_OUTAGE_TRIES - 2)
+    worker.turn()
+    assert worker.column("parked") == [None]
+    worker.turn()
+    assert worker.column("parked") != [None]
+
+
+def test_links_that_come_late_are_asked_for_again(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, fault: Fault
+) -> None:
+    """A completed task is paid for, and only another poll can tell where its files are."""
+    add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    with fault("missing=results", operation="getTaskDetail"):
+        for _ in range(10):
+            worker.turn()
+    assert worker.states() == {"completed": 1}
+    assert worker.column("parked") == [None]
+    worker.drain()
+    assert worker.states() == {"saved": 1}
 
 
 def test_a_download_that_fails_three_times_is_parked_with_its_reason(

@@ -21,7 +21,7 @@ EXPIRED = frozenset({403, 404, GONE})
 """What servers of signed links answer when a link is past its time, and at other times, too."""
 
 # A server that answers so may well send the file a moment later.
-_RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RANGE = re.compile(r"bytes\s+([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)", re.ASCII)
 
 
@@ -109,7 +109,7 @@ def classify(url: str, response: Response, size: int, known: str | None = None) 
         case 416 if size:
             return StalePart()
         case status:
-            return Rejected(f"its server answered {status}", status, status in _RETRYABLE_STATUSES)
+            return Rejected(f"its server answered {status}", status, status in RETRYABLE_STATUSES)
 
 
 def _body(response: Response, size: int, known: str | None) -> ResponseKind:

@@ -1,10 +1,11 @@
-"""What an error of a submission means for its job."""
+"""What an error of a step means for its job."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from wanflow import errors
+from wanflow._core.download_rules import RETRYABLE_STATUSES
 from wanflow._core.submission_response import is_rejection, is_retryable
 from wanflow.ledger.job import JobState
 from wanflow.queue.submission_outcome import NotAccepted, Uncertain
@@ -39,3 +40,12 @@ def outcome_of(error: Exception, recorder: StepRecorder, jitter: float) -> Submi
     asked = error.retry_after if isinstance(error, errors.APIError) else None
     delay = max(asked or 0.0, _SHORTEST_DELAY * (1 + 2 * jitter))
     return NotAccepted(work.id, work.key, token, reason, delay)
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether a step failed by what it needs, such as a storage, and not by its job."""
+    match error:
+        case errors.DownloadFailed(status=status):
+            return status is None or status in RETRYABLE_STATUSES
+        case _:
+            return isinstance(error, errors.APIError | errors.ConnectionFailed)

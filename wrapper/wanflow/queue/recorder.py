@@ -152,7 +152,8 @@ class StepRecorder:
     def record_done(self, server: str, snapshot: Snapshot) -> None:
         """Record how the task ended, and enqueue the download of its files."""
         del server
-        if snapshot.succeeded and not snapshot.urls and self.work.tries < _ASKED_AGAIN:
+        ask_again = self.work.state is JobState.COMPLETED or self.work.tries < _ASKED_AGAIN
+        if snapshot.succeeded and not snapshot.urls and ask_again:
             self.polled = snapshot
             return
         failure, now = snapshot.failure, self.work.clock.now()
@@ -169,7 +170,7 @@ class StepRecorder:
         if "credits" in values:
             values["reserved"] = values["credits"]
         following = None if failure else Following(StepKind.DOWNLOAD, 0.0, self._urgency(snapshot))
-        self.move(_ACCEPTED, values, following)
+        self.move(_ACCEPTED | _COMPLETED, values, following)
 
     def _urgency(self, snapshot: Snapshot) -> int:
         """Return a priority above that of polls, higher the earlier the links expire."""

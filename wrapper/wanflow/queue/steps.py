@@ -10,6 +10,7 @@ from attrs import define, field
 
 from wanflow import errors
 from wanflow._core.effects import run_blocking
+from wanflow._core.error_summary import summary
 from wanflow._core.snapshot import Snapshot
 from wanflow._flows.operations import parse_name
 from wanflow._flows.prepare import SubmitOptions
@@ -20,7 +21,7 @@ from wanflow.ledger.rows import path_from_text
 from wanflow.queue import moves, schedule
 from wanflow.queue.ceiling import PriceUnknown
 from wanflow.queue.engine import StepKind
-from wanflow.queue.error_outcome import outcome_of
+from wanflow.queue.error_outcome import may_pass, outcome_of
 from wanflow.queue.moves import Following, StepLost
 from wanflow.queue.recorder import StepRecorder
 from wanflow.queue.submission_outcome import Uncertain
@@ -46,7 +47,11 @@ _log = logging.getLogger("wanflow")
 RESEND_WINDOW = 60.0
 """Seconds from its intent in which an uncertain submission may be sent again by itself."""
 MAX_TRIES = 3
+MAX_OUTAGE_TRIES = 75
+"""So often a step is tried while what it needs is out of order: for some six hours, so that links
+still live when its user sees that the job is parked."""
 _FIRST_DELAY = 2.0
+_LONGEST_DELAY = 300.0
 _PRICE_DELAY = 1.0
 _HALTED_DELAY = 60.0
 _LONGEST_POLLING = 48 * 3600.0
@@ -86,7 +91,10 @@ class Steps:
         except errors.LedgerError as error:
             self._abandon(work, error)
         except Exception as error:
-            _log.warning("a step of job %s failed", work.id, exc_info=True)
+            known = isinstance(error, errors.WanflowError)
+            _log.warning(
+                "a step of job %s failed: %s", work.id, summary(error), exc_info=not known
+            )
             await self._retry(recorder, error)
 
     async def _run(self, work: Work, recorder: StepRecorder) -> None:
@@ -233,6 +241,9 @@ class Steps:
         if work.folder is None:
             await self._park(recorder, "no folder was chosen for its files")
             return
+        if not work.links:
+            await self._ask_for_links(recorder, work.task)
+            return
         done = Snapshot(work.task, "completed", work.model, 100, work.created, urls=work.links)
         operations = self.operations(recorder)
         job = operations.download_job(
@@ -244,14 +255,22 @@ class Steps:
         except errors.LinkExpired:
             self.metrics.count("jobs_lost")
 
+    async def _ask_for_links(self, recorder: StepRecorder, task: str) -> None:
+        """Poll a completed task that had no links; those that it has now are downloaded next."""
+        await self.rate.acquire()
+        self.metrics.count("polls")
+        await self.driver.run(self.operations(recorder).poll(task))
+        if not recorder.recorded:
+            raise errors.DownloadFailed(f"task {task} has no links to download")
+
     async def _retry(self, recorder: StepRecorder, error: Exception) -> None:
-        """Enqueue a step that failed for no known reason again; park the job after three tries."""
+        """Enqueue a step that failed again; park the job after as many tries as the error allows."""
         work, reason = recorder.work, f"{type(error).__name__}: {error}"
         try:
-            if work.tries + 1 >= MAX_TRIES:
+            if work.tries + 1 >= (MAX_OUTAGE_TRIES if may_pass(error) else MAX_TRIES):
                 await self._park(recorder, reason)
                 return
-            delay = _FIRST_DELAY * 4.0**work.tries
+            delay = min(_LONGEST_DELAY, _FIRST_DELAY * 4.0**work.tries)
             values = {"tries": work.tries + 1, "reason": truncated(reason)}
             await self._move(
                 recorder, frozenset({work.state}), values, Following(work.row.kind, delay)
