@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wanflow._core.prices import price_class
 from wanflow.batch.cost_limit import CostLimit, Decision
 from wanflow.catalog.catalog import packaged_catalog
+
+if TYPE_CHECKING:
+    from random import Random
 
 CATALOG = packaged_catalog()
 
@@ -73,6 +78,23 @@ def test_a_refund_is_not_counted_and_is_not_a_price() -> None:
         assert one.decide("kind") is not Decision.GO
 
 
+def test_a_free_job_is_not_a_price() -> None:
+    """After one that was free, the others don't count as free, nor in the next run."""
+    prices, later = CostLimit(20), CostLimit(20)
+    prices.reserve("1", "kind")
+    prices.record("1", 0.0)
+    prices.settle("1")
+    later.restore("1", "kind", 0.0, in_flight=False)
+    for one in (prices, later):
+        assert one.decide("kind") is Decision.GO
+        one.reserve("2", "kind")
+        assert one.decide("kind") is Decision.WAIT
+        one.record("2", 10.0)
+        one.reserve("3", "kind")
+        assert one.spent + 10 == 20
+        assert one.decide("kind") is Decision.STOP
+
+
 SUBMISSIONS = st.tuples(
     st.sampled_from("abc"),
     st.none() | st.floats(0, 1e11),
@@ -82,7 +104,9 @@ SUBMISSIONS = st.tuples(
 
 
 @given(st.lists(SUBMISSIONS), st.randoms())
-def test_the_next_run_counts_the_same_costs(submissions: list[tuple], random) -> None:
+def test_the_next_run_counts_the_same_costs(
+    submissions: list[tuple[str, float | None, float | None, str]], random: Random
+) -> None:
     """Whatever was reported, failed or is uncertain, in any order."""
     prices, later = CostLimit(), CostLimit()
     numbered = list(enumerate(submissions))

@@ -63,6 +63,43 @@ class TestALimit:
         assert account.submitted == 1 + 3
         assert worker.states() == {"saved": 4, "planned": 1}
 
+    def test_that_comes_later_counts_what_was_sent_without_it(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        account: Account,
+        price: float,
+        fault: Callable[..., AbstractContextManager[None]],
+    ) -> None:
+        """Done, in flight or uncertain: it counts once, however often the batch is enqueued."""
+        add_jobs(3)
+        with fault("lost-response", operation="createImageGeneration", count=1):
+            worker.turn([StepKind.SUBMIT], limit=1)
+        worker.turn([StepKind.SUBMIT], limit=1)
+        for _ in range(2):
+            add_jobs(9, max_credits=price * 5)
+        ((reserved,),) = worker.execute("SELECT reserved FROM wanflow.batch WHERE name = 'run1'")
+        assert reserved == pytest.approx(price * 2)
+        worker.drain()
+        assert account.submitted == 1 + 5
+        assert worker.states() == {"saved": 5, "uncertain": 1, "planned": 4}
+
+    def test_that_comes_after_a_step_was_taken_counts_its_job(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        account: Account,
+        price: float,
+    ) -> None:
+        add_jobs(3)
+        taken = worker.take()
+        add_jobs(3, max_credits=price)
+        worker.run(taken)
+        assert account.submitted == 1
+        worker.sweep()
+        worker.drain()
+        assert account.submitted == 1 + 1
+
     def test_sends_one_job_of_unknown_price_at_a_time(
         self,
         add_jobs: Callable[..., QueuedBatch],

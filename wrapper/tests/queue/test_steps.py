@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.queue.manual_worker import ManualWorker
+from wanflow.queue import admin
 from wanflow.queue.engine import StepKind
 
 if TYPE_CHECKING:
@@ -158,6 +159,23 @@ class TestAWorkerThatIsKilled:
         assert other.column("parked") == ["3 workers died in its step"]
         assert other.sweep() == 0
         assert account.submitted == 0
+
+
+class TestAWriteThatTheDatabaseRefuses:
+    def test_three_times_has_the_job_parked_with_the_reason(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account
+    ) -> None:
+        """It is not tried for ever, as one that a lost database couldn't take."""
+        add_jobs(1)
+        worker.execute("ALTER TABLE wanflow.job ADD CONSTRAINT none CHECK (state <> 'completed')")
+        worker.drain()
+        (reason,) = worker.column("parked")
+        assert "refused a statement" in reason
+        worker.execute("ALTER TABLE wanflow.job DROP CONSTRAINT none")
+        assert admin.retry(worker.database, worker.engine) == 1
+        worker.drain()
+        assert worker.states() == {"saved": 1}
+        assert account.submitted == 1
 
 
 class TestALateResponse:

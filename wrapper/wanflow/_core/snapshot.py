@@ -117,7 +117,7 @@ class Snapshot(JsonRecord):
 
 
 def decode_json(content: bytes) -> Any:
-    """Decode the JSON of a response. It can be written again as JSON, and every text be encoded.
+    """Decode the JSON of a response. It can be written again as JSON, and every text be stored.
 
     A number that JSON doesn't have, such as NaN, and one that is infinite, becomes None.
 
@@ -126,8 +126,13 @@ def decode_json(content: bytes) -> Any:
     """
     encoding = "utf-8" if content.startswith(b'{"') else json.detect_encoding(content)
     text = content.decode(encoding, "replace")
-    has_surrogate = "\\u" in text and _SURROGATE.search(text)
-    return _decode(_FINITE.decode, _ESCAPE.sub(_whole_pair, text) if has_surrogate else text)
+    return _decode(_FINITE.decode, storable_json(text))
+
+
+def storable_json(text: str) -> str:
+    """Return JSON whose texts can be encoded and stored: U+FFFD is in place of what can't."""
+    is_odd = "\\u" in text and _ODD.search(text)
+    return _ESCAPE.sub(_storable, text) if is_odd else text
 
 
 def decode_user_json(text: str | bytes) -> Any:
@@ -155,17 +160,18 @@ def _finite(text: str) -> float | None:
 
 _FINITE = json.JSONDecoder(parse_float=_finite, parse_constant=lambda _: None)
 
-# JSON can write half of a surrogate pair, which no file, terminal or database takes.
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# JSON can write half of a surrogate pair, which no file, terminal or database takes, and NUL, which
+# PostgreSQL doesn't take.
+_ODD = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    r"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    r"|(?P<odd>u(?:[dD][89a-fA-F][0-9a-fA-F]{2}|0000))|.)",
     re.DOTALL,
 )
 
 
-def _whole_pair(escape: re.Match[str]) -> str:
-    return escape[0] if escape["half"] is None else "\\ufffd"
+def _storable(escape: re.Match[str]) -> str:
+    return escape[0] if escape["odd"] is None else "\\ufffd"
 
 
 def parse_snapshot(

@@ -188,7 +188,8 @@ class CostLimit:
         self._remove(key, cost)
         cost.credits = credits
         self._reported += Fraction(credits)
-        if not cost.failed:
+        # That a job was free says nothing of the next one.
+        if credits and not cost.failed:
             self._prices_of(cost.price_class).add(credits)
             self._all_prices.add(credits)
 
@@ -213,7 +214,7 @@ class CostLimit:
         self._reported -= Fraction(cost.credits or 0)
 
     def _remove_price(self, cost: _Cost) -> None:
-        if cost.credits is not None and not cost.failed:
+        if cost.credits and not cost.failed:
             self._prices_of(cost.price_class).remove(cost.credits)
             self._all_prices.remove(cost.credits)
 

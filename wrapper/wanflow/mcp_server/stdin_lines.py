@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, cast
 import anyio
 from attrs import define, field
 
+from wanflow._core.snapshot import storable_json
+
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
@@ -38,7 +40,9 @@ class StdinLines:
         with suppress(RuntimeError):  # the event loop is closed
             try:
                 for line in file:
-                    loop.call_soon_threadsafe(self._put, line.decode(errors="replace"))
+                    # The SDK answers nothing to a line with half of a surrogate pair.
+                    text = storable_json(line.decode(errors="replace"))
+                    loop.call_soon_threadsafe(self._put, text)
             except OSError:
                 pass
             loop.call_soon_threadsafe(self._send.close)

@@ -33,6 +33,22 @@ _SETTLE = f"""
             THEN NULL ELSE halted END
     WHERE id = %(batch)s
 """  # noqa: S608
+# What was sent while the batch had no limit counts with what it costs or may cost.
+_COUNT = f"""
+    WITH counted AS (
+        UPDATE {SCHEMA}.job AS job SET reserved = job.sends * coalesce(job.credits, (
+            SELECT max(price) FROM {SCHEMA}.job AS other
+            WHERE other.server = job.server AND other.model = job.model
+                AND other.price_class = job.price_class
+                AND other.price IS NOT NULL AND other.price_class IS NOT NULL
+        ), 0)
+        FROM {SCHEMA}.batch AS batch
+        WHERE batch.name = %s AND job.batch = batch.id AND job.reserved IS NULL
+            AND job.state NOT IN ('{JobState.PLANNED}', '{JobState.REJECTED}')
+        RETURNING job.reserved
+    )
+    SELECT coalesce(sum(reserved), 0) FROM counted
+"""  # noqa: S608
 
 
 class PriceUnknown(CreditLimitExceeded):
@@ -65,6 +81,11 @@ def reserve(connection: Connection[Any], work: Work) -> float:
         raise CreditLimitExceeded(Decision.STOP.value, max_credits=limit)
     connection.execute(_RESERVE, [price, unpriced if known else work.id, work.batch])
     return price
+
+
+def count_unreserved(connection: Connection[Any], batch: str) -> float:
+    """Reserve what a batch's jobs cost that were sent without a limit; return the credits."""
+    return _number(connection, _COUNT, [batch]) or 0.0
 
 
 def release(connection: Connection[Any], work: Work, reserved: float | None) -> None:

@@ -20,7 +20,7 @@ from wanflow.errors import ConfigurationError
 from wanflow.ledger.deduplication import request_digest
 from wanflow.ledger.postgres.owner import QUEUE_OWNER
 from wanflow.ledger.rows import path_to_text
-from wanflow.queue import schema, sweeper
+from wanflow.queue import ceiling, schema, sweeper
 from wanflow.queue.database import Database
 from wanflow.queue.engine import SCHEMA, Engine, NextStep, StepKind
 from wanflow.queue.work import NOW
@@ -47,7 +47,8 @@ _ADD_BATCH = f"""
     INSERT INTO {SCHEMA}.batch AS batch (name, server, folder, max_credits, resubmit, created)
     VALUES (%s, %s, %s, %s, %s, {NOW})
     ON CONFLICT (name) DO UPDATE SET
-        max_credits = excluded.max_credits, resubmit = excluded.resubmit, halted = NULL
+        max_credits = excluded.max_credits, resubmit = excluded.resubmit, halted = NULL,
+        reserved = batch.reserved + %s
     RETURNING id, server, folder
 """  # noqa: S608 - our own names
 _STAGE = """
@@ -228,7 +229,11 @@ def _add_batch(
     connection: Connection[Any], options: EnqueueOptions, server: int, folder: int
 ) -> int:
     values = [options.name, server, folder, options.max_credits, options.resubmit_uncertain]
-    found = connection.execute(_ADD_BATCH, values).fetchone()
+    # Jobs first, then the batch: the order in which workers lock them.
+    before = 0.0
+    if options.max_credits is not None:
+        before = ceiling.count_unreserved(connection, options.name)
+    found = connection.execute(_ADD_BATCH, [*values, before]).fetchone()
     assert found is not None
     number, known_server, known_folder = found
     if (known_server, known_folder) != (server, folder):

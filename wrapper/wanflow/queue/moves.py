@@ -128,18 +128,23 @@ def _update(values: Iterable[str]) -> bytes:
     """.encode()  # noqa: S608 - our own names
 
 
+# A limit that was given after the step was taken: the job is sent with the next one.
+_LIMIT_KNOWN = f"""(%s::float8 IS NOT NULL OR NOT EXISTS (
+        SELECT FROM {SCHEMA}.batch WHERE id = job.batch AND max_credits IS NOT NULL
+    ))"""
 _INTEND = f"""
-    UPDATE {JOB} SET state = 'intent', intended = {NOW}, token = %s, sending_until = {NOW} + %s,
-        reserved = %s
-    WHERE id = %s AND step = %s AND state = 'planned'
+    UPDATE {JOB} AS job SET
+        state = 'intent', intended = {NOW}, token = %s, sending_until = {NOW} + %s, reserved = %s
+    WHERE id = %s AND step = %s AND state = 'planned' AND {_LIMIT_KNOWN}
     RETURNING step
 """  # noqa: S608
 # A resend has a step of its own, so that no other worker sends it, too. Its state stays uncertain:
 # whatever becomes of it says nothing of the first submission.
 _INTEND_AGAIN = f"""
-    UPDATE {JOB} SET step = step + 1, sends = sends + 1, resend = false, token = %s,
+    UPDATE {JOB} AS job SET step = step + 1, sends = sends + 1, resend = false, token = %s,
         sending_until = {NOW} + %s, reserved = coalesce(reserved + %s, reserved)
-    WHERE id = %s AND step = %s AND state = 'uncertain' AND (resend OR intended > {NOW} - %s)
+    WHERE id = %s AND step = %s AND state = 'uncertain' AND {_LIMIT_KNOWN}
+        AND (resend OR intended > {NOW} - %s)
     RETURNING step
 """  # noqa: S608
 
@@ -162,7 +167,7 @@ def intend(transaction: Transaction, work: Work, token: int, sending: float, win
         if not connection.execute(query, [work.id, work.step, str(work.state)]).fetchone():
             raise _lost(work)
         reserved = ceiling.reserve(connection, work)
-    values: list[Any] = [token, sending, reserved, work.id, work.step]
+    values: list[Any] = [token, sending, reserved, work.id, work.step, reserved]
     query = _INTEND_AGAIN if again else _INTEND
     found = connection.execute(query, [*values, window] if again else values).fetchone()
     if found is None:

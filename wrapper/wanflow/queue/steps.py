@@ -20,6 +20,7 @@ from wanflow.ledger.job import JobState
 from wanflow.ledger.rows import path_from_text
 from wanflow.queue import moves, schedule
 from wanflow.queue.ceiling import PriceUnknown
+from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
 from wanflow.queue.error_outcome import may_pass, outcome_of
 from wanflow.queue.moves import Following, StepLost
@@ -88,13 +89,11 @@ class Steps:
         recorder = StepRecorder(work, self.writes, self.spool, self.sending, self.window)
         try:
             await self._run(work, recorder)
-        except errors.LedgerError as error:
+        except DatabaseLost as error:
             self._abandon(work, error)
         except Exception as error:
             known = isinstance(error, errors.WanflowError)
-            _log.warning(
-                "a step of job %s failed: %s", work.id, summary(error), exc_info=not known
-            )
+            _log.warning("a step of job %s failed: %s", work.id, summary(error), exc_info=not known)
             await self._retry(recorder, error)
 
     async def _run(self, work: Work, recorder: StepRecorder) -> None:
@@ -264,7 +263,7 @@ class Steps:
             raise errors.DownloadFailed(f"task {task} has no links to download")
 
     async def _retry(self, recorder: StepRecorder, error: Exception) -> None:
-        """Enqueue a step that failed again; park the job after as many tries as the error allows."""
+        """Enqueue a step that failed again; park the job after the tries that its error allows."""
         work, reason = recorder.work, f"{type(error).__name__}: {error}"
         try:
             if work.tries + 1 >= (MAX_OUTAGE_TRIES if may_pass(error) else MAX_TRIES):
