@@ -116,6 +116,11 @@ _CLEARLY_INTERNAL = re.compile(
     re.IGNORECASE,
 )
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LAST_OF_PLANES = "".join(
+    chr(plane << 16 | last) for plane in range(17) for last in (0xFFFE, 0xFFFF)
+)
+_NO_CHARACTER = re.compile(f"[\ud800-\udfff{_LAST_OF_PLANES}]")
 
 
 def _is_debatable(violation: Violation) -> bool:
@@ -168,11 +173,9 @@ def _ambiguities(value: Any) -> Iterator[str]:
 def _ambiguous_text(text: str) -> Iterator[str]:
     if not text.strip():
         yield "a text is empty or blank"
-    if any(
-        (ord(char) < 0x20 and char not in "\n\t\r") or 0x7F <= ord(char) < 0xA0 for char in text
-    ):
+    if _CONTROL.search(text):
         yield "a text has control characters"
-    if any(0xD800 <= ord(char) < 0xE000 or (ord(char) & 0xFFFE) == 0xFFFE for char in text):
+    if _NO_CHARACTER.search(text):
         yield "a text has a code point that is not a character"
     if "://" in text and not _PLAIN_URL.fullmatch(text):
         yield "a URL has an unusual form"
