@@ -7,6 +7,7 @@ WORKERS := -n 4 --dist worksteal
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON TAG INPUTS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
+LOCKED = --quiet --universal --generate-hashes --custom-compile-command "make lock" $${UPGRADE:+--upgrade}
 # The last is the one that `wanflow spec init` writes for others.
 FLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml) wrapper/wanflow/spec/templates/specs.yml
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
@@ -140,9 +141,9 @@ build: set-up ## sdist and wheel, into dist/
 release-check: set-up ## a release without its upload: dist/, release/; TAG=v1.2.3 must then agree
 	@$(PY) .ci/release check $${TAG:+"$$TAG"}
 
-lock: set-up ## requirements.lock from pyproject.toml; UPGRADE=--upgrade takes newer versions
-	@.venv/bin/uv pip compile pyproject.toml --extra dev --group docs --output-file requirements.lock --quiet \
-	    --universal --generate-hashes --custom-compile-command "make lock" $${UPGRADE:+--upgrade}
+lock: set-up ## both locks, from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	@.venv/bin/uv pip compile $(LOCKED) pyproject.toml --extra dev --group docs --output-file requirements.lock
+	@.venv/bin/uv pip compile $(LOCKED) --group release --output-file .ci/release/requirements.lock
 
 clean: ## remove .venv, caches and build output; out/ has paid files, and stays
 	@rm -rf .venv dist release build .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis

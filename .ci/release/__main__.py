@@ -45,7 +45,8 @@ def check(tag: str = "") -> None:
         environment = try_wheel(wheel, Path(folder))
         say("the wheel works outside of the clone, alone and with all extras")
         target = out / f"wanflow-{version}.cdx.json"
-        write_sbom(environment.python, target, git(ROOT, "log", "-1", "--format=%ct").strip())
+        epoch = git(ROOT, "log", "-1", "--format=%ct").strip()
+        write_sbom(environment.python, target, epoch, Path(folder) / "sbom")
         check_sbom(read(target), version, installed(environment.python))
     say(f"the SBOM is valid, with {len(read(target)['components'])} packages")
 

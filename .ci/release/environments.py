@@ -40,18 +40,26 @@ class Environment:
 
     def install(self, wheel: Path, *extras: str) -> None:
         """Install the wheel with extras, and what it requires in the versions of the lock."""
-        log = self.folder / "install.log"
         wanted = f"{wheel.resolve()}[{','.join(extras)}]" if extras else str(wheel.resolve())
+        self._install("-c", str(self.constraints), wanted)
+
+    def install_locked(self, lock: Path) -> None:
+        """Install what a lock names, and nothing else."""
+        self._install("--require-hashes", "-r", str(lock))
+
+    def _install(self, *arguments: str) -> None:
+        log = self.folder / "install.log"
         own = Path(sys.executable).parent  # uv may be there
         command = [str(self.python), str(ROOT / ".ci/install"), str(log)]
         path = f"{own}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
-            [*command, "-c", str(self.constraints), wanted],
+            [*command, *arguments],
             env={**os.environ, "PATH": path},
             check=False,
         )
         if done.returncode:
-            raise ReleaseError(f"{wanted} can't be installed:\n{log.read_text(errors='replace')}")
+            text = log.read_text(errors="replace")
+            raise ReleaseError(f"{arguments[-1]} can't be installed:\n{text}")
 
     def run(self, *words: str, where: Path | None = None) -> None:
         """Run its Python, in an empty folder of its own unless another is given."""

@@ -6,20 +6,21 @@ import json
 import os
 import re
 import subprocess
-import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from changelog import ROOT, ReleaseError
+from environments import Environment
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+LOCK = Path(__file__).with_name("requirements.lock")
 LIST = "import importlib.metadata as m; print(*{d.name for d in m.distributions()}, sep='\\n')"
 
 
-def write_sbom(python: Path, out: Path, epoch: str) -> None:
-    """Write and validate the SBOM of an environment."""
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", str(python)]
+def write_sbom(python: Path, out: Path, epoch: str, folder: Path) -> None:
+    """Write and validate the SBOM of an environment; its tool is installed into a folder."""
+    tool = Environment(folder)
+    tool.install_locked(LOCK)
+    command = [str(tool.python), "-m", "cyclonedx_py", "environment", str(python)]
     options = ["--pyproject", str(ROOT / "pyproject.toml"), "--mc-type", "library", "--validate"]
     done = subprocess.run(
         [*command, *options, "--output-reproducible", "--sv", "1.6", "-o", str(out)],
