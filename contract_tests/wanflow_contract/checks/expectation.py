@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.catalog import keywords
+from wanflow.catalog.document import is_array, is_object
 from wanflow.catalog.validator import RequestValidator, packaged_validator
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class RequestOracle:
 
     def expectation(self, operation_id: str, body: Any) -> Expectation:
         """Return what is expected for a decoded body sent to an operation."""
-        if not isinstance(body, dict):
+        if not is_object(body):
             return Expectation(Expected.REJECT, "the body is not a JSON object")
         name = body.get("model")
         model = self.rules.catalog.models.get(name) if isinstance(name, str) else None
@@ -162,9 +163,9 @@ def _ambiguities(value: Any) -> Iterator[str]:
             yield f"{value!r} is an integer only for JSON Schema" if math.isfinite(value) else "NaN"
         case dict() | list() if not value:
             yield "an object or a list is empty"
-        case dict():
+        case _ if is_object(value):
             yield from _ambiguities([*value, *value.values()])
-        case list():
+        case _ if is_array(value):
             yield from (found for inner in value for found in _ambiguities(inner))
         case _:
             return

@@ -24,7 +24,7 @@ from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 # A file whose `open` is interrupted is closed by the garbage collector, with a warning.
 pytestmark = pytest.mark.filterwarnings(
@@ -53,7 +53,7 @@ def many_points(count: int) -> list[int]:
 
 
 @contextmanager
-def nothing_left() -> Iterator[None]:
+def nothing_left() -> Generator[None]:
     """Check that no thread and no file descriptor is left."""
     before = Counter(open_files())
     yield
@@ -65,7 +65,7 @@ def nothing_left() -> Iterator[None]:
 
 def open_files() -> list[str]:
     """Return the targets of the file descriptors of this process, without socket numbers."""
-    found = []
+    found = list[str]()
     for number in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
         with suppress(OSError):
             found.append(str(number.readlink()).partition(":")[0])
@@ -169,6 +169,7 @@ def test_an_interrupted_open_leaves_no_descriptor(
     """At any line, a descriptor belongs to an object that closes it, and no other file is left."""
     path = tmp_path / "file"
     path.write_bytes(b"old")
+    nth = 0
     for nth in range(1, 1000):
         with nothing_left(), Injection(nth, interrupt) as result, suppress(KeyboardInterrupt):
             use(path)
@@ -195,7 +196,7 @@ def test_a_call_interrupted_before_sending_can_be_repeated(
         return client.submit(**request_body)
 
     with MockServer(polls=1) as mock, Ledger(tmp_path / "ledger.db") as ledger:
-        options = {
+        options: dict[str, Any] = {
             "api_key": mock.api_key,
             "base_url": mock.base_url,
             "ledger": ledger,
