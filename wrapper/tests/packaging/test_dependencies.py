@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 PIN = re.compile(r"^([a-z0-9.-]+)==(\S+)(?: ; (.*?))?(?= \\$)", re.MULTILINE)
@@ -42,6 +42,12 @@ def lock(checkout: Path) -> str:
 def any_lock(checkout: Path, request: pytest.FixtureRequest) -> str:
     """The lock of the environment, or of the tools that only a release needs."""
     return (checkout / request.param / "requirements.lock").read_text()
+
+
+@pytest.fixture(scope="module")
+def owners() -> Mapping[str, list[str]]:
+    """The distributions of each importable name; to find them takes a second."""
+    return packages_distributions()
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -91,11 +97,11 @@ class TestDeclared:
         checkout: Path,
         declared: dict[str, list[Requirement]],
         loader: Callable[[Path], set[str]],
+        owners: Mapping[str, list[str]],
         folder: str,
         extras: list[str],
     ) -> None:
         """Each imported package is declared, not only a dependency of a dependency."""
-        owners = packages_distributions()
         allowed = {canonicalize_name(r.name) for extra in extras for r in declared[extra]}
         modules = sorted((checkout / folder).rglob("*.py"))
         assert modules
