@@ -25,21 +25,23 @@ if TYPE_CHECKING:
 REQUEST = (IMAGE, "--prompt", "x")
 PRINTS = [
     ("--help",),
-    ("--version",),
-    ("run", "--help"),
     ("run", IMAGE, "--help"),
-    ("models",),
-    ("models", IMAGE),
     ("models", "--json"),
     ("check", *REQUEST),
-    ("check", *REQUEST, "--json"),
     ("run", *REQUEST, "--dry-run"),
     ("mock", "--guide"),
-    ("mock", "--faults"),
 ]
-# The help of each other command is printed in the same way.
+# Each is a process, and prints in the same way as one of those above.
 SLOW = [
-    pytest.param((name, "--help"), "", marks=pytest.mark.slow) for name in COMMANDS if name != "run"
+    pytest.param(words, "", marks=pytest.mark.slow)
+    for words in [
+        *((name, "--help") for name in COMMANDS),
+        ("--version",),
+        ("models",),
+        ("models", IMAGE),
+        ("check", *REQUEST, "--json"),
+        ("mock", "--faults"),
+    ]
 ]
 
 
@@ -97,30 +99,45 @@ def test_what_was_paid_for_is_still_saved(
     assert all(Path(file.path).exists() for file in job.files)
 
 
-# Each of the eight commands is a process; what `--json` prints to nobody is tested above.
-@pytest.mark.parametrize("as_json", [(), pytest.param(("--json",), marks=pytest.mark.slow)])
+TASK = "the id of a task"
+FOR_TASKS = [
+    ("submit", *REQUEST),
+    ("status", TASK),
+    ("wait", TASK),
+    ("download", TASK, "-o", "out"),
+    ("ledger", "list"),
+    ("ledger", "show", "1"),
+    ("ledger", "export"),
+    ("ledger", "resume", "-o", "out"),
+]
+# Each is a process: one submits, one waits, one prints a table; and `--json` is tested above.
+FAST = ("submit", "wait", "list")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(words, marks=[] if {*words[:2]} & {*FAST} else pytest.mark.slow)
+        for words in FOR_TASKS
+    ]
+    + [
+        pytest.param((*one, "--json"), marks=pytest.mark.slow)
+        for one in FOR_TASKS
+        if "export" not in one
+    ],
+)
 def test_every_command_for_tasks_and_the_ledger_ends_with_0(
     process: Process,
     environment: dict[str, str],
     wanflow: Command,
     tmp_path: Path,
-    as_json: tuple[str, ...],
+    words: tuple[str, ...],
 ) -> None:
     """Each of them prints what it found to nobody."""
     environment["WANFLOW_LEDGER"] = str(tmp_path / "l.db")
     task_id = wanflow("submit", *REQUEST).out.strip()
-    for words in [
-        ("submit", *REQUEST, *as_json),
-        ("status", task_id, *as_json),
-        ("wait", task_id, *as_json),
-        ("download", task_id, "-o", "out", *as_json),
-        ("ledger", "list", *as_json),
-        ("ledger", "show", "1", *as_json),
-        ("ledger", "export"),
-        ("ledger", "resume", "-o", "out", *as_json),
-    ]:
-        code, err = end_of(process, *words)
-        assert (code, "Traceback" in err) == (0, False), (words, err)
+    code, err = end_of(process, *(task_id if word == TASK else word for word in words))
+    assert (code, "Traceback" in err) == (0, False), err
 
 
 def test_an_error_keeps_its_exit_code(process: Process) -> None:

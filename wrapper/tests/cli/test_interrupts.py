@@ -21,8 +21,10 @@ from wanflow.ledger import JobState, Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
+
+    from tests.cli.helpers import CommandResult
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +92,10 @@ def test_the_printed_command_has_url_and_key_file(
 
 
 def test_sigterm_prints_how_to_resume(
-    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    process: Callable[..., subprocess.Popen[str]], wanflow: Callable[..., CommandResult]
 ) -> None:
     """SIGTERM, as sent by `timeout` and job runners, loses no task, either."""
-    running = process("submit", VIDEO, "--prompt", "A cat")
-    out, _ = running.communicate(timeout=60)
-    task_id = out.strip()
+    task_id = wanflow("submit", VIDEO, "--prompt", "A cat").out.strip()
     running = process("wait", task_id, "-o", "out")
     assert running.stderr is not None
     running.stderr.readline()
@@ -106,12 +106,15 @@ def test_sigterm_prints_how_to_resume(
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_resume_of_many_tasks_prints_itself(
-    process: Callable[..., subprocess.Popen[str]], tmp_path: Path, as_json: bool
+    process: Callable[..., subprocess.Popen[str]],
+    wanflow: Callable[..., CommandResult],
+    tmp_path: Path,
+    as_json: bool,
 ) -> None:
     """After an interrupt all tasks are still running, and the same command resumes them."""
     words = ("--ledger", "my ledger.db")
     for prompt in ("A cat", "A dog"):
-        process("submit", VIDEO, "--prompt", prompt, *words).communicate(timeout=60)
+        wanflow("submit", VIDEO, "--prompt", prompt, *words)
     resume = [
         "ledger",
         "resume",
@@ -232,7 +235,7 @@ ACCEPTED_RESPONSE = (
 
 
 @contextmanager
-def accepting() -> Iterator[tuple[str, Callable[[], socket.socket]]]:
+def accepting() -> Generator[tuple[str, Callable[[], socket.socket]]]:
     """Listen as a server whose responses are sent by the test."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(60)
@@ -283,6 +286,7 @@ WAITS = {"wait": ("wait", "TASK", "-o", "out"), "resume": ("ledger", "resume", "
 @pytest.mark.parametrize(("name", "signal_name"), with_each_signal(*WAITS))
 def test_an_interrupted_wait_releases_its_task(
     process: Callable[..., subprocess.Popen[str]],
+    wanflow: Callable[..., CommandResult],
     tmp_path: Path,
     name: str,
     signal_name: str,
@@ -290,8 +294,7 @@ def test_an_interrupted_wait_releases_its_task(
     """Even if the signal arrives twice, the job is unfinished and has no owner."""
     words, number = WAITS[name], signal.Signals[signal_name]
     book = tmp_path / "ledger.db"
-    out, _ = process("submit", VIDEO, "--prompt", "A cat", "--ledger", str(book)).communicate()
-    task_id = out.strip()
+    task_id = wanflow("submit", VIDEO, "--prompt", "A cat", "--ledger", str(book)).out.strip()
     command = [task_id if word == "TASK" else word for word in words]
     running = process(*command, "--ledger", str(book))
     with Ledger(book) as ledger:
