@@ -6,17 +6,18 @@ import json
 import math
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field, frozen
 
-from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.plan.prices import Prices, documented, documented_prices, reported_price
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
+    from wanflow_contract.checks.expectation import Expectation
     from wanflow_contract.support.exchange import Exchange
 
 UNLIMITED = float("inf")
@@ -27,26 +28,6 @@ _MOST_IMPLAUSIBLE = 2
 _IMPOSSIBLE = 1000.0
 """How many times the highest documented price no request costs, where nothing limits it."""
 _KEY = "idempotency-key"
-
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_REFUSED = Expectation(Expected.REJECT, "the documents have no such request")
-
-
-def payable(expectation: Expectation | None, method: str, *, shows_key: bool) -> Expectation | None:
-    """Return what is expected of a request as far as its cost goes, None if it can't cost anything.
-
-    A correct server rejects a request that isn't documented, and one without a key.
-    """
-    if expectation is None:
-        return None if method in _SAFE_METHODS else _REFUSED
-    return expectation if shows_key else _REFUSED
-
-
-def shows_key(headers: Mapping[str, str], keys: Collection[str]) -> bool:
-    """Return whether a request shows one of the keys, as a correct server asks for it."""
-    shown = (value for name, value in headers.items() if name.lower() == "authorization")
-    return any(one.partition(" ")[2].strip() in keys for one in shown)
 
 
 class BudgetExceeded(Exception):
@@ -253,12 +234,12 @@ class SpendBudget:
 
 
 def _id(receipt: Any) -> str:
-    return str(receipt.get("id")) if isinstance(receipt, dict) else ""
+    return str(cast("dict[str, Any]", receipt).get("id")) if isinstance(receipt, dict) else ""
 
 
 def _body(content: bytes | None) -> dict[str, Any]:
     try:
-        body = json.loads(content or b"")
+        body: object = json.loads(content or b"")
     except (ValueError, RecursionError):
         return {}
-    return body if isinstance(body, dict) else {}
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}

@@ -14,7 +14,7 @@ from wanflow_contract.checks.header_checks import check_headers
 from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.run_state import RunState
-from wanflow_contract.plan.budget import payable, shows_key
+from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.rules import judged
 from wanflow_contract.support.mock_controls import MockControls
 
@@ -48,7 +48,7 @@ class CheckedRequests:
     contract: Contract = field(factory=packaged_contract)
     controls: MockControls = field(init=False, repr=False)
     run_state: RunState = field(init=False, repr=False)
-    keywords: Counter[str] = field(factory=Counter, repr=False)
+    keywords: Counter[str] = field(factory=Counter[str], repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the run state."""

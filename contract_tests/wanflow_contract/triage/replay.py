@@ -6,7 +6,7 @@ import json
 import time
 from base64 import b64decode
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import define, field
 
@@ -16,7 +16,8 @@ from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.recorder import Recorder
-from wanflow_contract.plan.budget import BudgetExceeded, payable, shows_key
+from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.prices import MARGIN, documented
 from wanflow_contract.support.exchange import Exchange, key_variants
 from wanflow_contract.support.http_client import RateLimitedClient
@@ -49,7 +50,7 @@ class Replay:
     keys: dict[str, str] = field(repr=False)
     budget: SpendBudget
     recorder: Recorder = field(init=False)
-    _ids: dict[str, str] = field(factory=dict)
+    _ids: dict[str, str] = field(factory=dict[str, str])
 
     def __attrs_post_init__(self) -> None:
         """Record every failure."""
@@ -69,7 +70,7 @@ class Replay:
         if expected is None or (expected.expected is Expected.REJECT and one.status >= _REFUSED):
             return 0.0
         body = _json(content)
-        return MARGIN * documented(body if isinstance(body, dict) else {})
+        return MARGIN * documented(cast("dict[str, Any]", body) if isinstance(body, dict) else {})
 
     def _payable(
         self, method: str, path: str, headers: Mapping[str, str], content: bytes
@@ -191,10 +192,9 @@ class Replay:
 
     def _remember(self, one: ShownExchange, exchange: Exchange) -> None:
         """Remember the id of a task, which later requests use."""
-        was, made = _json(one.content), exchange.decoded()
-        ids = [body.get("id") if isinstance(body, dict) else None for body in (was, made)]
-        if one.method == "POST" and all(isinstance(name, str) for name in ids):
-            self._ids[str(ids[0])] = str(ids[1])
+        was, made = _id(_json(one.content)), _id(exchange.decoded())
+        if one.method == "POST" and was and made:
+            self._ids[was] = made
 
     def _filled(self, text: str) -> str:
         """Return a text with the API keys in place of their variables.
@@ -221,8 +221,14 @@ def _content(one: ShownExchange) -> bytes:
 def _form(body: Any) -> Any:
     """Return the fields of a body with the types of their values."""
     if isinstance(body, dict):
-        return {name: _form(one) for name, one in body.items()}
+        return {name: _form(one) for name, one in cast("dict[str, Any]", body).items()}
     return type(body).__name__
+
+
+def _id(body: Any) -> str:
+    """Return the id of a task, empty if a body has none."""
+    found = cast("dict[str, Any]", body).get("id") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _json(text: str | bytes) -> Any:
