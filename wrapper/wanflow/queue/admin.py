@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.job import JobState
 from wanflow.queue.engine import QUEUE, SCHEMA, Engine, NextStep, StepKind
-from wanflow.queue.work import NOW
+from wanflow.queue.work import IN_FLIGHT, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ _STATES = f"""
 """  # noqa: S608
 _JOBS = f"""
     SELECT job.id, job.line, job.key, job.state, job.parked, job.reason, job.intended, job.sends,
-        batch.name AS batch
+        batch.name AS batch, {IN_FLIGHT} AS in_flight
     FROM {SCHEMA}.job AS job JOIN {SCHEMA}.batch AS batch ON batch.id = job.batch
     WHERE (%(name)s::text IS NULL OR batch.name = %(name)s)
         AND (job.state = 'uncertain' OR job.parked IS NOT NULL) ORDER BY job.id
@@ -42,7 +42,8 @@ _RETRY = f"""
     FROM {SCHEMA}.batch AS batch
     WHERE batch.id = job.batch AND (%(name)s::text IS NULL OR batch.name = %(name)s)
         AND (%(jobs)s::bigint[] IS NULL OR job.id = ANY(%(jobs)s))
-        AND CASE WHEN job.state = 'uncertain' THEN %(uncertain)s ELSE job.parked IS NOT NULL END
+        AND CASE WHEN job.state = 'uncertain' THEN %(uncertain)s AND NOT {IN_FLIGHT}
+            ELSE job.parked IS NOT NULL END
     RETURNING job.id, job.step, job.server, job.state
 """  # noqa: S608
 _GO_ON = f"""
@@ -59,6 +60,7 @@ _CANCEL = f"""
     WHERE batch.id = job.batch AND batch.name = %s AND job.state = 'planned'
 """  # noqa: S608
 _DEPTH = f"SELECT count(*), count(*) FILTER (WHERE execute_after < now()) FROM {QUEUE}"  # noqa: S608
+_SENDING = "it is being sent again just now"
 _KINDS = {
     JobState.PLANNED: StepKind.SUBMIT,
     JobState.UNCERTAIN: StepKind.SUBMIT,
@@ -135,7 +137,7 @@ def questionable(database: Database, name: str | None = None) -> list[Questionab
             row["line"],
             row["key"] or "",
             JobState(row["state"]),
-            row["parked"] or row["reason"] or "",
+            row["parked"] or (_SENDING if row["in_flight"] else row["reason"]) or "",
             row["intended"],
             row["sends"],
         )
@@ -154,6 +156,7 @@ def retry(
     """Let parked jobs and halted batches go on; return the number of jobs.
 
     With `uncertain`, uncertain submissions are sent again with their keys, which can charge twice.
+    One that is being sent again just now is left alone.
     """
     values = {"name": name, "jobs": jobs, "uncertain": uncertain}
     with database.transaction() as connection:

@@ -8,6 +8,7 @@ from wanflow.batch.cost_limit import Decision
 from wanflow.errors import CreditLimitExceeded
 from wanflow.ledger.job import JobState
 from wanflow.queue.engine import SCHEMA
+from wanflow.queue.work import IN_FLIGHT
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from wanflow.queue.work import Work
 
 _ROUNDING = 1e-9
-_RUNNING = frozenset({JobState.INTENT, JobState.ACCEPTED, JobState.COMPLETED})
+# Whether a price may become known without its user: an uncertain job has one who sends it again.
+_PRICE_COMES = f"""
+    SELECT 1 FROM {SCHEMA}.job AS job WHERE id = %s AND parked IS NULL
+        AND (state IN ('intent', 'accepted', 'completed')
+            OR state = 'uncertain' AND (resend OR {IN_FLIGHT}))
+"""  # noqa: S608 - our own names
 _PRICE = f"""
     SELECT max(price) FROM {SCHEMA}.job
     WHERE server = %s AND model = %s AND price_class = %s
@@ -115,11 +121,7 @@ def settle(
 
 
 def _unknown(connection: Connection[Any], job: int, limit: float) -> CreditLimitExceeded:
-    found = connection.execute(
-        f"SELECT state FROM {SCHEMA}.job WHERE id = %s",  # noqa: S608
-        [job],
-    ).fetchone()
-    if found is not None and JobState(found[0]) in _RUNNING:
+    if connection.execute(_PRICE_COMES, [job]).fetchone() is not None:
         return PriceUnknown(Decision.WAIT.value, max_credits=limit)
     return CreditLimitExceeded(Decision.UNKNOWN_PRICE.value, max_credits=limit)
 

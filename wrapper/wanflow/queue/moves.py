@@ -10,7 +10,7 @@ from wanflow.errors import JobLocked
 from wanflow.ledger.job import FINAL_STATES, JobState
 from wanflow.queue import ceiling
 from wanflow.queue.engine import SCHEMA, NextStep, StepKind
-from wanflow.queue.work import NOW
+from wanflow.queue.work import IN_FLIGHT, NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -139,12 +139,12 @@ _INTEND = f"""
     RETURNING step
 """  # noqa: S608
 # A resend has a step of its own, so that no other worker sends it, too. Its state stays uncertain:
-# whatever becomes of it says nothing of the first submission.
+# whatever becomes of it says nothing of the first submission. One is in flight at a time.
 _INTEND_AGAIN = f"""
     UPDATE {JOB} AS job SET step = step + 1, sends = sends + 1, resend = false, token = %s,
         sending_until = {NOW} + %s, reserved = coalesce(reserved + %s, reserved)
     WHERE id = %s AND step = %s AND state = 'uncertain' AND {_LIMIT_KNOWN}
-        AND (resend OR intended > {NOW} - %s)
+        AND (resend OR intended > {NOW} - %s) AND NOT {IN_FLIGHT}
     RETURNING step
 """  # noqa: S608
 

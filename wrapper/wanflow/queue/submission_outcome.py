@@ -113,7 +113,7 @@ class Uncertain:
     def apply(self, transaction: Transaction, now: TimePoint, row: int | None = None) -> None:
         """Mark the job uncertain."""
         del now
-        values = {"state": str(JobState.UNCERTAIN), "reason": truncated(self.reason)}
+        values = _uncertain(self.reason)
         following = None if self.delay is None else Following(StepKind.SUBMIT, self.delay)
         fence = Fence(self.job, _SENT, token=self.token)
         if move(transaction, fence, values, following, row=row) is None:
@@ -166,8 +166,13 @@ def _mark_duplicate(
     transaction: Transaction, outcome: Accepted, other: int, row: int | None
 ) -> None:
     reason = f"the API responded with task {outcome.snapshot.id}, which is that of job {other}"
-    values = {"state": str(JobState.UNCERTAIN), "reason": reason}
-    move(transaction, Fence(outcome.job, _SENT), values, row=row)
+    move(transaction, Fence(outcome.job, _SENT), _uncertain(reason), row=row)
+
+
+def _uncertain(reason: str) -> dict[str, Any]:
+    """Return what is written of a job whose request has ended: it may be sent again."""
+    values = {"state": str(JobState.UNCERTAIN), "reason": truncated(reason)}
+    return {**values, "sending_until": None}
 
 
 def _adopt(transaction: Transaction, outcome: Accepted, values: dict[str, Any]) -> None:

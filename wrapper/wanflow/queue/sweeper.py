@@ -21,13 +21,15 @@ _KINDS = {
     "intent": StepKind.RESOLVE,
     "accepted": StepKind.POLL,
     "completed": StepKind.DOWNLOAD,
+    "uncertain": StepKind.SUBMIT,
 }
-# Uncertain jobs have no step of their own: only their user decides whether they are sent again.
+# Uncertain jobs have no step of their own, until their user has them sent again.
 _MISSING = f"""
     SELECT job.state, job.server, job.id, job.step, greatest(0, job.sending_until - {NOW})
     FROM {SCHEMA}.job AS job JOIN {SCHEMA}.batch AS batch ON batch.id = job.batch
-    WHERE job.state IN ('planned', 'intent', 'accepted', 'completed') AND job.parked IS NULL
-        AND NOT (job.state = 'planned' AND batch.halted IS NOT NULL)
+    WHERE (job.state IN ('planned', 'intent', 'accepted', 'completed')
+            OR job.state = 'uncertain' AND job.resend) AND job.parked IS NULL
+        AND NOT (job.state IN ('planned', 'uncertain') AND batch.halted IS NOT NULL)
         AND NOT EXISTS (
             SELECT FROM {QUEUE} AS queued
             WHERE queued.dedupe_key = job.id || ':' || job.step

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 """The database's clock, in SQL: the only one that decides anything."""
+IN_FLIGHT = f"coalesce(job.sending_until > {NOW}, false)"
+"""Whether a request of `job` may still be in flight, in SQL. Its outcome clears the time."""
 _LOAD = f"""
     SELECT job.id, job.step, job.state, job.key, job.server, job.model, job.body, job.digest,
         job.task, job.links, job.credits, job.price_class, job.created, job.accepted, job.intended,
