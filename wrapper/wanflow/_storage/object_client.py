@@ -7,6 +7,7 @@ import re
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from wanflow._core.effects import Outcome
 from wanflow.errors import ConfigurationError
@@ -21,6 +22,31 @@ T = TypeVar("T")
 REQUEST_TIMEOUT = 60.0
 """Seconds that a request may take, unless its body is large."""
 _VARIABLES = {"s3": "AWS", "gs": "GOOGLE", "az": "AZURE"}
+# What obstore reads as the URL of a service; a malformed one ends in a panic.
+ENDPOINTS = {
+    "s3": (
+        "AWS_ENDPOINT",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_METADATA_ENDPOINT",
+    ),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": (
+        "AZURE_ENDPOINT",
+        "AZURE_STORAGE_ENDPOINT",
+        "AZURE_AUTHORITY_HOST",
+        "AZURE_STORAGE_AUTHORITY_HOST",
+        "AZURE_IDENTITY_ENDPOINT",
+        "AZURE_MSI_ENDPOINT",
+        "AZURITE_BLOB_STORAGE_URL",
+    ),
+}
+ENDPOINT = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+    r"(/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*)?",
+    re.ASCII | re.IGNORECASE,
+)
 _CHECK_INTERVAL = 0.1
 _METADATA_HOSTS = ("169.254.169.254", "metadata.google.internal", "169.254.170.2")
 _STATUS = re.compile(r"status code: ([0-9]{3})")
@@ -48,6 +74,7 @@ def open_store(url: str, timeout: float = REQUEST_TIMEOUT) -> ObjectStore:
         ConfigurationError: obstore isn't installed, or the environment has an invalid value.
     """
     scheme = url.partition("://")[0]
+    _check_endpoints(scheme)
     try:
         from obstore.store import from_url  # noqa: PLC0415 - the extra
     except ImportError as error:
@@ -69,6 +96,29 @@ def open_store(url: str, timeout: float = REQUEST_TIMEOUT) -> ObjectStore:
     except Exception as error:
         reason = reason_of(error)
     raise ConfigurationError(f"{url} can't be used: {reason}")
+
+
+def _check_endpoints(scheme: str) -> None:
+    """Check the URLs of services in the environment.
+
+    Raises:
+        ConfigurationError: one is malformed.
+    """
+    for name in ENDPOINTS[scheme]:
+        given = os.environ.get(name)
+        if given is not None and not _is_endpoint(given):
+            # What precedes an @ or follows a ? may be secret.
+            shown = given.partition("?")[0].rpartition("@")[2]
+            raise ConfigurationError(
+                f"{name} should be a URL such as https://storage.example.com:9000 (got {shown!a})"
+            )
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        return ENDPOINT.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:
+        return False
 
 
 def call(function: Callable[[], T]) -> T:
