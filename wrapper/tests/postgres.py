@@ -20,7 +20,7 @@ import pytest
 
 if TYPE_CHECKING:
     import pwd
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 SUPERUSER = "wanflow"
 GUARDED = "guarded"
@@ -70,14 +70,15 @@ class PostgresServer:
 
     def __init__(self, programs: Path) -> None:
         self._programs = programs
-        self._user = _other_user()
+        self.account = _other_user()
+        """The user that runs it; None for the user of the tests."""
         self._databases = count(1)
         self._shared: str | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
         # pytest's own folder isn't open to other users, and the path of a socket is short.
         self.folder = Path(tempfile.mkdtemp(prefix="wanflow-postgres-", dir="/tmp"))
-        if self._user is not None:
-            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
+        if self.account is not None:
+            os.chown(self.folder, self.account.pw_uid, self.account.pw_gid)
         self.data = self.folder / "data"
         trusting = ("--auth=trust", f"--username={SUPERUSER}", "--encoding=UTF8", "--locale=C")
         self._run("initdb", f"--pgdata={self.data}", *trusting, "--no-sync", "--no-instructions")
@@ -143,7 +144,7 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
-        user = self._user
+        user = self.account
         more: dict[str, Any] = {}
         if user is not None:
             more = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -176,7 +177,7 @@ def _other_user() -> pwd.struct_passwd | None:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
+def running_server() -> Generator[PostgresServer]:
     """Start a server, and remove it."""
     programs = find_programs()
     if programs is None:

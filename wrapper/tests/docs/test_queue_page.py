@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ import psycopg
 import pytest
 
 from tests.docs.pages import blocks, commands, files, page, run
-from tests.queue.conftest import add_jobs, new_worker, queue, worker  # noqa: F401 - fixtures
-from tests.uploads.conftest import BUCKET, object_names, s3, s3_url  # noqa: F401 - fixtures
+from tests.postgres import find_programs
+from tests.queue import conftest as queues
+from tests.uploads import conftest as storage
+from tests.uploads.conftest import BUCKET, object_names
 from wanflow import Client
 from wanflow.mock import MockServer
 from wanflow.queue import StopSignal
 from wanflow.queue.admin import questionable, retry
-from wanflow.queue.database import Database
 from wanflow.queue.engine import Engine, StepKind
 from wanflow.queue.metrics import Metrics
 
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
     from wanflow.queue.handle import QueuedBatch
 
 TEXT = page("queue.md")
+add_jobs, new_worker, queue, worker = (
+    queues.add_jobs,
+    queues.new_worker,
+    queues.queue,
+    queues.worker,
+)
+s3, s3_url = storage.s3, storage.s3_url
 URL = "postgresql://wanflow@db.example.com/wanflow"
 
 
@@ -49,7 +58,7 @@ def account(server: MockServer, api_key: str) -> Account:
 def place(
     server: MockServer,
     api_key: str,
-    s3: object,  # noqa: F811 - the fixture
+    s3: object,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -70,8 +79,8 @@ def program(number: int) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("place")
 def test_the_five_minutes_enqueue_and_a_worker_saves_each_file_once(
-    queue: str,  # noqa: F811 - the fixture
-    s3: object,  # noqa: F811
+    queue: str,
+    s3: object,
     account: Account,
 ) -> None:
     for name, text in files(TEXT).items():
@@ -81,7 +90,7 @@ def test_the_five_minutes_enqueue_and_a_worker_saves_each_file_once(
         one.replace(URL, queue).replace("s3://my-bucket", f"s3://{BUCKET}") for one in lines
     )
     for line in (init, batch, batch):
-        run(line)
+        run(line, WANFLOW_QUEUE=queue)
     shown = run(status, WANFLOW_QUEUE=queue)
     assert status.split("# ")[1] in shown
     names, stop = program(0), StopSignal()
@@ -90,7 +99,7 @@ def test_the_five_minutes_enqueue_and_a_worker_saves_each_file_once(
     try:
         with Client() as client:
             saved = names["pictures"](client, queue)
-        run(batch.replace(" --no-wait", ""))
+        run(batch.replace(" --no-wait", ""), WANFLOW_QUEUE=queue)
     finally:
         stop.set()
         thread.join()
@@ -104,8 +113,8 @@ def test_the_five_minutes_enqueue_and_a_worker_saves_each_file_once(
 
 @pytest.mark.usefixtures("place")
 def test_a_callback_of_the_example_brings_the_poll_forward_and_its_batch_can_be_enqueued_again(
-    queue: str,  # noqa: F811
-    worker: ManualWorker,  # noqa: F811
+    queue: str,
+    worker: ManualWorker,
 ) -> None:
     names, secret = program(1), "a secret of sixteen bytes or more"
     with names["receiving"](secret, queue) as receiver:
@@ -131,39 +140,44 @@ def test_the_table_of_metrics_has_each_one_and_no_other() -> None:
 
 @pytest.mark.parametrize("limit", [None, 1000])
 def test_after_the_restore_of_the_page_nothing_is_sent_until_a_user_names_a_job(
-    queue: str,  # noqa: F811
-    worker: ManualWorker,  # noqa: F811
-    add_jobs: Callable[..., QueuedBatch],  # noqa: F811
+    queue: str,
+    new_worker: Callable[..., ManualWorker],
+    add_jobs: Callable[..., QueuedBatch],
     account: Account,
+    tmp_path: Path,
     limit: float | None,
 ) -> None:
     """The backup knows all jobs as planned; then one of them was sent, and the backup restored."""
     add_jobs(3, max_credits=limit)
-    with psycopg.connect(queue, autocommit=True) as other:
-        other.execute("CREATE TABLE backup AS SELECT id, step FROM wanflow.job")
-        worker.turn([StepKind.SUBMIT], limit=1)
-        other.execute("""
-            UPDATE wanflow.job SET state = 'planned', task = NULL, reserved = NULL, schedule = NULL,
-                token = NULL, sending_until = NULL, accepted = NULL, credits = NULL, price = NULL,
-                step = (SELECT step FROM backup WHERE backup.id = job.id);
-            UPDATE wanflow.batch SET reserved = 0, unpriced = NULL;
-            DELETE FROM wanflow.queue;
-        """)
-        worker.sweep()
-        other.execute(blocks(TEXT, "sql")[0].encode())
-    worker.sweep()
-    worker.drain()
+    backup = tmp_path / "backup.sql"
+    postgres("pg_dump", "--schema=wanflow", f"--file={backup}", queue)
+    new_worker().turn([StepKind.SUBMIT], limit=1)
     assert account.submitted == 1
-    with Database(queue) as database:
-        jobs = questionable(database)
-        assert len({job.key for job in jobs}) == 3
-        assert {job.reason for job in jobs} == {"restored from a backup"}
-        for number, job in enumerate(jobs[1:], 1):
-            assert retry(database, Engine(), jobs=[job.id], uncertain=True) == 1
-            worker.drain()
-            assert worker.states() == {"saved": number, "uncertain": 3 - number}
-        assert account.submitted == 3
-        assert retry(database, Engine(), jobs=[jobs[0].id], uncertain=True) == 1
-    worker.drain()
-    assert worker.states() == {"saved": 3}
+    with psycopg.connect(queue, autocommit=True) as other:
+        other.execute("DROP SCHEMA wanflow CASCADE")
+        postgres("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={backup}", queue)
+        other.execute(blocks(TEXT, "sql")[0].encode())
+    restored = new_worker()
+    assert restored.states() == {"uncertain": 3}
+    restored.sweep()
+    restored.drain()
+    assert account.submitted == 1
+    jobs = questionable(restored.database)
+    assert len({job.key for job in jobs}) == 3
+    assert {job.reason for job in jobs} == {"restored from a backup"}
+    unsent = [job.id for job in jobs[1:]]
+    assert retry(restored.database, Engine(), jobs=unsent, uncertain=True) == 2
+    restored.drain()
+    assert restored.states() == {"saved": 2, "uncertain": 1}
+    assert account.submitted == 3
+    assert retry(restored.database, Engine(), jobs=[jobs[0].id], uncertain=True) == 1
+    restored.drain()
+    assert restored.states() == {"saved": 3}
     assert account.submitted == 3, "the gateway remembers its key"
+
+
+def postgres(program: str, *arguments: str) -> None:
+    """Run a program of PostgreSQL."""
+    programs = find_programs()
+    assert programs is not None
+    subprocess.run([programs / program, *arguments], check=True, stdout=subprocess.DEVNULL)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 
 from wanflow.queue import QueueCallbacks
 from wanflow.queue.engine import StepKind
+from wanflow.queue.moves import Following
 from wanflow.webhooks.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from tests.queue.manual_worker import ManualWorker
     from wanflow.queue.handle import QueuedBatch
@@ -36,6 +39,73 @@ def test_a_poll_that_waits_is_due_when_the_callback_of_its_task_comes(
     first, _ = worker.column("task")
     callbacks.notify(first)
     assert [work.task for work in worker.take()] == [first]
+
+
+def test_a_callback_during_a_poll_brings_the_next_one_forward(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, callbacks: QueueCallbacks
+) -> None:
+    """The response of that poll may be older than the callback."""
+    add_jobs(2, "[mock:progression=seconds=3600]")
+    worker.turn([StepKind.SUBMIT])
+    worker.make_due()
+    polls = worker.take([StepKind.POLL])
+    first, _ = worker.column("task")
+    callbacks.notify(first)
+    worker.run(polls)
+    again = worker.take()
+    assert [work.task for work in again] == [first]
+    worker.run(again)
+    assert worker.take() == []
+
+
+def test_a_callback_waits_for_the_end_of_a_poll_that_is_being_written(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, queue: str
+) -> None:
+    """It finds the row of the next poll, which was not there when it came."""
+    add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    worker.make_due()
+    (work,) = worker.take([StepKind.POLL])
+    recorder = worker.recorder(work)
+
+    def notify() -> None:
+        with QueueCallbacks(queue) as other:
+            other.notify(work.task or "")
+
+    thread = Thread(target=notify)
+
+    def write() -> None:
+        recorder.move(frozenset({work.state}), {}, Following(StepKind.POLL, 3600))
+        thread.start()
+        while not worker.execute(
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        ):
+            pass
+
+    assert worker.writes.run([write])[0].error is None
+    thread.join()
+    assert [one.task for one in worker.take()] == [work.task]
+    assert worker.column("notified") == [False]
+
+
+def test_a_callback_never_shortens_the_pause_after_a_rejected_poll(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    callbacks: QueueCallbacks,
+    fault: Callable[..., AbstractContextManager[None]],
+) -> None:
+    add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    worker.make_due()
+    polls = worker.take([StepKind.POLL])
+    callbacks.notify(*worker.column("task"))
+    with fault("status=401", operation="getTaskDetail"):
+        worker.run(polls)
+    ((seconds,),) = worker.execute(
+        "SELECT extract(epoch FROM execute_after - now())::float8 FROM wanflow.queue"
+    )
+    assert 40 < seconds <= 60
 
 
 def test_an_unknown_task_changes_nothing(

@@ -110,3 +110,28 @@ def test_an_option_without_effect_is_refused(
     done = wanflow(*words, input=line)
     assert done.code == 2
     assert "has no effect with --queue" in done.err
+
+
+def test_a_batch_takes_the_queue_of_the_environment_as_all_commands_do_and_an_empty_one_is_none(
+    wanflow: Callable[..., CommandResult], worker: ManualWorker, tmp_path: Path
+) -> None:
+    line = json.dumps({"model": model_name("image"), "prompt": "a cat"})
+    words = ("batch", "-", "-o", str(tmp_path), "--name", "run1")
+    assert "1 job in the queue" in wanflow(*words, "--no-wait", input=line).err
+    assert worker.states() == {"planned": 1}
+    ledger = ("--ledger", str(tmp_path / "ledger.db"))
+    refused = wanflow(*words, *ledger, input=line)
+    assert refused.code == 2
+    assert "--queue '' lets this command run them" in refused.err
+    done = wanflow(*words, *ledger, "--queue", "", input=line)
+    assert done.code == 0, done.err
+    assert worker.states() == {"planned": 1}
+
+
+@pytest.mark.parametrize("text", ["", "redis://x", "host=x password=secret"])
+def test_what_is_no_url_of_a_database_is_refused(
+    wanflow: Callable[..., CommandResult], text: str
+) -> None:
+    done = wanflow("queue", "status", "--queue", text)
+    assert done.code == 2
+    assert "is no postgresql:// URL of a database" in done.err

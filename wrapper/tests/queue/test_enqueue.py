@@ -76,6 +76,26 @@ class TestEnqueuing:
         enqueue(queue, server, api_key, [job("a dog", key="b")], tmp_path / "2", name="run2")
         assert worker.states() == {"planned": 3}
 
+    def test_a_key_is_the_same_in_no_two_batches_whatever_slashes_their_names_have(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path, worker: ManualWorker
+    ) -> None:
+        """And enqueued again, each is the job of its batch."""
+        names = {"a": "b/c", "a/b": "c", "a%2Fb": "c", "a/": "b/c"}
+        for added in (1, 0):
+            for name, key in names.items():
+                jobs = [job(f"a cat {name}", key=key)]
+                batch = enqueue(queue, server, api_key, jobs, tmp_path, name=name)
+                assert batch.added == added
+        assert worker.states() == {"planned": len(names)}
+
+    def test_a_job_of_the_ledger_that_no_batch_has_is_named(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path, worker: ManualWorker
+    ) -> None:
+        enqueue(queue, server, api_key, [job(key="a")], tmp_path)
+        worker.execute("UPDATE wanflow.job SET batch = NULL")
+        with pytest.raises(InvalidBatch, match="it is job 1, which another batch or none has"):
+            enqueue(queue, server, api_key, [job(key="a")], tmp_path)
+
     def test_a_batch_stays_with_its_folder(
         self, queue: str, server: MockServer, api_key: str, tmp_path: Path
     ) -> None:

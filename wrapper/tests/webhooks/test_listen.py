@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from tests.cli.helpers import SCHEMA
 from tests.plain_http import PLAIN
+from tests.queue.manual_worker import ManualWorker, enqueue
 from tests.sockets import reserved_port
 from tests.webhooks.conftest import callback_body
 from wanflow import Client
@@ -24,6 +25,8 @@ from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli import main
 from wanflow.mock import MockServer
 from wanflow.mock.clock import VirtualClock
+from wanflow.queue import schema
+from wanflow.queue.engine import StepKind
 from wanflow.webhooks import Receiver
 
 if TYPE_CHECKING:
@@ -172,6 +175,50 @@ class TestJobs:
         task_id = command.submit(url)
         assert next_event(process)["task_id"] == task_id
         assert wait_for_exit(process)[0] == 0
+
+
+class TestAQueue:
+    """Callbacks bring the polls of a queue forward, and nothing is verified here."""
+
+    def test_a_callback_makes_the_poll_due_and_a_restart_keeps_the_url(
+        self, command: ListenCommand, postgres_url: str, tmp_path: Path
+    ) -> None:
+        """The listener prints the URL, goes on after the task, and ends by a signal."""
+        schema.initialize(postgres_url)
+        words = ["run1", "--json", "--queue", postgres_url, *command.local]
+        first = command.listen(*words, WANFLOW_CALLBACK_SECRETS=SECRET.replace(" ", "-"))
+        assert next_event(first)["event"] == "listening"
+        url = next_event(first)["callback_url"]
+        first.send_signal(signal.SIGTERM)
+        assert wait_for_exit(first)[0] == 0
+        path = tmp_path / "secret"
+        path.write_text(SECRET.replace(" ", "-"))
+        options = {"WANFLOW_QUEUE": postgres_url}
+        process = command.listen(
+            "run1", "--json", "--secret-file", str(path), *command.local, **options
+        )
+        next_event(process)
+        assert next_event(process)["callback_url"] == url
+        mock = command.mock
+        worker = ManualWorker(postgres_url, mock, mock.api_key, tmp_path)
+        enqueue(postgres_url, mock, mock.api_key, [MODEL.example], tmp_path / "out")
+        worker.turn([StepKind.SUBMIT])
+        worker.execute("UPDATE wanflow.queue SET execute_after = now() + interval '1 hour'")
+        (task,) = worker.column("task")
+        with httpx.Client(**PLAIN, headers={"content-type": "application/json"}) as http:
+            assert http.post(url, content=callback_body(task)).status_code == 202
+            assert http.post(url + "x", content=callback_body(task)).status_code == 404
+        assert [work.task for work in worker.take()] == [task]
+        worker.close()
+        process.send_signal(signal.SIGINT)
+        assert wait_for_exit(process)[:2] == (0, "")
+
+    def test_needs_secrets_that_outlive_the_command(self) -> None:
+        """Another listener, or the next one, must know the URLs of its jobs."""
+        words = ["listen", "--public-url", "https://a.example/c", "--queue", "postgresql://x/y"]
+        done = CliRunner(env={"WANFLOW_CALLBACK_SECRETS": None}).invoke(main, words)
+        assert done.exit_code == 2
+        assert "--queue needs --secret-file or WANFLOW_CALLBACK_SECRETS" in done.stderr
 
 
 class TestStopping:

@@ -63,7 +63,7 @@ def _options() -> list[click.Parameter]:
         click.Argument(["file"], metavar="FILE", type=click.Path(allow_dash=True)),
         output_dir_option(required=True),
         name_option(BATCH_FIELDS, "; with --queue, the name of the batch"),
-        queue_option(),
+        queue_option(required=False, more=", whose workers run the jobs; '' for none"),
         click.Option(
             ["--no-wait"], is_flag=True, help="With --queue: exit when the jobs are enqueued."
         ),
@@ -114,11 +114,11 @@ def batch(**options: Any) -> int:
     key are the same job. Run the same command again to resume unfinished jobs. With --uploader, a
     path in place of a URL is a local file, relative to the directory of FILE.
 
-    With --queue, `wanflow worker` runs the jobs, on any number of machines.
+    With --queue or WANFLOW_QUEUE, `wanflow worker` runs the jobs, on any number of machines.
     """
     jobs = _read_jobs(options)
     connection = Connection.from_options(options)
-    if options["queue"] is not None:
+    if options["queue"]:
         from wanflow.cli.batch_queue import run_queued
 
         progress = _make_progress(as_json=options["as_json"])

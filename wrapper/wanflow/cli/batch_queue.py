@@ -19,6 +19,7 @@ from wanflow.batch.report import to_dict
 from wanflow.cli.batch_summary import print_summary
 from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.json_output import emit
+from wanflow.cli.options import QUEUE_VARIABLE
 from wanflow.cli.progress import log_to_display, to_stderr
 from wanflow.cli.text import counted
 
@@ -66,7 +67,10 @@ def _refuse_options() -> None:
     for name in _WITHOUT_EFFECT:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{option} has no effect with --queue: workers run the jobs")
+            raise click.UsageError(
+                f"{option} has no effect with --queue or {QUEUE_VARIABLE}: workers run the jobs; "
+                "--queue '' lets this command run them"
+            )
 
 
 @define

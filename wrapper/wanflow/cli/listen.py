@@ -7,6 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 from queue import Queue
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from attrs import frozen
 
 from wanflow.cli.connection import Connection, read_secret
 from wanflow.cli.json_output import emit
-from wanflow.cli.options import address_options, connection_options
+from wanflow.cli.options import address_options, connection_options, queue_option
 from wanflow.cli.streams import reader_is_gone
 from wanflow.cli.text import one_line
 
@@ -49,6 +50,9 @@ def _options() -> list[click.Parameter]:
             help="Allow an http or internal URL, for a mock with --loopback-callbacks; "
             "submit such a URL with --no-validate.",
         ),
+        queue_option(
+            required=False, more=" whose polls callbacks bring forward, by a worker; '' for none"
+        ),
         *connection_options(),
     ]
 
@@ -59,15 +63,79 @@ def listen(jobs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
     Each JOB is a name of your choice: submit the printed URL as --callback-url. The command exits
     when the tasks of all jobs are done; without a JOB, it runs until it is stopped.
+
+    With --queue or WANFLOW_QUEUE, it runs until it is stopped, and prints only the URLs: each
+    callback lets a worker poll the task now. One URL is enough for a batch, and any number of
+    listeners with the same secrets may run.
     """
-    # Without jobs, Ctrl+C is the normal way to end.
-    with suppress(*(() if jobs else (KeyboardInterrupt,))):
-        if _listen(jobs, _Output(as_json), options):
+    queue = options["queue"]
+    # Without jobs to wait for, Ctrl+C is the normal way to end.
+    with suppress(*(() if jobs and not queue else (KeyboardInterrupt,))):
+        if queue:
+            _listen_for_queue(jobs, _Output(as_json), options)
+        elif _listen(jobs, _Output(as_json), options):
             click.get_current_context().exit(_TASK_FAILED)
 
 
 def _listen(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> bool:
-    """Listen until each job's task is done; return whether one of them failed.
+    """Listen until each job's task is done; return whether one of them failed."""
+    from wanflow.webhooks.receiver import Receiver
+
+    server_class = _server_class()
+    events: Queue[TaskDone] = Queue()
+    with Connection.from_options(options).client() as client:
+        receiver = Receiver(
+            _secrets(options["secret_file"]) or [secrets.token_urlsafe(32)],
+            options["public_url"],
+            client=client,
+            on_task_done=events.put,
+            is_job_of=lambda _job, _task_id: True,
+            allow_local=options["local"],
+        )
+        with server_class(receiver.app, host=options["host"], port=options["port"]) as server:
+            output.started(server, {job: receiver.url(job) for job in jobs}, options["local"])
+            failed = _collect(events, set(jobs), output)
+        receiver.close()
+    return failed
+
+
+def _listen_for_queue(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> None:
+    """Let workers poll the tasks of callbacks, until an interrupt.
+
+    Raises:
+        click.UsageError: no secrets are given.
+        ClickException: the extra `webhooks` or `queue` isn't installed.
+    """
+    from wanflow.webhooks.receiver import Receiver
+
+    server_class, given = _server_class(), _secrets(options["secret_file"])
+    if not given:
+        raise click.UsageError(
+            f"--queue needs --secret-file or {SECRETS_VARIABLE}: its jobs outlive this command"
+        )
+    try:
+        from wanflow.queue import QueueCallbacks
+    except ModuleNotFoundError as missing:
+        raise click.ClickException(str(missing)) from missing
+    with QueueCallbacks(options["queue"]) as callbacks:
+        receiver = Receiver(
+            given,
+            options["public_url"],
+            store=callbacks,
+            # The URL is a part of the request, so it is the same whenever a batch is enqueued.
+            lifetime=None,
+            allow_local=options["local"],
+        )
+        with (
+            receiver.subscribe(callbacks.notify),
+            server_class(receiver.app, host=options["host"], port=options["port"]) as server,
+        ):
+            output.started(server, {job: receiver.url(job) for job in jobs}, options["local"])
+            Event().wait()
+
+
+def _server_class() -> type[CallbackServer]:
+    """Import the server.
 
     Raises:
         ClickException: the extra `webhooks` isn't installed.
@@ -76,28 +144,7 @@ def _listen(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> 
         from wanflow.webhooks.server import CallbackServer
     except ModuleNotFoundError as missing:
         raise click.ClickException(str(missing)) from missing
-    from wanflow.webhooks.receiver import Receiver
-
-    events: Queue[TaskDone] = Queue()
-    with Connection.from_options(options).client() as client:
-        receiver = Receiver(
-            _secrets(options["secret_file"]),
-            options["public_url"],
-            client=client,
-            on_task_done=events.put,
-            is_job_of=lambda _job, _task_id: True,
-            allow_local=options["local"],
-        )
-        urls = {job: receiver.url(job) for job in jobs}
-        with CallbackServer(receiver.app, host=options["host"], port=options["port"]) as server:
-            output.listening(server)
-            for job, url in urls.items():
-                output.url(job, url)
-            if urls and options["local"]:
-                output.local()
-            failed = _collect(events, set(jobs), output)
-        receiver.close()
-    return failed
+    return CallbackServer
 
 
 def _collect(events: Queue[TaskDone], jobs: set[str], output: _Output) -> bool:
@@ -116,6 +163,13 @@ class _Output:
     """Writes events to stdout; other information for people to stderr."""
 
     as_json: bool
+
+    def started(self, server: CallbackServer, urls: dict[str, str], local: bool) -> None:
+        self.listening(server)
+        for job, url in urls.items():
+            self.url(job, url)
+        if urls and local:
+            self.local()
 
     def listening(self, server: CallbackServer) -> None:
         address = f"{server.host}:{server.port}"
@@ -152,4 +206,4 @@ class _Output:
 def _secrets(path: Path | None) -> list[str]:
     if path is not None:
         return read_secret(path, "secret file", _MAX_SECRETS_SIZE).split()
-    return os.environ.get(SECRETS_VARIABLE, "").split() or [secrets.token_urlsafe(32)]
+    return os.environ.get(SECRETS_VARIABLE, "").split()

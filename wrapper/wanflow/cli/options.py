@@ -11,6 +11,7 @@ import click
 
 from wanflow._config import DEFAULT_WAIT_TIMEOUT, KEY_VARIABLE, UPLOADER_VARIABLE, URL_VARIABLE
 from wanflow._core.file_names import FIELDS, parse_template
+from wanflow._database_url import is_postgres_url, without_passwords
 from wanflow._paths import ObjectPath, output_path
 from wanflow.cli.values import ParsedValue
 from wanflow.errors import InvalidRequest
@@ -121,15 +122,15 @@ def read_input(name: str) -> bytes:
     return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
 
 
-def queue_option(*, required: bool = False) -> click.Option:
-    """Make `--queue`; where it is required, a variable of the environment may name it."""
-    default = f" (default: {QUEUE_VARIABLE})" if required else "; workers then run the jobs"
+def queue_option(*, required: bool = True, more: str = "") -> click.Option:
+    """Make `--queue`; where it isn't required, an empty one is none. `more` says what it does."""
     return click.Option(
         ["--queue"],
+        type=ParsedValue(partial(_parse_queue, required=required)),
         metavar="URL",
         required=required,
-        envvar=QUEUE_VARIABLE if required else None,
-        help=f"postgresql:// URL of a queue{default}.",
+        envvar=QUEUE_VARIABLE,
+        help=f"postgresql:// URL of a queue{more} (default: {QUEUE_VARIABLE}).",
     )
 
 
@@ -166,6 +167,12 @@ def timeout_option() -> click.Option:
         metavar="SECONDS",
         help=f"Maximum time to wait, in seconds (default: {DEFAULT_WAIT_TIMEOUT:g}).",
     )
+
+
+def _parse_queue(text: str, *, required: bool) -> str:
+    if is_postgres_url(text) or not (text or required):
+        return text
+    raise ValueError(f"{without_passwords(text)!r} is no postgresql:// URL of a database")
 
 
 def _parse_output_dir(text: str, *, local: bool) -> Path:

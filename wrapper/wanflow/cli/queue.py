@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wanflow.queue.admin import BatchStatus
-    from wanflow.queue.database import Database
 
 
 @click.group("queue")
@@ -32,7 +31,7 @@ def _name_option(*, required: bool = False) -> click.Option:
 
 
 def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any]], click.Command]:
-    return group.command(name, params=[*params, queue_option(required=True), json_option()])
+    return group.command(name, params=[*params, queue_option(), json_option()])
 
 
 @group.command("init", params=[click.Argument(["url"], envvar=QUEUE_VARIABLE, metavar="URL")])
@@ -53,8 +52,9 @@ def init(url: str) -> None:
 def status(queue: str, name: str | None, as_json: bool) -> None:
     """Show the batches of a queue, with their jobs by state."""
     from wanflow.queue import admin
+    from wanflow.queue.schema import open_queue
 
-    with _database(queue) as database:
+    with open_queue(queue) as database:
         found = admin.batches(database, name)
         rows, due = admin.depth(database)
     if as_json:
@@ -70,8 +70,9 @@ def status(queue: str, name: str | None, as_json: bool) -> None:
 def uncertain(queue: str, name: str | None, as_json: bool) -> None:
     """List jobs that may have been charged without a task, and jobs that were parked."""
     from wanflow.queue import admin
+    from wanflow.queue.schema import open_queue
 
-    with _database(queue) as database:
+    with open_queue(queue) as database:
         jobs = admin.questionable(database, name)
     for job in jobs:
         facts = {
@@ -110,8 +111,9 @@ def retry(queue: str, jobs: tuple[int, ...], name: str | None, resend: bool, as_
     """Let parked jobs and halted batches go on: all of them, or some JOBs, by their numbers."""
     from wanflow.queue import admin
     from wanflow.queue.engine import Engine
+    from wanflow.queue.schema import open_queue
 
-    with _database(queue) as database:
+    with open_queue(queue) as database:
         count = admin.retry(database, Engine(), name, list(jobs) or None, uncertain=resend)
     _print_count("retried", count, as_json=as_json)
 
@@ -120,8 +122,9 @@ def retry(queue: str, jobs: tuple[int, ...], name: str | None, resend: bool, as_
 def cancel(queue: str, name: str, as_json: bool) -> None:
     """Send no more jobs of a batch. Jobs that were sent are paid for, and go on."""
     from wanflow.queue import admin
+    from wanflow.queue.schema import open_queue
 
-    with _database(queue) as database:
+    with open_queue(queue) as database:
         count = admin.cancel(database, name)
     _print_count("canceled", count, as_json=as_json)
 
@@ -131,20 +134,6 @@ def _print_count(what: str, count: int, *, as_json: bool) -> None:
         emit("queue_changed", what=what, jobs=count)
     else:
         to_stderr(f"{count} {what}")
-
-
-def _database(url: str) -> Database:
-    """Connect to a queue.
-
-    Raises:
-        ConfigurationError: the database has none.
-    """
-    from wanflow.queue.database import Database
-    from wanflow.queue.schema import require_installed
-
-    database = Database(url)
-    require_installed(database)
-    return database
 
 
 def _facts(batch: BatchStatus) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _SIGNAL_EXIT_BASE = 128
 
 def _options() -> list[click.Parameter]:
     return [
-        queue_option(required=True),
+        queue_option(),
         click.Option(
             ["--submissions"],
             type=click.IntRange(1),

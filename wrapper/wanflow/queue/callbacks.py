@@ -6,9 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from wanflow.errors import LedgerError
-from wanflow.queue.database import Database
-from wanflow.queue.engine import QUEUE, SCHEMA
-from wanflow.queue.schema import require_installed
+from wanflow.queue.engine import QUEUE, SCHEMA, dedupe_key
+from wanflow.queue.schema import open_queue
 
 if TYPE_CHECKING:
     from typing import Self
@@ -16,12 +15,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger("wanflow")
 _TABLE = f"{SCHEMA}.callback"
 _KEPT_DAYS = 8
-_BRING_FORWARD = f"""
-    UPDATE {QUEUE} SET execute_after = now()
-    WHERE status = 'queued' AND execute_after > now() AND dedupe_key IN (
-        SELECT id || ':' || step FROM {SCHEMA}.job WHERE task = %s AND state = 'accepted'
-    )
+# The job is locked first: a poll that is in progress ends before, or finds that it was notified.
+_NOTIFY = f"""
+    UPDATE {SCHEMA}.job SET notified = true WHERE task = %s AND state = 'accepted'
+    RETURNING id, step
 """  # noqa: S608 - our own names
+_BRING_FORWARD = f"""
+    UPDATE {QUEUE} SET execute_after = least(execute_after, now())
+    WHERE status = 'queued' AND dedupe_key = %s
+"""  # noqa: S608
+_NOTIFIED = f"UPDATE {SCHEMA}.job SET notified = false WHERE id = %s"  # noqa: S608
 
 
 class QueueCallbacks:
@@ -39,8 +42,7 @@ class QueueCallbacks:
     """
 
     def __init__(self, queue: str) -> None:
-        self._database = Database(queue)
-        require_installed(self._database)
+        self._database = open_queue(queue)
 
     def seen(self, key: str) -> bool:
         """Return whether a key was added."""
@@ -64,11 +66,14 @@ class QueueCallbacks:
     def notify(self, task_id: str) -> None:
         """Let a worker poll a task now. Nothing else of the callback is used.
 
-        A database that is lost delays the poll to its own time.
+        While it is being polled, the poll after that comes forward: the response may be older than
+        the callback. A database that is lost delays the poll to its own time.
         """
         try:
-            with self._database.connection() as connection:
-                connection.execute(_BRING_FORWARD, [task_id])
+            with self._database.transaction() as connection:
+                for job, step in connection.execute(_NOTIFY, [task_id]).fetchall():
+                    if connection.execute(_BRING_FORWARD, [dedupe_key(job, step)]).rowcount:
+                        connection.execute(_NOTIFIED, [job])
         except LedgerError as error:
             _log.warning("the poll of task %s keeps its time: %s", task_id, error)
 

@@ -51,6 +51,9 @@ _GIVE_BACK = f"""
     WHERE id = ANY(%s) AND status = 'picked'
 """  # noqa: S608
 
+MAX_PRIORITY = 2_000_000_000
+"""The priority of intents whose workers may be dead; downloads are below, polls have 0."""
+
 
 class StepKind(StrEnum):
     """What a step does."""
@@ -60,6 +63,9 @@ class StepKind(StrEnum):
     DOWNLOAD = "download"
     RESOLVE = "resolve"
     """Decides about an intent whose worker may have died."""
+
+
+_LEAST_PRIORITIES = {StepKind.RESOLVE: MAX_PRIORITY, StepKind.DOWNLOAD: 1}
 
 
 @frozen
@@ -154,7 +160,7 @@ class Engine:
             return
         rows = [
             (
-                one.priority,
+                max(one.priority, _LEAST_PRIORITIES.get(one.kind, 0)),
                 _entrypoint(one.kind, one.server),
                 dedupe_key(one.job, one.step).encode(),
                 timedelta(seconds=max(0.0, one.delay)),

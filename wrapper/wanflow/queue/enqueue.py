@@ -21,7 +21,6 @@ from wanflow.ledger.deduplication import request_digest
 from wanflow.ledger.postgres.owner import QUEUE_OWNER
 from wanflow.ledger.rows import path_to_text
 from wanflow.queue import ceiling, schema, sweeper
-from wanflow.queue.database import Database
 from wanflow.queue.engine import SCHEMA, Engine, NextStep, StepKind
 from wanflow.queue.work import NOW
 
@@ -162,25 +161,29 @@ def _refuse_files(jobs: Sequence[PlannedJob]) -> None:
 
 
 def _with_names(jobs: Sequence[PlannedJob], batch: str) -> Iterator[PlannedJob]:
-    """Name the jobs: keys are the user's own within a batch."""
+    """Name the jobs: keys are the user's own within a batch, and mean nothing in another one.
+
+    The last slash divides a name, so that no two batches have the same ones.
+    """
     for job in with_names(jobs, batch.encode(), _NoJobs()):
-        yield job if job.key is None else evolve(job, name=f"{batch}/{job.key.strip()}")
+        if job.key is None:
+            yield job
+        else:
+            key = job.key.strip().replace("%", "%25").replace("/", "%2F")
+            yield evolve(job, name=f"{batch}/{key}")
 
 
 def _store(
     operations: Operations, jobs: Mapping[str, PlannedJob], options: EnqueueOptions
 ) -> EnqueuedBatch:
-    database, engine = Database(options.queue), Engine()
-    try:
-        schema.require_installed(database)
+    with schema.open_queue(options.queue) as database:
+        engine = Engine()
         with database.transaction() as connection:
             batch, added = _add(operations, connection, engine, jobs, options)
         if added < len(jobs):
             # Jobs of an earlier run may have been left without a row when the batch was halted.
             sweeper.sweep(database, engine)
         return EnqueuedBatch(batch, options, jobs, added)
-    finally:
-        database.close()
 
 
 def _add(
@@ -250,14 +253,17 @@ def _check_recorded(
     """Compare the jobs that were recorded before with those of the same names.
 
     Raises:
-        InvalidBatch: a key was used for another request.
+        InvalidBatch: a key was used for another request, or a job isn't one of the batch.
     """
     problems: list[RowError] = []
     cursor = connection.cursor(row_factory=dict_row)
     for found in cursor.execute(_RECORDED):
         job = jobs[found["name"]]
         digest = request_digest(found["key"] or "", job.content)
-        if bytes(found["digest"] or b"") != digest or found["batch"] != batch:
+        if found["batch"] != batch:
+            text = f"it is job {found['id']}, which another batch or none has: choose another name"
+            problems.append(RowError(job.line, text))
+        elif bytes(found["digest"] or b"") != digest:
             text = f"key {job.key!r} was already used for another request (job {found['id']})"
             problems.append(RowError(job.line, text))
     if problems:

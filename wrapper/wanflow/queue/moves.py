@@ -28,11 +28,15 @@ class StepLost(JobLocked):
 
 @frozen
 class Following:
-    """The step that follows: what it does, in how many seconds, and before which others."""
+    """The step that follows: what it does, in how many seconds, and before which others.
+
+    `notified_delay` is the delay where a callback came during this step; None for the same.
+    """
 
     kind: StepKind
     delay: float = 0.0
     priority: int = 0
+    notified_delay: float | None = None
 
 
 @frozen
@@ -53,7 +57,7 @@ class Fence:
 class Moved:
     """A job that was changed: its new step, and what it had reserved before and has now.
 
-    None is nothing: its batch has no credit limit.
+    None is nothing: its batch has no credit limit. `notified` is whether a callback came meanwhile.
     """
 
     step: int
@@ -61,6 +65,7 @@ class Moved:
     batch: int | None
     before: float | None = None
     reserved: float | None = None
+    notified: bool = False
 
 
 def move(
@@ -93,8 +98,11 @@ def move(
 
 def enqueue(transaction: Transaction, job: int, moved: Moved, following: Following) -> None:
     """Enqueue the step that follows."""
+    delay, early = following.delay, following.notified_delay
+    if moved.notified and early is not None:
+        delay = early
     transaction.steps.append(
-        NextStep(following.kind, moved.server, job, moved.step, following.delay, following.priority)
+        NextStep(following.kind, moved.server, job, moved.step, delay, following.priority)
     )
 
 
@@ -115,16 +123,16 @@ _EXPRESSIONS = {
 def _update(values: Iterable[str]) -> bytes:
     pairs = "".join(f", {name} = {_EXPRESSIONS.get(name, '%s')}" for name in values)
     return f"""
-        UPDATE {JOB} AS job SET step = job.step + 1{pairs}
+        UPDATE {JOB} AS job SET step = job.step + 1, notified = false{pairs}
         FROM (
-            SELECT id, reserved FROM {JOB}
+            SELECT id, reserved, notified FROM {JOB}
             WHERE id = %s AND state = ANY(%s) AND (step = %s OR %s::integer IS NULL)
                 AND (token = %s OR %s::bigint IS NULL)
                 AND (token IS DISTINCT FROM %s OR %s::bigint IS NULL)
             FOR UPDATE
         ) AS old
         WHERE job.id = old.id
-        RETURNING job.step, job.server, job.batch, old.reserved, job.reserved
+        RETURNING job.step, job.server, job.batch, old.reserved, job.reserved, old.notified
     """.encode()  # noqa: S608 - our own names
 
 

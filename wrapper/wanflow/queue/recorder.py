@@ -12,7 +12,7 @@ from wanflow._core.snapshot import LINK_LIFETIME
 from wanflow.ledger.fields import is_replay, snapshot_fields, truncated
 from wanflow.ledger.job import JobState
 from wanflow.queue import moves
-from wanflow.queue.engine import SCHEMA, StepKind
+from wanflow.queue.engine import MAX_PRIORITY, SCHEMA, StepKind
 from wanflow.queue.moves import Fence, Following
 from wanflow.queue.submission_outcome import Accepted
 
@@ -35,7 +35,6 @@ _LAG = 60.0
 """For so many seconds after its submission a task may be unknown to the server that is asked."""
 _ACCEPTED = frozenset({JobState.ACCEPTED})
 _COMPLETED = frozenset({JobState.COMPLETED})
-_OLDEST = 2_000_000_000
 _FILE = f"""
     INSERT INTO {SCHEMA}.file (job, place, name, size, sha256) VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (job, place) DO UPDATE
@@ -65,6 +64,7 @@ class StepRecorder:
     polled: Snapshot | None = field(init=False, default=None)
     recorded: bool = field(init=False, default=False)
     """Whether what came of the step is written, or in the spool."""
+    spooled: bool = field(init=False, default=False)
 
     def submit(self, function: Callable[[], Any], deliver: Deliver) -> None:
         """Call a function that writes, in one transaction with other steps of the batch."""
@@ -92,10 +92,11 @@ class StepRecorder:
         self.recorded = True
 
     def record_accepted_later(self, key: str, snapshot: Snapshot) -> None:
-        """Store the task in the spool."""
+        """Store the task in the spool, once: a flow that is broken off then knows less of it."""
         del key
-        self.spool.store(self._accepted(snapshot, None))
-        self.recorded = True
+        if not self.spooled:
+            self.spool.store(self._accepted(snapshot, None))
+        self.recorded = self.spooled = True
 
     def _accepted(self, snapshot: Snapshot, reason: str | None) -> Accepted:
         return Accepted(self.work.id, self.work.key, snapshot, is_replay(snapshot), reason)
@@ -176,7 +177,7 @@ class StepRecorder:
         """Return a priority above that of polls, higher the earlier the links expire."""
         expires = snapshot.links_expire_at
         known = self.work.clock.now() + LINK_LIFETIME if expires is None else expires
-        return max(1, _OLDEST - int(max(0.0, known)) // 60)
+        return MAX_PRIORITY - 1 - int(max(0.0, known)) // 60
 
     def record_lost(self, server: str, task_id: str, reason: str) -> None:
         """Record that the files can't be had any more."""

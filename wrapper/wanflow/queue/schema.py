@@ -9,6 +9,7 @@ from attrs import frozen
 from wanflow.errors import ConfigurationError
 from wanflow.ledger.ledger import Ledger
 from wanflow.ledger.postgres.owner import QUEUE_OWNER
+from wanflow.ledger.postgres.pooler import require_session
 from wanflow.queue.database import Database
 from wanflow.queue.engine import SCHEMA, Engine
 
@@ -58,13 +59,15 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO {SCHEMA}.holder (token, process) VALUES ('{QUEUE_OWNER}', 0);
     CREATE INDEX job_batch ON {SCHEMA}.job (batch, state) WHERE batch IS NOT NULL;
     """,  # noqa: S608 - our own names
+    f"ALTER TABLE {SCHEMA}.job ADD COLUMN notified boolean NOT NULL DEFAULT false",
 )
 """
 `batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost, and
 `unpriced` the one job in flight whose price isn't known. `rate`: the token bucket of a key, by its
 hash. `callback`: the callbacks that were handled. `job`: `step` numbers the steps of a job, and is
 the fence of every write; `token` names its last intent, and `sending_until` is when the request of
-that has certainly ended; `schedule` is what its polls have shown.
+that has certainly ended; `schedule` is what its polls have shown, and
+`notified` whether a callback came while it was being polled.
 """
 _LOCK = 0x77666C71
 _TABLE = f"{SCHEMA}.queue_version"
@@ -112,13 +115,15 @@ def install(connection: Connection[Any]) -> int:
 
 
 def require_installed(database: Database) -> None:
-    """Check that the tables exist in this version.
+    """Check that the tables exist in this version, and that a connection has its own session.
 
     Raises:
         ConfigurationError: they don't.
+        LedgerError: a pooler gives each transaction another session.
         DatabaseLost: the database can't be reached.
     """
     with database.connection() as connection:
+        require_session(connection, database.url)
         found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_TABLE]).fetchone()
         version = (_version(connection) or 0) if found and found[0] else 0
     _require_supported(version)
@@ -128,12 +133,26 @@ def require_installed(database: Database) -> None:
         )
 
 
+def open_queue(url: str) -> Database:
+    """Connect to a database that has a queue; the caller closes the connection.
+
+    Raises:
+        ConfigurationError: it has none in this version.
+        LedgerError: it can't be reached, or by a pooler that shares sessions.
+    """
+    database = Database(url)
+    try:
+        require_installed(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 def without_standby(connection: Connection[Any]) -> bool:
     """Return whether a commit is on one machine only, so that its loss loses paid jobs."""
-    found = connection.execute(
-        "SELECT current_setting('synchronous_standby_names') = '' "
-        "OR current_setting('synchronous_commit') IN ('off', 'local')"
-    ).fetchone()
+    query = "SELECT current_setting('synchronous_standby_names') = ''"
+    found = connection.execute(query).fetchone()
     return found is not None and bool(found[0])
 
 

@@ -56,7 +56,6 @@ _LONGEST_DELAY = 300.0
 _PRICE_DELAY = 1.0
 _HALTED_DELAY = 60.0
 _LONGEST_POLLING = 48 * 3600.0
-RESOLVE_PRIORITY = 2_000_000_000
 _DIED = "the worker that sent it died before the response was recorded"
 _POLLED = frozenset({JobState.ACCEPTED})
 _HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.WrongBaseURL)
@@ -148,6 +147,7 @@ class Steps:
     async def _not_accepted(self, recorder: StepRecorder, error: Exception) -> None:
         """Write what came of a submission without a task, or keep it in the spool."""
         if recorder.recorded:
+            self.metrics.count("outcomes_spooled", int(recorder.spooled))
             return
         if not recorder.intended:
             await self._not_sendable(recorder, error)
@@ -186,7 +186,7 @@ class Steps:
         work = recorder.work
         left = (work.sending_until or 0.0) - work.clock.now()
         if left > 0:
-            following = Following(StepKind.RESOLVE, left, RESOLVE_PRIORITY)
+            following = Following(StepKind.RESOLVE, left)
             await self._move(recorder, frozenset({work.state}), {}, following)
             return
         self.metrics.count("submissions_uncertain")
@@ -232,7 +232,8 @@ class Steps:
             values["tries"] = work.tries + 1 if found.done else 0
             if values.get("credits"):
                 values["reserved"] = values["credits"]
-        await self._move(recorder, _POLLED, values, Following(StepKind.POLL, max(delay, pause)))
+        following = Following(StepKind.POLL, max(delay, pause), notified_delay=pause)
+        await self._move(recorder, _POLLED, values, following)
 
     async def _download(self, recorder: StepRecorder) -> None:
         work = recorder.work

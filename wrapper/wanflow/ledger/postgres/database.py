@@ -16,6 +16,7 @@ from wanflow._database_url import without_password
 from wanflow.ledger.postgres import errors
 from wanflow.ledger.postgres.connection import PostgresConnection, connect
 from wanflow.ledger.postgres.owner import SessionOwner, lock_number
+from wanflow.ledger.postgres.pooler import require_session
 from wanflow.ledger.postgres.schema import migrate
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class PostgresDatabase:
     def _open(self) -> PostgresConnection:
         raw = connect(self._url)
         try:
+            require_session(raw, self._url)
             migrate(raw, self.name)
         except BaseException:
             raw.close()
