@@ -102,6 +102,7 @@ def test_failing_polls_cost_nothing_but_time(
             worker.turn()
         assert worker.states() == {"accepted": 1}
         assert worker.rows() == 1
+    assert len(worker.rate.pauses) == 1, "only the 429 slows the workers"
     worker.drain()
     assert worker.states() == {"saved": 1}
     assert account.submitted == 1

@@ -96,7 +96,11 @@ class TestARequestToSendAgain:
         assert worker.states() == {"saved": 2}
 
     @given(st.lists(st.sampled_from(["request", "take", "send", "end"]), min_size=8, max_size=16))
-    @settings(max_examples=examples(45), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples(45),
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
     def test_is_never_in_flight_twice_and_each_sends_at_most_once(
         self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, actions: list[str]
     ) -> None:

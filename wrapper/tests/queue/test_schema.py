@@ -13,6 +13,7 @@ from wanflow import Client
 from wanflow.errors import ConfigurationError
 from wanflow.ledger import JobState, Ledger
 from wanflow.queue import schema
+from wanflow.queue.database import Database
 from wanflow.queue.engine import StepKind
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tests.postgres import PostgresServer
     from tests.queue.manual_worker import ManualWorker
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
@@ -35,6 +37,16 @@ class TestInitializing:
 
     def test_says_that_a_commit_is_on_one_machine_only(self, queue: str) -> None:
         assert schema.initialize(queue).single_copy
+
+    def test_says_nothing_of_a_database_with_a_synchronous_standby(
+        self, own_queue: tuple[PostgresServer, str]
+    ) -> None:
+        postgres, url = own_queue
+        postgres.execute("ALTER SYSTEM SET synchronous_standby_names = 'one'")
+        postgres.execute("SELECT pg_reload_conf()")
+        with Database(url) as database, database.connection() as connection:
+            while schema.without_standby(connection):
+                pass
 
     def test_refuses_tables_of_a_newer_version(self, queue: str, worker: ManualWorker) -> None:
         worker.execute("UPDATE wanflow.queue_version SET version = 99")

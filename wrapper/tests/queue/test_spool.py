@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from typing import TYPE_CHECKING
+import stat
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError
 from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
+from wanflow.queue.recorder import StepRecorder
 from wanflow.queue.spool import Spool
 from wanflow.queue.submission_outcome import Accepted, NotAccepted, Uncertain, from_json, to_json
 
@@ -63,6 +66,40 @@ class TestALostDatabase:
         assert other.spool.paths() == []
         assert account.submitted == 1
         other.close()
+
+    def test_between_a_submission_and_its_record_spools_the_task_by_itself(
+        self,
+        own_queue: tuple[PostgresServer, str],
+        server: MockServer,
+        api_key: str,
+        account: Account,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        postgres, url = own_queue
+        enqueue(url, server, api_key, [{"model": MODEL, "prompt": "a cat"}], tmp_path / "out")
+        worker = ManualWorker(url, server, api_key, tmp_path)
+        works = worker.take()
+        record = StepRecorder.record_accepted
+
+        def stop_and_record(*arguments: Any, **more: Any) -> None:
+            if (postgres.data / "postmaster.pid").exists():
+                postgres.stop("immediate")
+            record(*arguments, **more)
+
+        monkeypatch.setattr(StepRecorder, "record_accepted", stop_and_record)
+        worker.run(works)
+        assert len(worker.spool.paths()) == worker.metrics.value("outcomes_spooled") == 1
+        monkeypatch.undo()
+        postgres.start()
+        worker.database.close()
+        assert worker.states() == {"intent": 1}
+        assert worker.spool.replay(worker.writes, NOW) == 1
+        assert worker.states() == {"accepted": 1}
+        worker.drain()
+        assert worker.states() == {"saved": 1}
+        assert account.submitted == 1
+        worker.close()
 
     def test_before_an_intent_sends_nothing(
         self,
@@ -236,6 +273,20 @@ class TestTheFolder:
         assert spool.count() == 2
         assert len(Spool(spool.folder).paths()) == 2
         assert spool.count() == 2
+
+    def test_has_an_outcome_on_the_disk_once_it_is_stored(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """First the file, and at last its name in the folder."""
+        real, folders = os.fsync, list[bool]()
+
+        def fsync(number: int) -> None:
+            folders.append(stat.S_ISDIR(os.fstat(number).st_mode))
+            real(number)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        Spool(tmp_path / "spool").store(NotAccepted(1, "k", 7, "busy"))
+        assert (folders[0], folders[-1]) == (False, True)
 
     def test_is_readable_only_to_its_owner(self, tmp_path: Path) -> None:
         spool = Spool(tmp_path / "spool")

@@ -22,6 +22,7 @@ from wanflow.queue import StopSignal, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.postgres import PostgresServer
@@ -87,6 +88,42 @@ def test_a_stopped_worker_finishes_what_is_in_flight_and_holds_nothing(
     assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
     assert "intent" not in worker.states()
     assert worker.sweep() == 0
+
+
+def test_a_worker_has_only_so_many_submissions_in_flight(
+    add_jobs: Callable[..., QueuedBatch],
+    queue: str,
+    server: MockServer,
+    api_key: str,
+    worker: ManualWorker,
+    fault: Callable[..., AbstractContextManager[None]],
+    tmp_path: Path,
+) -> None:
+    """So many can become uncertain by its death, and no more."""
+    add_jobs(9)
+    client = AsyncClient(api_key, server.base_url, timeout=1.0)
+    seen: list[int] = []
+
+    def all_are_uncertain() -> bool:
+        states = worker.states()
+        seen.append(states.get("intent", 0))
+        return states.get("uncertain") == 9
+
+    with (
+        fault("stall", operation="createImageGeneration"),
+        running(Worker(client, queue, spool=tmp_path / "spool", submissions=3)),
+    ):
+        wait_until(all_are_uncertain)
+    assert max(seen) == 3
+
+
+def test_a_worker_fills_an_emptied_queue_by_itself(
+    add_jobs: Callable[..., QueuedBatch], new: Callable[..., Worker], worker: ManualWorker
+) -> None:
+    batch = add_jobs(3)
+    worker.execute("TRUNCATE wanflow.queue")
+    with running(new()):
+        assert batch.wait().complete
 
 
 def test_a_worker_goes_on_when_a_lost_database_is_back(

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 # of these may pass. Other operational errors, such as a deadlock, are those of one statement.
 _PASSING = ("08", "53", "57P", "25006")
 
+# An intent that is lost would be sent again, so no setting of the server makes a commit less.
+_DURABLE = """
+    SELECT set_config('synchronous_commit', 'on', false)
+    WHERE current_setting('synchronous_commit') IN ('off', 'local')
+"""
+
 
 class DatabaseLost(LedgerError):
     """The database can't be reached, or broke off: what was being written may not be stored."""
@@ -103,7 +109,13 @@ class Database:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = psycopg.connect(conninfo(self.url), autocommit=True)
+            connection = psycopg.connect(conninfo(self.url), autocommit=True)
+            try:
+                connection.execute(_DURABLE)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
         return self._connection
 
     def _drop_broken(self) -> None:

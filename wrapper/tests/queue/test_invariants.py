@@ -1,0 +1,191 @@
+"""What holds whatever workers do: fences, priorities, durable intents, and the database's clock."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.queue.test_worker import wait_until
+from wanflow.queue.engine import MAX_PRIORITY, NextStep, StepKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+    from wanflow.queue.work import Work
+
+# A worker whose machine has another time.
+_WRONG_CLOCK = """
+import sys, time
+offset, real, real_ns = float(sys.argv.pop(1)), time.time, time.time_ns
+time.time = lambda: real() + offset
+time.time_ns = lambda: real_ns() + int(offset * 1e9)
+from wanflow.__main__ import main
+main()
+"""
+
+
+def reach(worker: ManualWorker, kind: StepKind) -> list[Work]:
+    """Run steps until one of a kind is due, and take it."""
+    if kind is StepKind.RESOLVE:
+        worker.intend(*worker.take([StepKind.SUBMIT]))
+        worker.execute("TRUNCATE wanflow.queue")
+        worker.execute("UPDATE wanflow.job SET sending_until = 0")
+        worker.sweep()
+    worker.make_due()
+    while not (works := worker.take([kind])):
+        worker.turn()
+        worker.make_due()
+    return works
+
+
+@pytest.mark.parametrize("kind", StepKind)
+@pytest.mark.parametrize("refilled", [False, True], ids=["returned", "refilled"])
+def test_a_write_with_an_old_step_changes_nothing_whatever_the_step(
+    add_jobs: Callable[..., QueuedBatch],
+    new_worker: Callable[..., ManualWorker],
+    account: Account,
+    kind: StepKind,
+    refilled: bool,
+) -> None:
+    """The late worker has read its step, and another one has run all that follows."""
+    add_jobs(1)
+    late, other = new_worker(), new_worker()
+    works = reach(late, kind)
+    if refilled:
+        other.execute("TRUNCATE wanflow.queue")
+        other.sweep()
+    else:
+        late.die()
+    other.drain()
+    submitted = account.submitted
+    before = other.execute("SELECT * FROM wanflow.job")
+    late.run(works)
+    assert other.execute("SELECT * FROM wanflow.job") == before
+    assert other.rows() == 0
+    assert account.submitted == submitted
+
+
+def test_uncertainty_comes_first_then_downloads_by_their_expiry_then_polls(
+    worker: ManualWorker,
+) -> None:
+    """Whoever enqueues them, also the sweeper, which knows no expiry."""
+    given = [
+        NextStep(StepKind.POLL, worker.server, 1, 1),
+        NextStep(StepKind.DOWNLOAD, worker.server, 2, 1),
+        NextStep(StepKind.DOWNLOAD, worker.server, 3, 1, priority=7),
+        NextStep(StepKind.RESOLVE, worker.server, 4, 1),
+        NextStep(StepKind.DOWNLOAD, worker.server, 5, 1, priority=MAX_PRIORITY - 1),
+    ]
+    with worker.database.connection() as connection:
+        worker.engine.put(connection, given)
+        taken = [worker.engine.take(connection, StepKind, worker.server, 1) for _ in given]
+    assert [row.job for (row,) in taken] == [4, 5, 3, 2, 1]
+
+
+@pytest.mark.parametrize("setting", ["off", "local"])
+def test_an_intent_is_on_the_disk_before_its_request_whatever_the_server_is_set_to(
+    add_jobs: Callable[..., QueuedBatch],
+    new_worker: Callable[..., ManualWorker],
+    worker: ManualWorker,
+    setting: str,
+) -> None:
+    name = worker.execute("SELECT current_database()")[0][0]
+    worker.execute(f"ALTER DATABASE {name} SET synchronous_commit = {setting}")
+    try:
+        add_jobs(1)
+        other = new_worker()
+        works = other.take()
+        found: list[object] = []
+
+        def setting_of_the_writer() -> None:
+            connection = other.writes.transaction.connection
+            found.extend(connection.execute("SHOW synchronous_commit").fetchall())
+
+        other.writes.run([setting_of_the_writer])
+        other.run(works)
+    finally:
+        worker.execute(f"ALTER DATABASE {name} RESET synchronous_commit")
+    assert found == [("on",)]
+
+
+def test_a_row_of_the_queue_has_numbers_only(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+) -> None:
+    add_jobs(1, "a secret prompt")
+    (row,) = worker.execute("SELECT * FROM wanflow.queue")
+    (job,) = worker.column("id")
+    payload, key = worker.execute("SELECT payload, dedupe_key FROM wanflow.queue")[0]
+    assert bytes(payload).decode() == key == f"{job}:1"
+    shown = " ".join(bytes(one).decode() if isinstance(one, bytes) else str(one) for one in row)
+    assert "secret" not in shown
+    assert worker.column("key")[0] not in shown
+
+
+@pytest.mark.parametrize("column", ["schedule", "name_template"])
+def test_a_job_whose_step_fails_for_no_known_reason_is_parked_with_it_after_three_tries(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account, column: str
+) -> None:
+    """And the next job goes on."""
+    add_jobs(2, "[mock:progression=polls=4]")
+    worker.turn([StepKind.SUBMIT])
+    first, _ = worker.column("id")
+    query = f"UPDATE wanflow.job SET {column} = '{{nothing}}' WHERE id = %s"
+    worker.execute(query, first)
+    worker.drain()
+    reason, other = worker.column("parked")
+    assert reason.partition(":")[0] in {"JSONDecodeError", "InvalidRequest"}
+    assert other is None
+    assert worker.column("tries")[0] == 2
+    assert worker.column("state")[1] == "saved"
+    assert account.submitted == 2
+    assert worker.sweep() == 0
+
+
+@pytest.mark.parametrize("offset", [3600, -3600, 30 * 86400], ids=["+1h", "-1h", "+30d"])
+def test_no_clock_of_a_worker_counts(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    queue: str,
+    server: MockServer,
+    api_key: str,
+    account: Account,
+    tmp_path: Path,
+    offset: int,
+) -> None:
+    """A worker beside one whose clock is right: leases, expiries and times are the database's."""
+    start = time.time()
+    batch = add_jobs(6)
+    environment = {name: text for name, text in os.environ.items() if "WANFLOW" not in name}
+    environment |= {
+        "WANFLOW_API_KEY": api_key,
+        "WANFLOW_BASE_URL": server.base_url,
+        "WANFLOW_QUEUE": queue,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WRONG_CLOCK, str(offset), "worker", "--spool", "spool"],
+        env=environment,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or "planned" not in worker.states())
+        report = batch.wait()
+    finally:
+        process.terminate()
+        _, err = process.communicate()
+    assert report.complete, err
+    assert process.returncode == 0, err
+    assert account.submitted == 6
+    for name in ("intended", "accepted", "ended"):
+        assert all(start - 1 <= at <= time.time() + 1 for at in worker.column(name)), name
