@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
-    from wanflow.queue.recorder import StepRecorder
 
 MODEL = model_name("image")
 NOW = TimePoint(1.8e9, 1.8e9)
