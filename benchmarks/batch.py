@@ -1,8 +1,9 @@
-"""Ten thousand jobs: `python -m benchmarks.batch [JOBS]`.
+"""Ten thousand jobs: `python -m benchmarks.batch [JOBS] [PROCESSES]`.
 
 A batch against the mock, and the bound that the mock sets: the same numbers of submissions, polls
 and files, by a client that does nothing but send bytes. Both run one after another, each against a
-fresh mock in a process of its own.
+fresh mock in a process of its own. Several processes share the ledger; each has a part of the jobs,
+and a folder of its own.
 """
 
 from __future__ import annotations
@@ -15,20 +16,25 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from attrs import define
 
 from wanflow import AsyncClient
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from wanflow.batch import Report
+    from wanflow.ledger import File
 
 KEY = "a-key-of-the-benchmark"
 TASK_SECONDS = 20.0
@@ -42,7 +48,7 @@ PATHS = {one.operation_id: one.path for one in packaged_catalog().operations}
 
 
 @contextmanager
-def server(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]:
+def server(seconds: float) -> Generator[tuple[str, Callable[[], dict[str, int]]]]:
     """Serve the mock; yield its URL and a function that reads its counts."""
     words = [sys.executable, "-m", "benchmarks.batch_server", str(seconds)]
     pipe = subprocess.PIPE
@@ -63,23 +69,53 @@ def server(seconds: float) -> Iterator[tuple[str, Callable[[], dict[str, int]]]]
             stdin.close()
 
 
-def jobs_of(count: int) -> list[dict[str, Any]]:
+def jobs_of(count: int, first: int = 0) -> list[dict[str, Any]]:
     """Return jobs that differ in their prompts."""
     return [
         {**MODEL.example, "prompt": f"a red fox in the snow, golden hour, take {number}"}
-        for number in range(count)
+        for number in range(first, first + count)
     ]
 
 
-async def do_batch(url: str, count: int, folder: Path) -> tuple[Report, float]:
-    """Do the batch, and return its report and how long it took."""
-    begun = time.perf_counter()
+async def do_batch(url: str, count: int, folder: Path, first: int = 0) -> Report:
+    """Do a batch, and return its report."""
     with Ledger(folder / "ledger.db") as ledger:
         async with AsyncClient(
             KEY, url, max_polls_per_second=10_000, max_connections=CONNECTIONS, ledger=ledger
         ) as client:
-            report = await client.batch(jobs_of(count), folder / "out", max_concurrency=IN_FLIGHT)
-    return report, time.perf_counter() - begun
+            return await client.batch(
+                jobs_of(count, first), folder / f"out{first}", max_concurrency=IN_FLIGHT
+            )
+
+
+@define
+class Part:
+    """What a process did: its files, its CPU seconds, and the most memory that it had, in MiB."""
+
+    files: list[File]
+    cpu: float
+    memory: float
+
+
+def do_part(url: str, count: int, folder: Path, first: int) -> Part:
+    """Do a part of the jobs in this process."""
+    begun = time.process_time()
+    report = asyncio.run(do_batch(url, count, folder, first))
+    assert report.complete, report.counts
+    files = [file for one in report.results for file in one.files]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Part(files, time.process_time() - begun, peak)
+
+
+def do_parts(url: str, count: int, processes: int, folder: Path) -> tuple[list[Part], float]:
+    """Do the jobs in some processes, which run already; return also how long it took."""
+    sizes = [count // processes + (number < count % processes) for number in range(processes)]
+    firsts = [sum(sizes[:number]) for number in range(processes)]
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        list(pool.map(time.sleep, [0.5] * processes))  # each imports this module
+        begun = time.perf_counter()
+        parts = list(pool.map(do_part, [url] * processes, sizes, [folder] * processes, firsts))
+        return parts, time.perf_counter() - begun
 
 
 async def send_bytes(url: str, requests: list[bytes]) -> list[bytes]:
@@ -125,36 +161,36 @@ async def bound(url: str, count: int, polls: int) -> tuple[float, float]:
     answers = await send_bytes(
         url, [request("GET", query.replace("{task_id}", task_id)) for task_id in asked]
     )
-    links = [json.loads(answer)["results"][0] for answer in answers[:count]]
+    links: list[str] = [json.loads(answer)["results"][0] for answer in answers[:count]]
     await send_bytes(url, [request("GET", urlsplit(link).path) for link in links])
     return posted, posted + time.perf_counter() - begun
 
 
-def main(count: int) -> None:
+def main(count: int, processes: int) -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with server(TASK_SECONDS) as (url, read_counts):
-            report, taken = asyncio.run(do_batch(url, count, folder))
+            parts, taken = do_parts(url, count, processes, folder)
             counts = read_counts()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        files = [file for one in report.results for file in one.files]
+        files = [file for part in parts for file in part.files]
         right = sum(sha256(f.path.read_bytes()).hexdigest() == f.sha256 for f in files)
         size = (folder / "ledger.db").stat().st_size / count
-    assert report.complete, report.counts
     with server(TASK_SECONDS) as (url, _):
         posted, bare = asyncio.run(bound(url, count, max(counts["polls"], count)))
     # Nobody is done before the last task is, nor before all exchanges are. One who waits for the
     # tasks only when all are sent, and polls only when all have ended, takes the sum.
     whole, in_turn = max(posted + TASK_SECONDS, bare), bare + TASK_SECONDS
-    print(f"jobs {count}, files right {right}, charged {counts['tasks']}")
+    print(f"jobs {count}, processes {processes}, files right {right}, charged {counts['tasks']}")
     print(f"polls a job {counts['polls'] / count:.2f}")
     print(f"batch {taken:.1f} s; exchanges {bare:.1f} s, {posted:.1f} of them submissions")
     print(f"bound {whole:.1f} s, batch / bound {taken / whole:.2f}")
     print(f"one after another {in_turn:.1f} s, batch / that {taken / in_turn:.2f}")
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"peak memory {peak:.0f} MiB; ledger {size:.0f} bytes a job")
+    print(f"{sum(part.cpu for part in parts) / count * 1000:.2f} ms of CPU a job")
+    peak = max(part.memory for part in parts)
+    print(f"peak memory {peak:.0f} MiB a process; ledger {size:.0f} bytes a job")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main(*(int(word) for word in [*sys.argv[1:], *["10000", "1"][len(sys.argv) - 1 :]]))

@@ -46,7 +46,7 @@ def batch(url: str, jobs: str, folder: str) -> None:
     """Do jobs in one process, with a ledger in a file."""
 
     def work() -> dict[str, Any]:
-        report, _ = asyncio.run(do_batch(url, int(jobs), Path(folder)))
+        report = asyncio.run(do_batch(url, int(jobs), Path(folder)))
         assert report.complete, report.counts
         return {}
 
