@@ -14,6 +14,8 @@ from statistics import mean
 from benchmarks.poll_schedule.schedules import PEERS, REFERENCE, Score, by_rule, by_schedule
 from benchmarks.poll_schedule.tasks import DURATIONS, MODELS, SimulatedTask, tasks
 
+from wanflow._core.poll_schedule import WORTH_OF_MANY
+
 Model = tuple[str, str, str]
 Seeds = tuple[int, ...]
 
@@ -89,6 +91,8 @@ def main() -> None:
         for model, score in ours(CHOSEN_ON).items():
             show(" / ".join(model), [score])
     show("wanflow", list(ours(CHOSEN_ON).values()))
+    many = [by_rule(drawn(model), worth=WORTH_OF_MANY) for model in MODELS]
+    show("wanflow, a task that is one of many", many)
     for name, by_duration in peers(CHOSEN_ON).items():
         show(name, list(by_duration.values()))
     show("the minimum", [Score(1, 0)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from wanflow._core.effects import TimePoint
-from wanflow._core.poll_schedule import PollSchedule
+from wanflow._core.poll_schedule import WORTH, PollSchedule
 from wanflow._core.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -75,12 +75,12 @@ def by_schedule(intervals: Intervals, drawn: list[SimulatedTask], seed: int = 0)
     return Score(polls / len(drawn), lag / len(drawn))
 
 
-def by_rule(drawn: list[SimulatedTask], seed: int = 0) -> Score:
+def by_rule(drawn: list[SimulatedTask], seed: int = 0, worth: float = WORTH) -> Score:
     """Simulate tasks with this library's rule, from their submission on."""
     random = Random(seed)
     polls, lag = 0, 0.0
     for task in drawn:
-        track = PollSchedule(0.0, estimate=task.estimate)
+        track = PollSchedule(0.0, estimate=task.estimate, worth=worth)
         at = track.first_delay(0.0, random.random())
         polls += 1
         while at < task.seconds:

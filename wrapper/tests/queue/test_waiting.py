@@ -10,7 +10,7 @@ import pytest
 
 import wanflow.queue
 from wanflow._core.effects import TimePoint
-from wanflow._core.poll_schedule import PollSchedule, ProgressStep
+from wanflow._core.poll_schedule import WORTH_OF_MANY, PollSchedule, ProgressStep
 from wanflow._core.snapshot import Snapshot
 from wanflow.queue import schedule
 from wanflow.queue.engine import StepKind
@@ -52,7 +52,7 @@ def test_a_poll_that_finds_nothing_new_makes_the_next_row_by_what_all_polls_have
 
 def test_a_schedule_is_read_as_it_was_written() -> None:
     rises = (ProgressStep(1.5, 2.5, 10), ProgressStep(3.5, 4.5, 20))
-    written = PollSchedule(1.8e9, 60.0, 1.8e9 + 5, rises, 10, 2)
+    written = PollSchedule(1.8e9, 60.0, 1.8e9 + 5, rises, 10, 2, worth=WORTH_OF_MANY)
     assert schedule.from_text(schedule.to_text(written), None, 0.0) == written
 
 

@@ -28,9 +28,14 @@ if TYPE_CHECKING:
     from wanflow._core.effects import TimePoint
     from wanflow._core.snapshot import Snapshot
 
-# What a second of lateness is worth, in polls. Like the other figures here it was chosen on the
-# models of benchmarks/poll_schedule; RESULTS.md has what came of it.
-_POLLS_PER_SECOND_OF_LAG = 2.7
+WORTH = 2.7
+"""What a second of lateness is worth, in polls.
+
+Like the other figures here it was chosen on the models of benchmarks/poll_schedule; RESULTS.md has
+what came of it.
+"""
+WORTH_OF_MANY = 0.7
+"""The same for a task that is one of many, whose polls it delays by its own."""
 # Seconds.
 _HORIZON = 55.0
 _MIN_DELAY = 0.5
@@ -83,7 +88,8 @@ class PollSchedule:
     `submitted_at` is when it was submitted, as far as is known; `estimate` is the seconds that the
     API said it takes; `polled` is the time of the last poll; `progress_steps` are the first rise of
     its progress and the last two; all percentages seen are multiples of `granularity`;
-    `failed_polls` counts the polls since the last successful one.
+    `failed_polls` counts the polls since the last successful one; `worth` is what a second of
+    lateness is worth, in polls.
     """
 
     submitted_at: float
@@ -92,6 +98,7 @@ class PollSchedule:
     progress_steps: tuple[ProgressStep, ...] = ()
     granularity: int = 0
     failed_polls: int = 0
+    worth: float = WORTH
 
     def with_submission_time(self, time_point: TimePoint, created: float | None) -> PollSchedule:
         """Return what is known once the API's clock has said when, in unix seconds."""
@@ -129,7 +136,12 @@ class PollSchedule:
             granularity = gcd(granularity, percent)
         estimate = snapshot.estimated_time or self.estimate
         return PollSchedule(
-            submitted_at, estimate, time_point.monotonic, progress_steps, granularity
+            submitted_at,
+            estimate,
+            time_point.monotonic,
+            progress_steps,
+            granularity,
+            worth=self.worth,
         )
 
     def next_delay(self, now: float, jitter: float) -> float:
@@ -143,7 +155,7 @@ class PollSchedule:
         return (
             self._by_progress(now)
             or self._by_estimate(now)
-            or Delay(0, _optimal_interval(_HORIZON))
+            or Delay(0, self._optimal_interval(_HORIZON))
         )
 
     def _by_progress(self, now: float) -> Delay | None:
@@ -161,7 +173,9 @@ class PollSchedule:
         if early > late or now >= late + tolerance:
             return None
         early = max(early, now)
-        return Delay((early - now) * share, _optimal_interval(late + tolerance - early) * share)
+        return Delay(
+            (early - now) * share, self._optimal_interval(late + tolerance - early) * share
+        )
 
     def _by_estimate(self, now: float) -> Delay | None:
         """Return the pause where the API's estimate is still to come, or just now."""
@@ -171,11 +185,11 @@ class PollSchedule:
         start = max(self.estimate * (1 - _WINDOW_BEFORE), age)
         until_window = Delay(
             start - age,
-            _optimal_interval(
+            self._optimal_interval(
                 (self.estimate * (1 + _WINDOW_AFTER) - start) / _ESTIMATE_RELIABILITY
             ),
         )
-        before_window = _optimal_interval(
+        before_window = self._optimal_interval(
             _HORIZON * (_FIRST_HALF_FACTOR if age < self.estimate / 2 else _SECOND_HALF_FACTOR)
         )
         return (
@@ -184,9 +198,8 @@ class PollSchedule:
             else Delay(0, before_window)
         )
 
-
-def _optimal_interval(horizon: float) -> float:
-    return sqrt(2 * horizon / _POLLS_PER_SECOND_OF_LAG)
+    def _optimal_interval(self, horizon: float) -> float:
+        return sqrt(2 * horizon / self.worth)
 
 
 def _end_window(

@@ -21,7 +21,7 @@ from wanflow._core.effects import (
 from wanflow._core.error_summary import summary
 from wanflow._core.event_kinds import emit, kinds
 from wanflow._core.failure_codes import task_failed
-from wanflow._core.poll_schedule import PollSchedule
+from wanflow._core.poll_schedule import WORTH, PollSchedule
 from wanflow._core.rate_limiter import bounded_pause
 from wanflow._core.snapshot import Snapshot, parse_snapshot
 from wanflow._flows import poll_events
@@ -70,12 +70,13 @@ class PollTarget:
     observed: bool = True
     """Whether polls emit events: without a consumer, they cost nothing."""
     history: PollHistory = field(factory=PollHistory, repr=False)
+    worth: float = WORTH
+    """What a second of lateness is worth, in polls."""
 
     def schedule(self, instant: TimePoint) -> PollSchedule:
         """Begin to follow the task."""
-        return PollSchedule(instant.monotonic, estimate=self.estimate).with_submission_time(
-            instant, self.created_at
-        )
+        schedule = PollSchedule(instant.monotonic, estimate=self.estimate, worth=self.worth)
+        return schedule.with_submission_time(instant, self.created_at)
 
     def first_delay(self, instant: TimePoint, track: PollSchedule, jitter: float) -> float:
         """Return the seconds until the first poll: 0 where the age of the task isn't known."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from wanflow._core.effects import random_float, read_clock
+from wanflow._core.poll_schedule import WORTH_OF_MANY
 from wanflow._flows import poll_events, poll_many
 from wanflow._flows.poll import wait_timed_out
 
@@ -27,6 +28,8 @@ MAX_POLLS = 16
 """Concurrent polls; more would not be faster even with a local server."""
 POLLS_WHEN_BUSY = 4
 """Concurrent polls while there are jobs to submit or to save, which come first."""
+MANY = 100
+"""So many running tasks make each other wait: from the next one on, tasks are polled less often."""
 
 
 @define(eq=False)
@@ -50,6 +53,8 @@ class BatchPoller:
         """Add a job; `known` is the last snapshot of its task."""
         assert item.task_id is not None
         target = self.steps.operations.poll_target(item.task_id, known)
+        if len(self) >= MANY:
+            target = evolve(target, worth=WORTH_OF_MANY)
         if self._queue is None:
             self._queue = poll_many.PollQueue(target.limiter)
         self._count += 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from wanflow._core.poll_schedule import PollSchedule, ProgressStep
+from wanflow._core.poll_schedule import WORTH_OF_MANY, PollSchedule, ProgressStep
 
 if TYPE_CHECKING:
     from wanflow._core.effects import TimePoint
@@ -19,7 +19,7 @@ MAX_PAUSE = 600.0
 
 def begun(now: TimePoint, accepted: Snapshot) -> PollSchedule:
     """Return the schedule of a task that was accepted now."""
-    return PollSchedule(now.monotonic, estimate=accepted.estimated_time)
+    return PollSchedule(now.monotonic, estimate=accepted.estimated_time, worth=WORTH_OF_MANY)
 
 
 def to_text(schedule: PollSchedule) -> str:
@@ -32,10 +32,12 @@ def to_text(schedule: PollSchedule) -> str:
 def from_text(text: str | None, accepted: float | None, now: float) -> PollSchedule:
     """Return a stored schedule; without one, that of a task of which nothing is known."""
     if text is None:
-        return PollSchedule(now if accepted is None else accepted)
+        return PollSchedule(now if accepted is None else accepted, worth=WORTH_OF_MANY)
     submitted_at, estimate, polled, steps, granularity, failed = json.loads(text)
     rises = tuple(ProgressStep(*one) for one in steps)
-    return PollSchedule(submitted_at, estimate, polled, rises, granularity, failed)
+    return PollSchedule(
+        submitted_at, estimate, polled, rises, granularity, failed, worth=WORTH_OF_MANY
+    )
 
 
 def after_poll(
