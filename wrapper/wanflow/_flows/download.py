@@ -69,7 +69,7 @@ class DownloadJob:
     `limit` is in bytes for each file, `timeout` in seconds for each file, `expires` in unix
     seconds. `kinds` are what the files may be (`image`, `video`, …), none where nothing is known.
     `name` is how they are named, None for the names by the task's id; `values` are those of its
-    fields.
+    fields. `fresh` says that no earlier run left a part of them.
     """
 
     task_id: str
@@ -83,6 +83,7 @@ class DownloadJob:
     on_progress: OnProgress = None
     name: NameTemplate | None = None
     values: Mapping[str, str] = field(factory=dict[str, str])
+    fresh: bool = False
 
     def part_file(self, index: int) -> Part:
         """Make the sink of one of the files."""
@@ -164,7 +165,8 @@ def _save(job: DownloadJob, index: int, on_saved: OnSaved[T]) -> Flow[tuple[Path
         return path, on_saved(index, path, part)
 
     try:
-        yield from run_blocking(part.resume)
+        if not job.fresh:
+            yield from run_blocking(part.resume)
         yield from _download_with_retries(job, index, part, events)
         saved = yield from run_blocking(keep, abandonable=part.abandonable)
     except GeneratorExit:

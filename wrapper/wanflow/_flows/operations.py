@@ -450,6 +450,8 @@ class Operations:
         max_bytes: int | None = None,
         on_progress: OnProgress = None,
         name: NameTemplate | None = None,
+        *,
+        fresh: bool = False,
     ) -> DownloadJob:
         """Return a download of a task's results, with its limits."""
         from wanflow._core.file_names import task_values  # noqa: PLC0415 - only where files are saved
@@ -467,6 +469,7 @@ class Operations:
             on_progress=on_progress,
             name=name,
             values=task_values(snapshot.id, snapshot.model, snapshot.created),
+            fresh=fresh,
         )
 
     def poll_target(self, task_id: str, known: Snapshot | None) -> PollTarget:

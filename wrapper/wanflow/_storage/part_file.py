@@ -32,12 +32,14 @@ __all__ = [
     "PartFile",
     "check_writable",
     "file_info",
+    "has_parts",
     "part_file",
     "read_file",
     "remove_empty",
     "temporary_folder",
 ]
 
+_SUFFIX = ".part"
 _CHUNK = 64 * 1024
 _SIDECAR_LIMIT = 4096
 _PROBE = 4096
@@ -285,8 +287,17 @@ def check_writable(folder: Path) -> tuple[Path, ...]:
     return made
 
 
+def has_parts(folder: Path) -> bool:
+    """Return whether a folder has part files, as far as it can be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(_SUFFIX) for entry in entries)
+    except OSError:
+        return True
+
+
 def _part_path(folder: Path, stem: str) -> Path:
-    return folder / f".{stem}.part"
+    return folder / f".{stem}{_SUFFIX}"
 
 
 def _open_part(folder: Path, path: Path) -> tuple[Path, BinaryIO]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_writable",
     "file_sizes",
+    "may_resume",
     "part_file",
     "read_file",
     "remove_empty",
@@ -48,6 +49,11 @@ def check_writable(directory: Path) -> tuple[Path, ...]:
 
     object_store.check_writable(directory)
     return ()
+
+
+def may_resume(directory: Path) -> bool:
+    """Return whether a download to a directory has to ask what an earlier run left of it."""
+    return isinstance(directory, ObjectPath) or disk.has_parts(directory)
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from wanflow._core.effects import read_clock, run_blocking
 from wanflow._core.file_names import BATCH_FIELDS, parse_template
 from wanflow._log import warn
 from wanflow._paths import output_path
-from wanflow._storage.storage import check_writable
+from wanflow._storage.storage import check_writable, may_resume
 from wanflow.batch.contact_sheet import write_sheet
 from wanflow.batch.engine import make_engine
 from wanflow.batch.identity import batch_name, exclusive
@@ -65,7 +65,7 @@ def run_batch(
         raise errors.ConfigurationError("a batch needs a ledger: Client(ledger=Ledger(path))")
     now = yield from read_clock()
     planned = yield from check_jobs(operations, ledger, jobs, options.name)
-    yield from run_blocking(lambda: check_writable(options.output_dir))
+    fresh = yield from run_blocking(lambda: _prepare_folder(options.output_dir))
     planned = yield from run_blocking(
         lambda: with_names(planned, _batch_name(options.output_dir, ledger, planned), ledger)
     )
@@ -74,7 +74,7 @@ def run_batch(
     # More submissions than connections would only wait for a connection.
     max_submissions = min(options.max_submissions, operations.max_connections)
     engine = make_engine(
-        Steps(operations, ledger, evolve(options, max_submissions=max_submissions))
+        Steps(operations, ledger, evolve(options, max_submissions=max_submissions), fresh)
     )
     with exclusive(options.output_dir, required=options.max_credits is not None):
         yield from engine.run(planned)
@@ -86,6 +86,18 @@ def run_batch(
         engine.stop_reason,
     )
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))
+
+
+def _prepare_folder(folder: Path) -> bool:
+    """Create the directory, and return whether no earlier run left a part of a file there.
+
+    Asking once is enough: what other processes leave there later belongs to tasks of theirs.
+
+    Raises:
+        ConfigurationError: it can't be written.
+    """
+    check_writable(folder)
+    return not may_resume(folder)
 
 
 def check_jobs(

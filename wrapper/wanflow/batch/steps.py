@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 @frozen
 class Steps:
-    """The steps of the jobs of one batch."""
+    """The steps of the jobs of one batch; `fresh` says that its folder had no part of any file."""
 
     operations: Operations
     ledger: Ledger
     options: BatchOptions
+    fresh: bool = False
 
     def submit(self, item: JobRun) -> Flow[Snapshot]:
         """Record the intent, and submit."""
@@ -145,7 +146,7 @@ class Steps:
         """Save the files, and return their records."""
         assert item.snapshot is not None
         job = self.operations.download_job(
-            item.snapshot, self.options.output_dir, name=item.job.file_name
+            item.snapshot, self.options.output_dir, name=item.job.file_name, fresh=self.fresh
         )
         files = yield from record_and_download(self.ledger, self._server, job)
         return tuple(evolve(file, path=file.path.absolute()) for file in files)
