@@ -7,13 +7,15 @@ WORKERS := -n 4 --dist worksteal
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON TAG INPUTS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
 export $(GIVEN)
+# How many targets are made beside each other; a make that is called by another shares its number.
+jobs = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(1))
 LOCKED = --quiet --universal --generate-hashes --custom-compile-command "make lock" $${UPGRADE:+--upgrade}
 # The last is the one that `wanflow spec init` writes for others.
 FLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml) wrapper/wanflow/spec/templates/specs.yml
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
+.PHONY: help set-up demo test tests checked queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,8 +26,15 @@ set-up: ## make .venv from requirements.lock (every other target does so by itse
 demo: set-up ## generate with every model against the bundled mock; files land in out/
 	@$(PY) -m wanflow demo
 
-test: check ## check, then the tests: what CI runs
-	@$(PY) -m pytest $(WORKERS) -m "not slow and not postgres"
+# Beside each other, so that one computes while the other waits; the output of check comes in one piece.
+test: set-up ## check and tests, beside each other: what CI runs
+	@$(MAKE) --no-print-directory $(call jobs,3) checked tests
+
+tests: set-up ## the tests alone
+	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m "not slow and not postgres"
+
+checked: set-up ## check, whose output comes once it ends
+	@said=$$($(MAKE) --no-print-directory check 2>&1); code=$$?; printf '%s\n' "$$said"; exit $$code
 
 queue-test: set-up ## the tests of ledgers and queues in PostgreSQL, which .ci/postgres installs
 	@$(PY) -m pytest $(WORKERS) -m "postgres and not slow" wrapper/tests -rs
@@ -47,7 +56,7 @@ httpx: set-up ## the tests of HTTP over httpx; `make test` runs them over its su
 	@$(PY) -m pytest $(WORKERS) -m "not slow and not postgres" $(addprefix wrapper/tests/,client core transport)
 
 check: set-up ## formatting, lint, types, imports, drift, public names, workflows, docs
-	@$(MAKE) --no-print-directory --jobs=2 pyright mypy docs drift imports lint surface workflows
+	@$(MAKE) --no-print-directory $(call jobs,2) pyright mypy docs drift imports lint surface workflows
 
 lint: set-up ## formatting and lint, by ruff; words that the project doesn't use, by .ci/words
 	@$(PY) -m ruff check .

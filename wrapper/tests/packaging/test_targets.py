@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -81,13 +81,23 @@ class TestMakefile:
         assert [name for name in users if not depends(name)] == []
 
     def test_test_includes_check_and_drift(self, checkout: Path) -> None:
-        """`make test` includes every check, and ends with the tests."""
+        """`make test` includes every check, and the tests."""
         plan = make(checkout, "--dry-run", "test").splitlines()
         for part in ("setup", "drift", "ruff check", "ruff format --check", "mypy", "pyright"):
             assert any(part in line for line in plan), part
         for part in ("lint-imports", "actionlint", "zizmor"):
             assert any(part in line for line in plan), part
-        assert "pytest" in plan[-1]
+        assert any("-m pytest" in line for line in plan)
+
+    @pytest.mark.parametrize(("program", "code"), [("echo", 0), ("ls", 2)])
+    def test_a_failed_check_fails_beside_the_tests(
+        self, checkout: Path, program: str, code: int
+    ) -> None:
+        """What check says is printed in any case; another program stands in for its make."""
+        command = ["make", "--no-print-directory", "-o", "set-up", "checked", f"MAKE={program}"]
+        done = subprocess.run(command, cwd=checkout, check=False, capture_output=True, text=True)
+        assert done.returncode == code
+        assert "no-print-directory" in done.stdout
 
     def test_phony(self, checkout: Path, rules: dict[str, Rule]) -> None:
         """A file with the name of a target doesn't keep it from running."""
@@ -289,5 +299,6 @@ class TestCI:
 
     @staticmethod
     def steps(checkout: Path) -> list[dict[str, str]]:
-        loaded = YAML(typ="safe").load(checkout / ".github/workflows/ci.yml")
+        reader: Any = YAML(typ="safe")
+        loaded = reader.load(checkout / ".github/workflows/ci.yml")
         return [step for job in loaded["jobs"].values() for step in job["steps"]]
