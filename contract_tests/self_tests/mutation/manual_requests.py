@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from self_tests.mutation.fault_layer import MutableResponse
 from self_tests.mutation.kill_proof import KEY, SCRIPTS, ScriptRunner, image_model
+from self_tests.mutation.manual_refusals import error
 from self_tests.mutation.mutant import Mutant, before, register, submits
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.support.receiver import Receiver
 
@@ -53,6 +55,50 @@ _priced(
     "Three images cost as much as nine.",
     {"n": 3},
     lambda body: body.get("n", 1),
+)
+
+
+def _refuses_url(name: str, description: str, field: str, part: str, url: str) -> None:
+    """Register a mutant that refuses a URL in which a part occurs."""
+
+    def refuse(call: MutableRequest, _state: State) -> MutableResponse | None:
+        found = part in json.dumps(call.body.get(field))
+        return error(400, "invalid_request_error", param=field) if found else None
+
+    model = next(one for one in packaged_catalog().models.values() if field in one.parameters)
+    given = [url] if model.parameters[field].get("type") == "array" else url
+    probe = {**cheapest(model), field: given}
+    kind = "validation too strict"
+    register(Mutant(name, kind, description, "submit", submits, before=refuse, probe=probe))
+
+
+_refuses_url(
+    "no-escape-in-an-image",
+    "An image whose URL has a percent sign is refused.",
+    "image_urls",
+    "%",
+    "https://example.com/a%20cat.jpeg",
+)
+_refuses_url(
+    "no-escape-in-a-callback",
+    "A callback URL with a percent sign is refused.",
+    "callback_url",
+    "%",
+    "https://example.com/a%20b",
+)
+_refuses_url(
+    "no-punycode-in-an-image",
+    "An image at a host whose name is in Punycode is refused.",
+    "image_urls",
+    "xn--",
+    "https://xn--bcher-kva.example.com/a.jpeg",
+)
+_refuses_url(
+    "no-punycode-in-a-callback",
+    "A callback URL with a host in Punycode is refused.",
+    "callback_url",
+    "xn--",
+    "https://xn--bcher-kva.example.com/hook",
 )
 
 
@@ -157,12 +203,16 @@ def _callback_query(runner: ScriptRunner) -> None:
         runner.log.append(f"received: {receiver.next(hook, 1.0) is not None}")
 
 
-SCRIPTS |= {
-    "late-replay": _late_replay,
-    "cookie": lambda runner: runner.send(
-        "GET", "/v1/tasks/task-unified-1-none", headers={"Cookie": f"token={KEY}"}
-    ),
-    "unescaped": _unescaped,
-    "put": lambda runner: runner.send("PUT", image_model().path, KEY, json=cheapest(image_model())),
-    "callback-query": _callback_query,
-}
+SCRIPTS.update(
+    {
+        "late-replay": _late_replay,
+        "cookie": lambda runner: runner.send(
+            "GET", "/v1/tasks/task-unified-1-none", headers={"Cookie": f"token={KEY}"}
+        ),
+        "unescaped": _unescaped,
+        "put": lambda runner: runner.send(
+            "PUT", image_model().path, KEY, json=cheapest(image_model())
+        ),
+        "callback-query": _callback_query,
+    }
+)

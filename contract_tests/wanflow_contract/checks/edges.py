@@ -176,6 +176,8 @@ def _files_of(rule: JsonObject) -> Iterator[tuple[str, str]]:
         yield "without-an-end", "https://example.com/files/1756817821"
         yield "not-over-tls", "http://example.com/file." + next(iter(formats))
         yield "at-a-port", "https://example.com:8443/file." + next(iter(formats))
+        yield "with-escapes", "https://example.com/a%20cat%2B1." + next(iter(formats))
+        yield "at-a-punycode-host", "https://xn--bcher-kva.example.com/a." + next(iter(formats))
 
 
 def _another(item: Any, index: int) -> Any:

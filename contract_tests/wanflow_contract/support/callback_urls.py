@@ -16,6 +16,8 @@ PUBLIC_URLS = (
     "https://11.0.0.1/hook",
     "https://192.167.1.1/hook",
     "https://10.example.com/hook",
+    "https://example.com/a%20b%2Bc?task=a_b",
+    "https://xn--bcher-kva.example.com/hook",
 )
 INTERNAL_URLS = (
     "https://127.0.0.1/hook",
