@@ -78,7 +78,7 @@ def test_a_write_with_an_old_step_changes_nothing_whatever_the_step(
 def test_uncertainty_comes_first_then_downloads_by_their_expiry_then_polls(
     worker: ManualWorker,
 ) -> None:
-    """Whoever enqueues them, also the sweeper, which knows no expiry."""
+    """Also those that the sweeper enqueues, which knows no expiry."""
     given = [
         NextStep(StepKind.POLL, worker.server, 1, 1),
         NextStep(StepKind.DOWNLOAD, worker.server, 2, 1),

@@ -164,7 +164,7 @@ def test_what_a_download_needs_is_waited_for_and_then_the_job_is_parked(
 def test_links_that_come_late_are_asked_for_again(
     add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, fault: Fault
 ) -> None:
-    """A completed task is paid for, and only another poll can tell where its files are."""
+    """A completed task is paid for, and only another poll can say where its files are."""
     add_jobs(1)
     worker.turn([StepKind.SUBMIT])
     with fault("missing=results", operation="getTaskDetail"):
