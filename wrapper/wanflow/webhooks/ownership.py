@@ -6,6 +6,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from wanflow.errors import InvalidRequest
 from wanflow.webhooks.errors import CallbackRejected
 from wanflow.webhooks.store import DAY, TTLCache
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("wanflow")
 
 _MAX_SIZE = 100_000
+# Seconds between two log lines about rejected callbacks of one job.
+_LOG_INTERVAL = 60.0
 
 
 class TaskOwnership:
@@ -29,6 +32,7 @@ class TaskOwnership:
     def __init__(self, is_job_of: Callable[[str, str], bool | None] | None) -> None:
         self._is_job_of = is_job_of
         self._tasks: TTLCache[str] = TTLCache(_MAX_SIZE, 8 * DAY)
+        self._logged: TTLCache[bool] = TTLCache(_MAX_SIZE, _LOG_INTERVAL)
         self._lock = threading.Lock()
 
     @property
@@ -36,8 +40,19 @@ class TaskOwnership:
         """Whether `check` may block, because it calls `is_job_of`."""
         return self._is_job_of is not None
 
-    def link(self, job: str, task_id: str, now: float) -> None:
-        """Record a job's task; it replaces an earlier one."""
+    def link(self, job: str, task_id: str, now: float, is_done: Callable[[str, str], bool]) -> None:
+        """Record a job's task; it replaces one that `is_done`, called with job and task.
+
+        Raises:
+            InvalidRequest: the job has another task, which isn't known to be done.
+        """
+        with self._lock:
+            earlier = self._tasks.get(job, now)
+        if earlier not in {None, task_id} and not is_done(job, earlier):
+            raise InvalidRequest(
+                f"the job {job!r} has the task {earlier}, which isn't known to be done: use a new"
+                f" name for each task (got {task_id})"
+            )
         with self._lock:
             self._tasks.put(job, task_id, now)
 
@@ -52,9 +67,26 @@ class TaskOwnership:
             expected = self._tasks.get(payload.job, now)
         owned = self._ask(payload) if expected is None else expected == payload.task_id
         if owned is None:
-            raise CallbackRejected("the job's task isn't known yet", status=503)
+            raise self._rejected(payload, "the job's task isn't known yet", 503, now)
         if not owned:
-            raise CallbackRejected("the task doesn't belong to the job", status=403)
+            raise self._rejected(payload, "the task doesn't belong to the job", 403, now)
+
+    def _rejected(
+        self, payload: CallbackPayload, reason: str, status: int, now: float
+    ) -> CallbackRejected:
+        with self._lock:
+            logged = self._logged.get(payload.job, now) is not None
+            if not logged:
+                self._logged.put(payload.job, True, now)
+        if not logged:
+            _log.warning(
+                "a callback of the job %r named task %s and was answered with %d: %s",
+                payload.job,
+                payload.task_id,
+                status,
+                reason,
+            )
+        return CallbackRejected(reason, status=status)
 
     def _ask(self, payload: CallbackPayload) -> bool | None:
         if self._is_job_of is None:

@@ -110,7 +110,8 @@ class Receiver:
         Job and kind can be read from the URL, but not changed.
 
         Args:
-            job: your own name for what is submitted; the task's id isn't known yet.
+            job: your own name for what is submitted, a new one for each task; the task's id
+                isn't known yet.
             kind: your own label, which is returned with the event.
 
         Raises:
@@ -122,11 +123,16 @@ class Receiver:
         return callback_url(self._base, self._signer.sign(TokenData(job, kind, expires)))
 
     def link_task(self, job: str, task_id: str) -> None:
-        """Record the task of a job; call it right after the submission.
+        """Record the task of a job in memory; call it right after the submission.
 
-        An earlier callback gets status 503, and the sender repeats it a second later.
+        An earlier callback gets status 503, and the sender repeats it a second later. After a
+        restart of the process the task is unknown: `is_job_of` can read a ledger or a table.
+
+        Raises:
+            InvalidRequest: the job has another task, which isn't known to be done.
         """
-        self._ownership.link(job, task_id, self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._ownership.link(job, task_id, now, self._is_done)
 
     def verify(self, token: str, body: bytes) -> CallbackPayload:
         """Parse a callback: the last segment of its path, and its body. No request is sent.
@@ -211,6 +217,9 @@ class Receiver:
         """Stop asking the API; waits poll as if there were no receiver."""
         self._queue.close()
         self._notifier.close()
+
+    def _is_done(self, job: str, task_id: str) -> bool:
+        return self._store.seen(CallbackPayload(job, "", task_id).key)
 
     def _is_handled(self, payload: CallbackPayload) -> bool:
         try:
