@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import socket
+import subprocess
 import sys
-import threading
 import types
 import urllib.request
+from contextlib import contextmanager
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 
 from tests.asgi import served
+from tests.waiting import wait_until
 from tests.webhooks.conftest import callback_body
-from wanflow import Client
+from wanflow import Client, Ledger
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.mock import MockServer
+from wanflow.mock import MockServer, VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import httpx
+
+    from wanflow.webhooks import Receiver
 
 TEXT = (Path(__file__).parents[3] / "docs" / "callbacks.md").read_text()
 PATTERN = r"^## ([^\n]+)\n(?:(?!^## ).)*?```python\n(.*?)```"
@@ -47,7 +53,7 @@ class ExampleRunner:
         name = f"example_{re.sub('[^a-z]+', '_', title.lower())}"
         module = types.ModuleType(name)
         sys.modules[name] = module
-        vars(module)["print"] = lambda *words: self.printed.put(words)
+        vars(module)["print"] = lambda *words, **_: self.printed.put(words)
         exec(compile(BLOCKS[title], f"callbacks.md: {title}", "exec"), vars(module))
         return vars(module)
 
@@ -56,22 +62,26 @@ class ExampleRunner:
         with Client(self.mock.api_key, self.mock.base_url) as client:
             return client.submit(MODEL.example).id
 
-    def assert_handled_once(self, names: dict[str, Any], post: Callable[[str, bytes], int]) -> None:
-        """Send invalid, valid and repeated callbacks; the end is handled once."""
-        receiver, task_id = names["receiver"], self.submit()
-        token = receiver.url("poster").rpartition("/")[2]
-        assert post(token, callback_body(task_id)) == 503
-        receiver.link_task("poster", task_id)
+    def assert_saved_once(
+        self, receiver: Receiver, job: str, post: Callable[[str, bytes], int]
+    ) -> None:
+        """Send invalid, valid and repeated callbacks of a submitted job; its file is saved once."""
+        with Ledger("jobs.db") as ledger:
+            submitted = ledger.find(job)
+        assert submitted is not None
+        task_id = submitted.task_id or ""
+        token = receiver.url(job).rpartition("/")[2]
+        assert post(receiver.url("unknown").rpartition("/")[2], callback_body(task_id)) == 503
         assert post(token[:-2], callback_body(task_id)) == 404
         assert post(token, b"x" * 100_000) == 413
         assert post(token, callback_body("task-unified-other")) == 403
         assert post(token, callback_body(task_id)) == 202
-        job, status, *_ = self.printed.get(timeout=TIMEOUT)
-        assert (job, status) == ("poster", "completed")
+        printed_job, status, path = self.printed.get(timeout=TIMEOUT)
+        assert (printed_job, status) == (job, "completed")
+        assert Path(path).is_file()
         assert post(token, callback_body(task_id)) == 200
         with pytest.raises(Empty):
             self.printed.get_nowait()
-        receiver.close()
 
 
 @pytest.fixture
@@ -87,55 +97,133 @@ def examples(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Exampl
 def test_every_example_is_run_here() -> None:
     """Every example has a test."""
     assert set(BLOCKS) == {
-        *("FastAPI and Starlette", "Several processes", "Flask", "Django", "A script that waits")
+        *("FastAPI and Starlette", "Several processes", "In a sync framework", "Flask", "Django"),
+        "A script that waits",
     }
     assert TEXT.count("```python") == len(BLOCKS)
 
 
 def test_fastapi(examples: ExampleRunner) -> None:
-    """A poster is requested and its end handled in the loop of the application."""
+    """A poster is requested and saved in the loop of the application."""
     names = examples.run("FastAPI and Starlette")
     with served(names["app"]) as call:
-        http = partial(call, "POST")
-        task_id = http("/posters/lake", params={"prompt": "A lake"}).json()["task"]
-        assert http(names["receiver"].url("lake"), json={"id": task_id}).status_code == 202
-        assert examples.printed.get(timeout=TIMEOUT)[:2] == ("lake", "completed")
-        examples.assert_handled_once(names, _poster(http))
+        job = call("POST", "/posters", params={"prompt": "A lake"}).json()["job"]
+        examples.assert_saved_once(names["receiver"], job, _poster(partial(call, "POST")))
+        shown = call("GET", f"/posters/{job}").json()
+        assert shown["state"] == "saved"
+        assert all(Path(path).is_file() for path in shown["files"])
+        assert call("GET", "/posters/unknown").status_code == 404
 
 
-def test_the_trial_on_this_machine(
-    examples: ExampleRunner, monkeypatch: pytest.MonkeyPatch
+class LocalServer:
+    """The application in a process of its own, changed for one machine as the page says."""
+
+    def __init__(self, folder: Path, mock: MockServer) -> None:
+        (folder / "app.py").write_text(BLOCKS["FastAPI and Starlette"])
+        (change,) = re.findall(r"```diff\n(.*?)```", TEXT, re.DOTALL)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        changed = change.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+        subprocess.run(["git", "apply", "-"], input=changed, text=True, cwd=folder, check=True)
+        self._folder = folder
+        self._environment = {
+            **os.environ,
+            "WANFLOW_BASE_URL": mock.base_url,
+            "WANFLOW_API_KEY": mock.api_key,
+            "CALLBACK_SECRET": "a secret of sixteen",
+        }
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[str]]:
+        """Start the process, and kill it at the end as `kill -9` does."""
+        command = [sys.executable, "-m", "uvicorn", "app:app", "--no-access-log"]
+        with subprocess.Popen(
+            [*command, "--port", str(self.port)],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert process.stderr is not None
+                lines = list(takewhile(lambda line: "running on" not in line, process.stderr))
+                assert process.poll() is None, lines
+                yield process
+            finally:
+                process.kill()
+
+    def call(self, method: str, path: str) -> Any:
+        """Send a request, and return the JSON of its response."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            return json.load(response)
+
+    def submit(self) -> str:
+        """Ask for a poster, and return its job."""
+        job: str = self.call("POST", "/posters?prompt=A+lake")["job"]
+        return job
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def local(tmp_path: Path, clock: VirtualClock) -> Iterator[tuple[LocalServer, MockServer]]:
+    """The application and a mock that calls it; tasks take ten minutes of a virtual clock."""
+    with MockServer(seconds=600, clock=clock, loopback_callbacks=True) as mock:
+        yield LocalServer(tmp_path, mock), mock
+
+
+def statuses_later(mock: MockServer, clock: VirtualClock) -> list[int]:
+    """The responses to the callbacks that a mock sent until a second later; 0 for none."""
+    clock.advance(1)
+    return statuses(mock)
+
+
+def statuses(mock: MockServer) -> list[int]:
+    """The responses to the callbacks that a mock sent; 0 for none."""
+    return [attempt.status for attempt in tuple(mock.app.callback_sender.attempts)]
+
+
+@pytest.mark.slow  # it starts two servers
+def test_a_callback_after_a_crash_is_accepted_and_saved(
+    local: tuple[LocalServer, MockServer], clock: VirtualClock, tmp_path: Path
 ) -> None:
-    """With the page's three changes the mock calls the application, which reports the end."""
-    with MockServer(polls=0, loopback_callbacks=True) as mock, socket.socket() as listening:
-        monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-        for old, new in (
-            ("https://shop.example/callbacks", f"http://127.0.0.1:{port}/callbacks"),
-            ("    client=client,\n", "    client=client,\n    allow_local=True,\n"),
-            ("callback_url=receiver.url(name)", "callback_url=receiver.url(name), validate=False"),
-        ):
-            assert old in BLOCKS["FastAPI and Starlette"]
-            monkeypatch.setitem(
-                BLOCKS, "FastAPI and Starlette", BLOCKS["FastAPI and Starlette"].replace(old, new)
-            )
-        server = uvicorn.Server(
-            uvicorn.Config(examples.run("FastAPI and Starlette")["app"], log_config=None)
-        )
-        thread = threading.Thread(target=server.run, args=([listening],))
-        listening.listen()  # a request waits until the server accepts it
-        thread.start()
-        try:
-            address = f"http://127.0.0.1:{port}/posters/poster-7?prompt=A+lake"
-            request = urllib.request.Request(address, method="POST")
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-                assert response.status == 200
-            assert examples.printed.get(timeout=TIMEOUT)[:2] == ("poster-7", "completed")
-        finally:
-            server.should_exit = True
-            thread.join(TIMEOUT)
-        assert not thread.is_alive()
+    """The server is killed between the submission and the callback, and started again."""
+    server, mock = local
+    with server.running():
+        job = server.submit()
+    with server.running() as process:
+        clock.advance(600)
+        # A busy machine may need the second attempt.
+        wait_until(lambda: 202 in statuses_later(mock, clock))
+        assert process.stdout is not None
+        printed_job, status, path = process.stdout.readline().split()
+        assert (printed_job, status) == (job, "completed")
+        assert (tmp_path / path).is_file()
+        wait_until(lambda: server.call("GET", f"/posters/{job}")["state"] == "saved")
+    assert set(statuses(mock)) <= {202, 503}
+
+
+@pytest.mark.slow  # it starts two servers
+def test_a_task_that_ended_while_the_server_was_down_is_saved(
+    local: tuple[LocalServer, MockServer], clock: VirtualClock, tmp_path: Path
+) -> None:
+    """All attempts of its callback fail; the next start saves its file."""
+    server, mock = local
+    with server.running():
+        job = server.submit()
+    clock.advance(600)
+    wait_until(lambda: len(statuses_later(mock, clock)) == 4)
+    assert set(statuses(mock)) == {0}
+    with server.running():
+        wait_until(lambda: server.call("GET", f"/posters/{job}")["state"] == "saved")
+        (path,) = server.call("GET", f"/posters/{job}")["files"]
+        assert (tmp_path / path).is_file()
 
 
 def test_starlette(examples: ExampleRunner) -> None:
@@ -144,9 +232,10 @@ def test_starlette(examples: ExampleRunner) -> None:
     from starlette.routing import Mount
 
     names = examples.run("FastAPI and Starlette")
-    routes = [Mount("/callbacks", names["receiver"].app)]
+    routes = [Mount("/callbacks", names["receiver"].app), Mount("/", names["app"])]
     with served(Starlette(routes=routes, lifespan=names["lifespan"])) as call:
-        examples.assert_handled_once(names, _poster(partial(call, "POST")))
+        job = call("POST", "/posters", params={"prompt": "A lake"}).json()["job"]
+        examples.assert_saved_once(names["receiver"], job, _poster(partial(call, "POST")))
 
 
 def _poster(http: Callable[..., httpx.Response]) -> Callable[[str, bytes], int]:
@@ -156,22 +245,30 @@ def _poster(http: Callable[..., httpx.Response]) -> Callable[[str, bytes], int]:
     )
 
 
-def test_flask(examples: ExampleRunner) -> None:
-    """Callbacks through Flask's test client."""
-    names = examples.run("Flask")
-    http = names["app"].test_client()
+@pytest.fixture
+def jobs(examples: ExampleRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """The module that the sync applications import."""
+    names = examples.run("In a sync framework")
+    monkeypatch.setitem(sys.modules, "jobs", sys.modules[names["__name__"]])
+    with names["ledger"], names["client"]:
+        yield names
+
+
+def test_flask(examples: ExampleRunner, jobs: dict[str, Any]) -> None:
+    """A poster is requested and saved through Flask's test client."""
+    http = examples.run("Flask")["app"].test_client()
 
     def post(token: str, body: bytes) -> int:
         status: int = http.post(f"/callbacks/{token}", data=body, content_type=JSON).status_code
         return status
 
-    with names["client"]:
-        examples.assert_handled_once(names, post)
+    job = http.post("/posters", data={"prompt": "A lake"}).json["job"]
+    examples.assert_saved_once(jobs["receiver"], job, post)
     assert http.get(f"/callbacks/{'x' * 20}").status_code == 405
 
 
-def test_django(examples: ExampleRunner) -> None:
-    """Callbacks through Django's URL resolver."""
+def test_django(examples: ExampleRunner, jobs: dict[str, Any]) -> None:
+    """A poster is requested and saved through Django's URL resolver."""
     from django.conf import settings
     from django.test import RequestFactory
     from django.urls import resolve
@@ -180,15 +277,17 @@ def test_django(examples: ExampleRunner) -> None:
         settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="of the test")
     names = examples.run("Django")
 
-    def post(token: str, body: bytes) -> int:
-        path = f"/callbacks/{token}"
-        request = RequestFactory(enforce_csrf_checks=True).post(path, body, content_type=JSON)
+    def call(path: str, body: Any, **more: str) -> Any:
+        request = RequestFactory(enforce_csrf_checks=True).post(path, body, **more)
         view, arguments, named = resolve(path, names["__name__"])
-        status: int = view(request, *arguments, **named).status_code
+        return view(request, *arguments, **named)
+
+    def post(token: str, body: bytes) -> int:
+        status: int = call(f"/callbacks/{token}", body, content_type=JSON).status_code
         return status
 
-    with names["client"]:
-        examples.assert_handled_once(names, post)
+    job = json.loads(call("/posters", {"prompt": "A lake"}).content)["job"]
+    examples.assert_saved_once(jobs["receiver"], job, post)
 
 
 def test_several_processes(examples: ExampleRunner) -> None:
