@@ -134,7 +134,7 @@ def _has_class(rule: JsonObject) -> bool:
 
 def public_classes(document: JsonObject) -> dict[str, str]:
     """Return each class of the generated client with the class of the named schema around it."""
-    components: JsonObject = document.get("components", {})
+    components: JsonObject = {"schemas": {}, **document.get("components", {})}
     return UniqueNames.of(generator_input({"paths": {}, "components": components})).owners
 
 
