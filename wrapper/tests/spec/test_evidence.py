@@ -16,6 +16,7 @@ from wanflow.catalog.keywords import citations_of
 from wanflow.catalog.schema_walk import iter_subschemas
 from wanflow.cli.spec import spec
 from wanflow.spec.build import BuildResult, build, build_from
+from wanflow.spec.checks.proposal import propose_action
 from wanflow.spec.overlay.evidence import collapse_whitespace, contains_citation
 from wanflow.spec.overlay.overlay import Overlay, parse_overlay, read_overlays
 from wanflow.spec.project import Checkout
@@ -314,6 +315,21 @@ SENTENCES: dict[str, tuple[Json, str, Json]] = {
         {"enum": ["std", "pro"]},
     ),
     "a range": ({"type": "integer"}, "Any value between [1, 9]", {"minimum": 1, "maximum": 9}),
+    "a range that sounds like a list": (
+        {"type": "integer"},
+        "Only supports values 1 to 4",
+        {"minimum": 1, "maximum": 4},
+    ),
+    "a range with units": (
+        {"type": "integer"},
+        "Only supports `5` seconds to `10` seconds, where more costs more",
+        {"minimum": 5, "maximum": 10},
+    ),
+    "a range in words": (
+        {"type": "number"},
+        "Allowed values are between 1 and 4.",
+        {"minimum": 1, "maximum": 4},
+    ),
     "a wide range": ({"type": "number"}, "Range: 0.5~2.5", {"minimum": 0.5, "maximum": 2.5}),
     "a length": ({"type": "string"}, "It must not exceed `800` characters", {"maxLength": 800}),
     "a number of": ({"type": "array", "items": {}}, "Up to `4` images", {"maxItems": 4}),
@@ -348,6 +364,13 @@ def test_the_action_that_an_import_proposes_can_be_pasted(
     assert {key: schema.get(key) for key in wanted} == wanted
     assert made.warnings == []
     assert run(Checkout(root), "import", str(tmp_path / "nova.yaml")) == (0, "nova: as it was\n")
+
+
+@pytest.mark.parametrize("kind", ["integer", "number", "string"])
+def test_a_range_beside_another_value_proposes_nothing(kind: str):
+    """No keyword says it, and its numbers alone would refuse what lies between them."""
+    schema = {"type": kind, "description": "Only supports values 5 or 10 to 15"}
+    assert propose_action({"x": schema}, "/x", schema, schema["description"]) == ""
 
 
 def test_our_overlays_do_not_fail_on_other_sources(tmp_path: Path, project: Checkout):

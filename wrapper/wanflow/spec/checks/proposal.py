@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 _NUMBER = r"`?(-?\d+(?:\.\d+)?)`?"
 _RANGE = re.compile(rf"[\[(]?{_NUMBER}\s*(?:,|~|\u2013|-|to|and)\s*{_NUMBER}[\])]?")
 _SAYS_RANGE = re.compile(r"\b(range|between|from)\b|\[\s*-?\d", re.IGNORECASE)
+_UNIT = r"(?:\s*(?!to\b|through\b|and\b)[A-Za-z]+)?"
+_SPANS = tuple(
+    re.compile(rf"(?<![\w.:-]){form}(?![\w:-]|\.\w)", re.IGNORECASE)
+    for form in (
+        rf"{_NUMBER}{_UNIT}\s*(?:~|\u2013|-|to\b|through\b)\s*{_NUMBER}{_UNIT}",
+        rf"between\s+{_NUMBER}{_UNIT}\s+and\s+{_NUMBER}{_UNIT}",
+    )
+)
+"""Two numbers that are the ends of a range, also after words that announce a list."""
+_WHOLE = re.compile(r"(?<![\w.])\d+(?!\.?\w)")
 _MOST = re.compile(
     r"(?:exceed|limited to|up to|at most|(?:no|not) (?:more|longer|greater) than"
     rf"|max(?:imum)?\b[^\d`]{{0,30}})\s*{_NUMBER}(?P<unit>\s*\w*)",
@@ -81,7 +91,7 @@ def _rules(schema: JsonObject, sentence: str) -> Iterator[JsonObject]:
     low, high = _BOUNDS[kind]
     if values := _values(kind, sentence):
         yield {"enum": values}
-    span = _RANGE.search(sentence) if _SAYS_RANGE.search(sentence) else None
+    span = _range(sentence)
     if span and kind in {"integer", "number"}:
         yield {low: _number(span[1]), high: _number(span[2])}
     if step := _STEP.search(sentence):
@@ -98,12 +108,34 @@ def _rules(schema: JsonObject, sentence: str) -> Iterator[JsonObject]:
 def _values(kind: str, sentence: str) -> list[Any]:
     listed = enumerated_values(sentence.split(" - "))
     if not listed and _CHOICE.search(sentence):
-        head = _GLOSS.split(sentence)[0]
-        listed = re.findall(r"`([^`]+)`", head) or re.findall(r"(?<![\w.])\d+(?!\.?\w)", head)
+        if _chosen_range(sentence):
+            return []
+        head = _head(sentence)
+        listed = re.findall(r"`([^`]+)`", head) or _WHOLE.findall(head)
     if kind == "string":
         return list(dict.fromkeys(listed))
     numbers = kind in {"integer", "number"} and all(re.fullmatch(r"-?\d+", v) for v in listed)
     return list(dict.fromkeys(map(int, listed))) if numbers else []
+
+
+def _range(sentence: str) -> re.Match[str] | None:
+    """Return the range of a sentence, unless other values are allowed beside it."""
+    chosen = _chosen_range(sentence)
+    if chosen is None:
+        return _RANGE.search(sentence) if _SAYS_RANGE.search(sentence) else None
+    return None if _WHOLE.search(_head(sentence).replace(chosen[0], " ")) else chosen
+
+
+def _chosen_range(sentence: str) -> re.Match[str] | None:
+    """Return the range of a sentence that sounds like a list: "only supports values 1 to 4"."""
+    if not _CHOICE.search(sentence):
+        return None
+    head = _head(sentence)
+    return next((found for form in _SPANS if (found := form.search(head))), None)
+
+
+def _head(sentence: str) -> str:
+    return _GLOSS.split(sentence)[0]
 
 
 def _number(text: str) -> int | float:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wanflow.spec.schema.operations import SourceOperation
 
 FILE = "specs/left-as-prose.yaml"
-_REMEDY = f"write an overlay (see specs/README.md), or say in {FILE} why not"
+_REMEDY = f"paste or write an action into a file of specs/overlays/, or say in {FILE} why not"
 _RULE = re.compile(
     r"\b(only (supports?|effective|valid|allowed)|only \S+ (is|are) supported|must|range|between"
     r"|required to|(no|not) (more|less|longer|fewer) than|(not|n't) exceed|limited to"
