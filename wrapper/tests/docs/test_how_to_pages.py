@@ -19,6 +19,8 @@ from tests.docs.pages import ROOT, blocks, commands, files, page, parse, run, wo
 from wanflow import Client, Ledger, SubmitUncertain
 from wanflow.cli.main import COMMANDS
 from wanflow.mock import MockServer
+from wanflow.spec.overlay.overlay import parse_overlay
+from wanflow.spec.read.yaml import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -321,18 +323,18 @@ class TestNewDocument:
     def test_its_commands_take_a_changed_document(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """In a directory of one's own, where `make regenerate` is `wanflow spec regenerate`."""
+        """In a directory of one's own."""
         monkeypatch.chdir(tmp_path)
         run("wanflow spec init models --server https://gateway.example.com/apiv1")
         monkeypatch.chdir(tmp_path / "models")
-        check, take, _ = commands(self.TEXT)
+        check, take, regenerate, _ = commands(self.TEXT)
         source = next(
             text
             for path in sorted((ROOT / "specs/sources").glob("*.yaml"))
             if "maxLength: 2000" in (text := path.read_text())
         )
         Path("video.yaml").write_text(source)
-        for line in (check, take, "wanflow spec regenerate"):
+        for line in (check, take, regenerate):
             run(line)
         Path("newer.yaml").write_text(source.replace("maxLength: 2000", "maxLength: 1000", 1))
         shown = run(take.replace("video.yaml", "newer.yaml"))
@@ -347,6 +349,78 @@ class TestNewDocument:
         codes = re.findall(r"^\| (\d) \|", self.TEXT, re.MULTILINE)
         assert len(codes) == 5
         assert {int(code) for code in codes} <= {code for code, _ in EXIT_CODES}
+
+    def test_the_head_of_an_overlay_takes_an_action(self) -> None:
+        """And the whole file of the other page is valid, too."""
+        head = blocks(self.TEXT, "yaml")[0]
+        whole = next(
+            one
+            for one in blocks((ROOT / "specs/README.md").read_text(), "yaml")
+            if one.startswith("overlay:")
+        )
+        action = whole[whole.index("  - target:") :]
+        for text in (head + action, whole):
+            overlay = parse_overlay(read_yaml(text, "10-a.yaml").data, "10-a.yaml")
+            assert len(overlay.actions) == 1
+
+
+class TestDocumentsOfYourOwn:
+    """The sample can be imported, and its model is there."""
+
+    TEXT = page("documents.md")
+
+    @pytest.fixture
+    def sample(self, tmp_path: Path) -> Path:
+        """The file of the page."""
+        path = tmp_path / "nova.yaml"
+        path.write_text(blocks(self.TEXT, "yaml")[0])
+        return path
+
+    def test_the_sample_is_valid(self, sample: Path) -> None:
+        """And each part that the page says it must have is needed."""
+        assert "no warnings" in run(f"wanflow spec check {sample}")
+        assert '"the operation has no security of its own"' in self.TEXT
+        sample.write_text(sample.read_text().replace("security: [{bearerAuth: []}]\n", ""))
+        shown = run(f"wanflow spec check {sample}  # exit code 7")
+        assert re.search("WF504 .*the operation has no security of its own; add `security:`", shown)
+
+    def test_a_refused_import_names_the_document_and_no_line_of_another(
+        self, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The merged spec isn't written then."""
+        monkeypatch.chdir(tmp_path)
+        run("wanflow spec init models --server https://gateway.example.com/apiv1")
+        monkeypatch.chdir(tmp_path / "models")
+        sample.write_text(sample.read_text().replace("security: [{bearerAuth: []}]\n", ""))
+        shown = run(f"wanflow spec import {sample}  # exit code 7")
+        assert "nova.yaml" in shown
+        assert "openapi.yaml" not in shown
+
+    @pytest.mark.slow  # it generates the client
+    def test_its_model_can_be_used(
+        self, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After the commands of the page, in a process that has its directory."""
+        monkeypatch.chdir(tmp_path)
+        init, take, regenerate, listed, _, paid = commands(self.TEXT)[:6]
+        run(init)
+        monkeypatch.chdir(tmp_path / "models")
+        run(take.replace("~/received/*.yaml", str(sample)))
+        run(regenerate)
+        document = read_yaml(Path("specs/openapi.yaml").read_text(), "openapi.yaml").data
+        with MockServer(polls=0, document=document) as mock:
+            environment = {
+                **os.environ,
+                "WANFLOW_PROJECT": str(Path.cwd()),
+                "WANFLOW_BASE_URL": mock.base_url,
+                "WANFLOW_API_KEY": mock.api_key,
+                "WANFLOW_LEDGER": str(tmp_path / "jobs.db"),
+            }
+            for line in (listed, paid):
+                subprocess.run(
+                    [sys.executable, "-m", "wanflow", *words(line)], env=environment, check=True
+                )
+        assert list(Path("out").iterdir())
 
 
 def test_the_functions_of_the_migration_notes_run(server: MockServer) -> None:

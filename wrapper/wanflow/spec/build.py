@@ -96,7 +96,9 @@ def build_from(
     text = _HEADER + write_yaml(document)
     if not json_equal(read_yaml(text, "openapi.yaml").data, document):
         raise AssertionError("the written document differs when it is read again")
-    raise_findings(check_merged(text, document, "specs/openapi.yaml"))
+    # It isn't written yet, so a line of the file would be another one.
+    found = check_merged(text, document, "the merged spec")
+    raise_findings(evolve(finding, line=None) for finding in found)
     names = [source.name for source in sources]
     report_text = format_report(merged.decisions, names)
     return BuildResult(document, text, report_text, merged, prose, mended, done.unapplied)

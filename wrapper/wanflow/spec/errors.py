@@ -116,7 +116,7 @@ def raise_findings(findings: Iterable[Finding]) -> None:
     if listed:
         count = "1 finding" if len(listed) == 1 else f"{len(listed)} findings"
         raise FindingsError(
-            "\n".join([f"{count}:", *(f"  {finding}" for finding in listed)]), listed
+            "\n".join([f"{count}:", *(f"  {finding.id}  {finding}" for finding in listed)]), listed
         )
 
 

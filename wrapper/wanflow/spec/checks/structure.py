@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _REMEDY = "make it anew with `wanflow spec build`"
+_ADD_SECURITY = (
+    "add `security:` to its document, and the scheme that it names under components/securitySchemes"
+)
 
 
 def structure_findings(document: JsonObject, file: str) -> Iterator[Finding]:
@@ -46,7 +49,7 @@ def impossible_findings(document: JsonObject, file: str) -> Iterator[Finding]:
 def _security(document: JsonObject, node: JsonObject, at: str, file: str) -> Iterator[Finding]:
     known = document["components"].get("securitySchemes", {})
     if not node.get("security"):
-        yield Finding(file, at, "the operation has no security of its own", _REMEDY)
+        yield Finding(file, at, "the operation has no security of its own", _ADD_SECURITY)
     for name in {name for option in node.get("security", ()) for name in option}:
         if name not in known:
             remedy = "define it under components/securitySchemes"
