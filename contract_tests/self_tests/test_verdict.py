@@ -45,6 +45,10 @@ def test_the_verdict_separates_findings_from_errors_of_the_suite() -> None:
     limited = verdict(plan={"only": ["accepts"]})
     assert limited == (True, "http://a passes the contract tests of accepts")
     assert verdict(counters=Counters(base_url="http://a"))[1] == "http://a was not tested"
+    interrupted = "was not completely tested; interrupted, the results of 162 tests are missing"
+    assert verdict(missing=162) == (False, f"http://a {interrupted}")
+    never = "was not completely tested: a documented response was never received"
+    assert verdict(incomplete=True) == (False, f"http://a {never}")
 
 
 CHECKS = st.sets(st.sampled_from(["accepts", "final", "schema"]))

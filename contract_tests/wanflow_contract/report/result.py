@@ -62,8 +62,8 @@ class RunResult:
 
     `evaluations` has how often each check was evaluated for each operation, `plan` what was said of
     the cost before the run, which rules were tested, and to which checks the run is limited, if to
-    any. `missing` is the number of tests without
-    a result, because the run was interrupted.
+    any. `missing` is the number of tests without a result, because the run was interrupted; with
+    `incomplete`, a whole run on a mock never received a documented response.
     """
 
     counters: Counters
@@ -74,6 +74,7 @@ class RunResult:
     plan: dict[str, Any] = field(factory=dict[str, Any])
     baseline: dict[str, Any] = field(factory=dict[str, Any])
     missing: int = 0
+    incomplete: bool = False
     exit_code: int = 0
     time: str = field(factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
     suite: str = wanflow.__version__

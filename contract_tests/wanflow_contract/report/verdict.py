@@ -16,8 +16,8 @@ _REFUSED = 400
 
 
 def passed(result: RunResult) -> bool:
-    """Return whether a server was judged, and nothing went wrong."""
-    wrong = result.new or result.errors or _failed(result)
+    """Return whether a server was judged, completely, and nothing went wrong."""
+    wrong = result.new or result.errors or _failed(result) or result.missing or result.incomplete
     return bool(result.tests) and result.judged and not wrong
 
 
@@ -43,6 +43,10 @@ def _found(result: RunResult, causes: list[Cause]) -> str:
     if not result.judged:
         by = f"no response could be judged by {only or 'any check'}"
         return f"was not tested: {by}{_since(result, ', ')}"
+    if result.missing:
+        return "was not completely tested"
+    if result.incomplete:
+        return "was not completely tested: a documented response was never received"
     tests = f"contract tests of {only}" if only else "contract tests"
     far = "" if result.counters.has_mock_controls else ", as far as it was tested"
     known = f", {counted(len(result.known), 'known deviation')} aside" if result.known else ""

@@ -158,7 +158,8 @@ class Reporting:
         if self.interrupted:
             self.collect()
             self.missing = session.testscollected - len({one.name for one in self.tests})
-        if self._is_whole() and self.counters.has_mock_controls and self.counters.never_seen():
+        whole = self._is_whole() and not self.interrupted
+        if whole and self.counters.has_mock_controls and self.counters.never_seen():
             self.incomplete = True
             session.exitstatus = session.exitstatus or ExitCode.FINDINGS
         if self.errors and not self.recorder.of_kind(NEW):
@@ -203,6 +204,7 @@ class Reporting:
             plan=self.plan,
             baseline=self.baseline,
             missing=self.missing,
+            incomplete=self.incomplete,
             exit_code=exit_code,
         )
         return without_keys(result, self._keys())
