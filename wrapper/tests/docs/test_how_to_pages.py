@@ -224,7 +224,7 @@ class TestMockInTests:
             text=True,
             check=False,
         )
-        assert "3 passed" in done.stdout, done.stdout + done.stderr
+        assert "4 passed" in done.stdout, done.stdout + done.stderr
 
     def test_the_example_without_pytest_runs(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The task ends when the clock is advanced."""

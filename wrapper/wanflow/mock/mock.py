@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Unpack, cast
 
+from wanflow.mock.admin.representation import task_json
 from wanflow.mock.app import MockApp
 from wanflow.mock.clock import RealClock
 from wanflow.mock.files.inputs import PREFIX
@@ -27,6 +28,7 @@ from wanflow.mock.options import (
 )
 
 if TYPE_CHECKING:
+    from wanflow.catalog.document import JsonObject
     from wanflow.mock.admin.journal import Journal
     from wanflow.mock.clock import Clock
     from wanflow.mock.faults.rules import FaultRules
@@ -174,6 +176,11 @@ class Mock:
     def journal(self) -> Journal:
         """The latest requests."""
         return self.app.journal
+
+    @property
+    def tasks(self) -> list[JsonObject]:
+        """The tasks, the oldest first, each as GET /_mock/tasks shows it."""
+        return [task_json(self.gateway, task, self.url) for task in tuple(self.gateway.tasks)]
 
     @property
     def uploader(self) -> MockUploads:
