@@ -135,3 +135,15 @@ def test_what_is_no_url_of_a_database_is_refused(
     done = wanflow("queue", "status", "--queue", text)
     assert done.code == 2
     assert "is no postgresql:// URL of a database" in done.err
+
+
+@pytest.mark.parametrize("name", ["{key}", "run-{index}"])
+def test_a_template_of_file_names_is_refused_as_the_name_of_a_batch(
+    wanflow: Callable[..., CommandResult], name: str
+) -> None:
+    """Without a queue `--name` names the files; the batch would be called by the template."""
+    line = json.dumps({"model": model_name("image"), "prompt": "a cat"})
+    words = ("batch", "-", "--queue", "postgresql://db.example.com/x", "-o", "out", "--name", name)
+    done = wanflow(*words, input=line)
+    assert done.code == 2
+    assert f"it must have no braces (got {name!r})" in " ".join(done.err.split())

@@ -71,6 +71,12 @@ def _refuse_options() -> None:
                 f"{option} has no effect with --queue or {QUEUE_VARIABLE}: workers run the jobs; "
                 "--queue '' lets this command run them"
             )
+    batch = context.params.get("name") or ""
+    if set("{}") & set(batch):
+        raise click.UsageError(
+            f"with --queue or {QUEUE_VARIABLE}, --name is the name of the batch, and no template"
+            f" of file names: it must have no braces (got {batch!r})"
+        )
 
 
 @define
