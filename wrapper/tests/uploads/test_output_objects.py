@@ -227,6 +227,16 @@ def test_an_unusable_storage_is_one_sentence_before_anything_is_paid(
     assert not any(secret in shown for secret in (SECRET, ACCESS, "X-Amz"))
 
 
+def test_an_endpoint_without_tls_names_the_variable_that_allows_it(
+    client: Any, runner: Any, s3_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an error before anything is paid, and has no URL but that of the directory."""
+    use_s3(monkeypatch, s3_url)
+    monkeypatch.delenv("AWS_ALLOW_HTTP")
+    with pytest.raises(StorageFailed, match="has no TLS, which needs AWS_ALLOW_HTTP=true in the"):
+        runner.do(client.run, PICTURE, output_dir=OUT)
+
+
 @pytest.mark.parametrize("kind", ERRORS)
 def test_a_storage_that_fails_later_names_the_object_and_keeps_the_task(
     kind: str, client: Any, runner: Any, ledger: Ledger, monkeypatch: pytest.MonkeyPatch

@@ -47,6 +47,8 @@ ENDPOINT = re.compile(
     r"(/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*)?",
     re.ASCII | re.IGNORECASE,
 )
+_STORES = {"S3": "AWS", "GCS": "GOOGLE", "MicrosoftAzure": "AZURE"}
+_URL = re.compile(r"\S*://\S*")
 _CHECK_INTERVAL = 0.1
 _METADATA_HOSTS = ("169.254.169.254", "metadata.google.internal", "169.254.170.2")
 _STATUS = re.compile(r"status code: ([0-9]{3})")
@@ -199,8 +201,11 @@ def reason_of(error: BaseException) -> str:
         return _reason_of_response(status[1], code[1] if code else "")
     if "error sending request" in text or "timed out" in text:
         return "it can't be reached"
-    first = text.partition("\n")[0].strip()
-    return first if first and "://" not in first else type(error).__name__
+    if "BadScheme" in text:
+        name = next((name for store, name in _STORES.items() if f"Generic {store} " in text), "AWS")
+        return f"its endpoint has no TLS, which needs {name}_ALLOW_HTTP=true in the environment"
+    first = _URL.sub("URL", text.partition("\n")[0].strip())
+    return first or type(error).__name__
 
 
 def _reason_of_response(status: str, code: str) -> str:
