@@ -136,12 +136,13 @@ class TestResume:
         assert len(list(Path("out").iterdir())) == 1
 
     def test_every_state_of_the_ledger_is_explained(self) -> None:
-        """The table has those of jobs that were submitted, and no other."""
+        """The tables of this page and of the glossary have each, and no other."""
         from wanflow.ledger.job import JobState
 
-        rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", self.TEXT, re.MULTILINE)
-        named = set(re.findall(r"`(\w+)`", " ".join(rows)))
-        assert named == {state.value for state in JobState} - {"planned"}
+        for text in (self.TEXT, page("glossary.md")):
+            rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE)
+            named = set(re.findall(r"`(\w+)`", " ".join(rows)))
+            assert named == {state.value for state in JobState}
 
 
 class TestUncertain:
@@ -421,6 +422,20 @@ class TestDocumentsOfYourOwn:
                     [sys.executable, "-m", "wanflow", *words(line)], env=environment, check=True
                 )
         assert list(Path("out").iterdir())
+
+
+def test_the_table_of_variables_has_each_that_is_read() -> None:
+    """And no other. What ends with an underscore is the beginning of several names."""
+    code = [*(ROOT / "wrapper/wanflow").rglob("*.py")]
+    code += (ROOT / "contract_tests/wanflow_contract").rglob("*.py")
+    read = {
+        name
+        for path in code
+        for name in re.findall(r"\b_?WANFLOW_[A-Z0-9_]*[A-Z0-9]\b(?!_)", path.read_text("utf-8"))
+    }
+    named = re.findall(r"^\| `(\w+)` \|", page("variables.md"), re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert set(named) == read
 
 
 def test_the_functions_of_the_migration_notes_run(server: MockServer) -> None:
