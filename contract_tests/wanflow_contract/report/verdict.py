@@ -43,10 +43,13 @@ def _found(result: RunResult, causes: list[Cause]) -> str:
     if not result.judged:
         by = f"no response could be judged by {only or 'any check'}"
         return f"was not tested: {by}{_since(result, ', ')}"
-    if result.missing:
-        return "was not completely tested"
-    if result.incomplete:
-        return "was not completely tested: a documented response was never received"
+    if result.missing or result.incomplete:
+        never = ": a documented response was never received" if result.incomplete else ""
+        return f"was not completely tested{never}"
+    return _passed(result, only)
+
+
+def _passed(result: RunResult, only: str) -> str:
     tests = f"contract tests of {only}" if only else "contract tests"
     far = "" if result.counters.has_mock_controls else ", as far as it was tested"
     known = f", {counted(len(result.known), 'known deviation')} aside" if result.known else ""
