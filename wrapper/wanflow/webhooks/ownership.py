@@ -48,7 +48,7 @@ class TaskOwnership:
         """
         with self._lock:
             earlier = self._tasks.get(job, now)
-        if earlier not in {None, task_id} and not is_done(job, earlier):
+        if earlier and earlier != task_id and not is_done(job, earlier):
             raise InvalidRequest(
                 f"the job {job!r} has the task {earlier}, which isn't known to be done: use a new"
                 f" name for each task (got {task_id})"
