@@ -277,7 +277,7 @@ def test_django(examples: ExampleRunner, jobs: dict[str, Any]) -> None:
         settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="of the test")
     names = examples.run("Django")
 
-    def call(path: str, body: Any, **more: str) -> Any:
+    def call(path: str, body: Any, **more: Any) -> Any:
         request = RequestFactory(enforce_csrf_checks=True).post(path, body, **more)
         view, arguments, named = resolve(path, names["__name__"])
         return view(request, *arguments, **named)
