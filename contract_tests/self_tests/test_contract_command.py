@@ -179,8 +179,6 @@ def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> 
     assert report["counters"]["requests"] > 0 < report["counters"]["tasks"]
     assert report["missing"] > 0
     assert f"interrupted, the results of {report['missing']} tests are missing" in shown
-    assert "passes the contract tests" not in shown
-    assert "FAILED: a documented response" not in shown
 
 
 @pytest.mark.parametrize(

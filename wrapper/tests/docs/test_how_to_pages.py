@@ -129,7 +129,7 @@ class TestResume:
     def test_its_function_finishes_what_was_left(self, server: MockServer) -> None:
         """In another process, as it were: with another client and ledger."""
         with Ledger("jobs.db") as ledger, Client(ledger=ledger) as client:
-            client.submit(model=MODEL, prompt="A lake")
+            client.submit({"model": MODEL, "prompt": "A lake"})
         resume = functions(blocks(self.TEXT, "python")[0])["resume"]
         with Ledger("jobs.db") as ledger, Client(ledger=ledger) as client:
             assert resume(client) is True
@@ -159,7 +159,7 @@ class TestUncertain:
             Client(ledger=ledger) as client,
             pytest.raises(SubmitUncertain) as caught,
         ):
-            client.submit(model=MODEL, prompt=prompt)
+            client.submit({"model": MODEL, "prompt": prompt})
         return caught.value
 
     def test_the_job_is_found(self, uncertain: SubmitUncertain) -> None:

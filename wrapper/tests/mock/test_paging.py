@@ -60,12 +60,6 @@ class TestTasks:
         assert {page["total"] for page in found} == {7}
         assert len(found) == -(-7 // limit)
 
-    def test_the_server_has_the_same_tasks_as_a_property(self, server, http) -> None:
-        """The oldest first."""
-        ids = [submit(server, http) for _ in range(3)]
-        assert [task["id"] for task in server.tasks] == ids
-        assert server.tasks[::-1] == http.get("/_mock/tasks").json()["tasks"]
-
     def test_new_tasks_do_not_shift_the_pages(self, server, http) -> None:
         """What is submitted between two pages is on neither, and nothing is twice or missing."""
         ids = [submit(server, http) for _ in range(4)]

@@ -12,6 +12,7 @@ import types
 import urllib.request
 from contextlib import contextmanager
 from functools import partial
+from importlib import import_module
 from itertools import takewhile
 from pathlib import Path
 from queue import Empty, Queue
@@ -27,7 +28,7 @@ from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer, VirtualClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     import httpx
 
@@ -53,9 +54,14 @@ class ExampleRunner:
         name = f"example_{re.sub('[^a-z]+', '_', title.lower())}"
         module = types.ModuleType(name)
         sys.modules[name] = module
-        vars(module)["print"] = lambda *words, **_: self.printed.put(words)
+        vars(module)["print"] = self.record
         exec(compile(BLOCKS[title], f"callbacks.md: {title}", "exec"), vars(module))
         return vars(module)
+
+    def record(self, *words: object, flush: bool = False) -> None:
+        """Record what an example prints."""
+        del flush
+        self.printed.put(words)
 
     def submit(self) -> str:
         """Submit a task that ends immediately, and return its id."""
@@ -135,7 +141,7 @@ class LocalServer:
         }
 
     @contextmanager
-    def running(self) -> Iterator[subprocess.Popen[str]]:
+    def running(self) -> Generator[subprocess.Popen[str]]:
         """Start the process, and kill it at the end as `kill -9` does."""
         command = [sys.executable, "-m", "uvicorn", "app:app", "--no-access-log"]
         with subprocess.Popen(
@@ -269,16 +275,16 @@ def test_flask(examples: ExampleRunner, jobs: dict[str, Any]) -> None:
 
 def test_django(examples: ExampleRunner, jobs: dict[str, Any]) -> None:
     """A poster is requested and saved through Django's URL resolver."""
-    from django.conf import settings
-    from django.test import RequestFactory
-    from django.urls import resolve
+    settings = import_module("django.conf").settings
+    factory = import_module("django.test").RequestFactory(enforce_csrf_checks=True)
+    resolve = import_module("django.urls").resolve
 
     if not settings.configured:
         settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="of the test")
     names = examples.run("Django")
 
     def call(path: str, body: Any, **more: Any) -> Any:
-        request = RequestFactory(enforce_csrf_checks=True).post(path, body, **more)
+        request = factory.post(path, body, **more)
         view, arguments, named = resolve(path, names["__name__"])
         return view(request, *arguments, **named)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.waiting import TIME_LIMIT, wait_until
 from tests.webhooks.conftest import FakeApi, FakeClock, callback_body, task_response
 from wanflow import AsyncClient, Client
-from wanflow.errors import ConfigurationError, InvalidRequest
+from wanflow.errors import ConfigurationError
 from wanflow.webhooks import Receiver, TaskDone
 from wanflow.webhooks.asgi import _ACCEPT_TIMEOUT, _BODY_TIMEOUT
 from wanflow.webhooks.events import MAX_BODY_BYTES
@@ -124,28 +124,6 @@ class TestValidCallbacks:
         assert harness.post(callback_body()) == 503
         harness.receiver.link_task("job", ID)
         assert harness.post(callback_body()) == 202
-
-    def test_a_name_whose_task_is_not_done_is_refused(self, harness: ReceiverHarness) -> None:
-        """The first task's callback is still accepted; then the name is free."""
-        harness.api.responses[ID] = [task_response(ID)]
-        for _ in range(2):
-            harness.receiver.link_task("job", ID)
-        with pytest.raises(InvalidRequest, match=f"'job' has the task {ID}.*new name"):
-            harness.receiver.link_task("job", "task-unified-2")
-        assert harness.post(callback_body()) == 202
-        harness.wait_until_idle()
-        harness.receiver.link_task("job", "task-unified-2")
-        assert harness.post(callback_body("task-unified-2")) == 202
-
-    def test_a_rejected_callback_is_logged_once(
-        self, harness: ReceiverHarness, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        """With the job, the status and the reason; the next ones of a minute are not."""
-        harness.receiver.link_task("other", "task-unified-2")
-        assert {harness.post(callback_body()) for _ in range(5)} == {503}
-        (line,) = [line for line in caplog.messages if "was answered" in line]
-        assert "'job'" in line
-        assert "503: the job's task isn't known yet" in line
 
     def test_the_response_does_not_wait_for_the_api(self, harness: ReceiverHarness) -> None:
         """An API that hangs does not delay the response."""
