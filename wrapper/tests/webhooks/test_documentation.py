@@ -121,6 +121,16 @@ def test_fastapi(examples: ExampleRunner) -> None:
         assert call("GET", "/posters/unknown").status_code == 404
 
 
+# As `uvicorn app:app`; like the other tests, without the limits that a busy machine may exceed.
+SERVER = """
+import sys
+import uvicorn
+from wanflow.webhooks import asgi
+asgi._ACCEPT_TIMEOUT = asgi._BODY_TIMEOUT = 60
+uvicorn.run("app:app", port=int(sys.argv[1]), access_log=False)
+"""
+
+
 class LocalServer:
     """The application in a process of its own, changed for one machine as the page says."""
 
@@ -143,9 +153,8 @@ class LocalServer:
     @contextmanager
     def running(self) -> Generator[subprocess.Popen[str]]:
         """Start the process, and kill it at the end as `kill -9` does."""
-        command = [sys.executable, "-m", "uvicorn", "app:app", "--no-access-log"]
         with subprocess.Popen(
-            [*command, "--port", str(self.port)],
+            [sys.executable, "-c", SERVER, str(self.port)],
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,
