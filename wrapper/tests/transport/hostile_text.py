@@ -35,6 +35,12 @@ in_header = hostile.map(
 )
 
 
+def storable(text: str) -> str:
+    """Return a text with U+FFFD in place of what some database doesn't take."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\ufffd")
+
+
 def is_harmless(text: str) -> bool:
     """Return whether a text has no control characters but line ends, and no forged line."""
     printable = all(letter.isprintable() or letter == "\n" for letter in text)
@@ -58,8 +64,7 @@ class Responses:
         status, body = self.submission
         if status != 200:
             return None
-        text = body["id"].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return text.strip()
+        return storable(body["id"]).strip()
 
 
 @st.composite

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from tests.client.clients import RUNNERS
 from tests.client.fast_clock import with_fast_clock
 from tests.examples import examples
-from tests.transport.hostile_text import HostileServer, Responses, is_harmless, responses, serving
+from tests.transport.hostile_text import (
+    HostileServer,
+    Responses,
+    is_harmless,
+    responses,
+    serving,
+    storable,
+)
 from tests.transport.test_guarantees import KEY, body
 from wanflow import WanflowError
 from wanflow._core.snapshot import decode_json, decode_user_json
@@ -32,12 +39,6 @@ def encodable(value: Any) -> bool:
     """Return True if every text in a value, with its keys, can be encoded."""
     json.dumps(value, ensure_ascii=False).encode()
     return True
-
-
-def storable(text: str) -> str:
-    """Return a text with U+FFFD in place of what some database doesn't take."""
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return whole.replace("\0", "\ufffd")
 
 
 pieces = st.sampled_from(
