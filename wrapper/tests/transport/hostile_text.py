@@ -6,13 +6,13 @@ import json
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from attrs import frozen
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
@@ -103,21 +103,24 @@ def responses(draw: st.DrawFn) -> Responses:
 class Handler(BaseHTTPRequestHandler):
     """Responds to a submission, to polls, and to requests for files."""
 
-    server: HostileServer
+    @property
+    def hostile(self) -> HostileServer:
+        """The server, by its own class."""
+        return cast("HostileServer", self.server)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self._respond(*self.server.responses.submission)
+        self._respond(*self.hostile.responses.submission)
 
     def do_GET(self) -> None:
         if "/tasks/" in self.path:
-            self._respond(*self.server.responses.poll)
+            self._respond(*self.hostile.responses.poll)
         else:
-            self._send(200, PNG, {"content-type": self.server.responses.content_type})
+            self._send(200, PNG, {"content-type": self.hostile.responses.content_type})
 
     def _respond(self, status: int, body: Any) -> None:
-        text = json.dumps(body).replace("FILES/", f"{self.server.url}/files/")
-        self._send(status, text.encode(), self.server.responses.headers)
+        text = json.dumps(body).replace("FILES/", f"{self.hostile.url}/files/")
+        self._send(status, text.encode(), self.hostile.responses.headers)
 
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -127,7 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has there
         pass
 
 
@@ -146,7 +149,7 @@ class HostileServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[HostileServer]:
+def serving() -> Generator[HostileServer]:
     """Run a HostileServer in a thread."""
     with HostileServer() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
