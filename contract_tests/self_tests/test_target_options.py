@@ -13,6 +13,8 @@ import pytest
 from self_tests.holdout_faults.proxied_mock import ProxiedMock
 from self_tests.holdout_faults.proxy import ProxyVariant
 from self_tests.holdout_faults.responses import FAULTS
+from wanflow.mock import MockServer
+from wanflow_contract import test_errors
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.support.server_url import split_url
 from wanflow_contract.support.target_options import TargetOptions
@@ -30,6 +32,20 @@ def test_an_unreadable_response_fails_a_check() -> None:
         with pytest.raises(CheckFailed) as failed:
             target.get_task("task-unified-1-none")
     assert failed.value.check.name == "responds"
+
+
+@pytest.mark.parametrize("key", ["k", "test", "mock-key"])
+def test_a_short_key_causes_no_findings(key: str) -> None:
+    """A mock takes any key, and an error's words may contain a short one by chance."""
+    with (
+        MockServer(polls=2) as mock,
+        TargetOptions(mock.base_url, api_key=key).target() as target,
+    ):
+        for operation, status in test_errors.ERRORS:
+            for kind in test_errors.CLIENT_KINDS:
+                test_errors.test_each_documented_error_of_a_server_has_its_exception(
+                    target, operation, status, kind
+                )
 
 
 class AnythingIsHealthy(BaseHTTPRequestHandler):

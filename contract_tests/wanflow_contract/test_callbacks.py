@@ -23,7 +23,7 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_state import ENDED
-from wanflow_contract.support.exchange import MIN_KEY_LENGTH
+from wanflow_contract.support.exchange import shows_key
 from wanflow_contract.support.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def wait_for_callback(receiver: Receiver, history: TaskHistory, hook: str) -> De
 def check_body(target: ApiUnderTest, history: TaskHistory, delivery: Delivery) -> None:
     """Check that a callback's body equals the response to the task query."""
     said = json.dumps([delivery.headers, delivery.body])
-    shown = any(key in said for key in target.keys.values() if len(key) >= MIN_KEY_LENGTH)
+    shown = shows_key(said, target.keys.values())
     LEAK.require(not shown, "a key is in a callback", history.last)
     state, body = history.state, delivery.body
     SAME_AS_QUERY.require(

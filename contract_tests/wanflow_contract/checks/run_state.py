@@ -31,7 +31,7 @@ from wanflow_contract.checks.refusals import (
 from wanflow_contract.checks.reported import Reported, check_created
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import TaskHistory, start
-from wanflow_contract.support.exchange import MIN_KEY_LENGTH
+from wanflow_contract.support.exchange import shows_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,11 +109,7 @@ class RunState:
                 exchange,
                 pointer=REQUEST if undocumented else refused_field(exchange),
             )
-        shown = any(
-            key.encode() in exchange.content
-            for key in self.keys.values()
-            if len(key) >= MIN_KEY_LENGTH
-        )
+        shown = shows_key(exchange.content, self.keys.values())
         LEAK.require(not shown or exchange.status >= 500, "a key is in the response", exchange)
 
     def _check_operation(

@@ -8,9 +8,12 @@ import re
 import shlex
 from base64 import b64encode
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_BODY_SHOWN = 1500
 MIN_KEY_LENGTH = 8
@@ -145,6 +148,12 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("an object has a name twice")
     return found
+
+
+def shows_key(content: str | bytes, keys: Iterable[str]) -> bool:
+    """Return whether a text contains an API key; a short one may be there by chance."""
+    text = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
+    return any(key.encode() in text for key in keys if len(key) >= MIN_KEY_LENGTH)
 
 
 def key_variants(secret: str, name: str) -> dict[str, str]:
