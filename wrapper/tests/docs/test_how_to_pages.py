@@ -170,11 +170,11 @@ class TestUncertain:
         assert uncertain.idempotency_key in run(shown.replace("NUMBER", number))
 
     def test_every_command_of_the_decisions_works(self, uncertain: SubmitUncertain) -> None:
-        """Those in the table: forget it, after which there is none."""
+        """Those in the table: discard it, after which none is uncertain."""
         named = re.findall(r"`(wanflow [^`]+)`", self.TEXT)
         assert any(one.startswith("wanflow ledger resume --resubmit-uncertain") for one in named)
-        forget = next(one for one in named if "forget" in one)
-        run(forget.replace("NUMBER", "1"))
+        discard = next(one for one in named if "discard" in one)
+        run(discard.replace("NUMBER", "1"))
         assert "lake" not in run("wanflow ledger list --state uncertain")
 
     def test_the_trial_on_the_mock_pays_once(self, server: MockServer) -> None:
@@ -190,6 +190,55 @@ class TestUncertain:
         run(resumed)
         assert [path.stem for path in Path("out").iterdir()] == [task["id"]]
         assert submitted(server) == 1
+
+
+class TestUncertainSteps:
+    """Each way of the page ends in a settled state, for a single job and for one of a batch."""
+
+    SINGLE, BATCH, _ = (
+        [block.splitlines() for block in blocks(part, "sh")]
+        for part in page("uncertain-steps.md").split("\n## A job of a ", 2)
+    )
+    WAYS = ((1, "saved", 1), (2, "saved", 2), (3, "discarded", 1))
+
+    @pytest.fixture
+    def server(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MockServer]:
+        """A mock that charges twice for what is sent twice, and loses the first response."""
+        monkeypatch.chdir(tmp_path)
+        with MockServer(polls=0, idempotency=False) as mock:
+            mock.faults.add("lost-response", count=1)
+            monkeypatch.setenv("WANFLOW_API_KEY", mock.api_key)
+            monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)
+            monkeypatch.setenv("WANFLOW_LEDGER", str(tmp_path / "commands.db"))
+            yield mock
+
+    def run_steps(self, server: MockServer, lines: list[str]) -> None:
+        """Run commands, with the task of the mock in place of the page's."""
+        (task,) = [one.id for one in server.gateway.tasks][:1]
+        for line in lines:
+            run(re.sub(r"task-unified-\S+", task, line.partition("#")[0]))
+
+    @pytest.mark.parametrize(("way", "state", "sent"), WAYS)
+    def test_a_single_job(self, server: MockServer, way: int, state: str, sent: int) -> None:
+        """It is sent again only where the page says so."""
+        run(f"wanflow run {MODEL} --prompt Lake -o out/  # exit code 10")
+        self.run_steps(server, [*self.SINGLE[0], *self.SINGLE[way]])
+        self.check(server, state, sent)
+
+    @pytest.mark.parametrize(("way", "state", "sent"), WAYS)
+    def test_a_job_of_a_batch(self, server: MockServer, way: int, state: str, sent: int) -> None:
+        """The batch ends with 0, and once more the next time, which sends nothing."""
+        Path("jobs.jsonl").write_text(json.dumps({"model": MODEL, "prompt": "Lake"}))
+        again = "wanflow batch jobs.jsonl -o out/"
+        run(f"{again}  # exit code 15")
+        self.run_steps(server, [*self.BATCH[0], *self.BATCH[way], again])
+        self.check(server, state, sent)
+
+    def check(self, server: MockServer, state: str, sent: int) -> None:
+        """Compare the state of the job, and what was sent."""
+        with Ledger("commands.db") as ledger:
+            assert [str(job.state) for job in ledger.jobs()] == [state]
+        assert submitted(server) == sent
 
 
 class TestCallbacks:

@@ -138,6 +138,38 @@ def test_the_table_of_metrics_has_each_one_and_no_other() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("way", "state", "sent"), [(1, "saved", 1), (2, "saved", 1), (3, "discarded", 1)]
+)
+def test_each_way_out_of_an_uncertain_job_of_a_queue_settles_it(
+    queue: str,  # noqa: F811
+    worker: ManualWorker,  # noqa: F811
+    add_jobs: Callable[..., QueuedBatch],  # noqa: F811
+    server: MockServer,
+    account: Account,
+    way: int,
+    state: str,
+    sent: int,
+) -> None:
+    """Those of docs/uncertain-steps.md; a batch that is enqueued again ends with it."""
+    steps = blocks(page("uncertain-steps.md").partition("## A job of a queue")[2], "sh")
+    add_jobs(1)
+    rule = server.faults.add("lost-response", count=1, account=account)
+    worker.turn()
+    server.faults.remove(rule.id)
+    (task,) = [one.id for one in server.gateway.tasks if one.account is account]
+    shown = run(steps[0].strip(), WANFLOW_QUEUE=queue)
+    number = str(worker.column("id")[0])
+    assert shown.startswith(number)
+    line = steps[way].partition("#")[0].replace(" 17", f" {number}")
+    line = re.sub(r"task-unified-\S+", task, line)
+    run(line, WANFLOW_QUEUE=queue)
+    worker.drain()
+    assert worker.states() == {state: 1}
+    assert account.submitted == sent
+    assert add_jobs(1).wait().complete
+
+
 @pytest.mark.parametrize("limit", [None, 1000])
 def test_after_the_restore_of_the_page_nothing_is_sent_until_a_user_names_a_job(
     queue: str,

@@ -57,7 +57,7 @@ def task_id(location: Path | str, mock: MockServer, api_key: str, model: str) ->
 
 
 def test_listing_shows_every_job_and_what_to_do(
-    ledger_command: LedgerCommand, task_id: str
+    ledger_command: LedgerCommand, task_id: str, location: Path | str
 ) -> None:
     """The newest comes first, and the ways out of an uncertain job are commands."""
     listed = ledger_command("list")
@@ -72,14 +72,20 @@ def test_listing_shows_every_job_and_what_to_do(
         ["1", today, "accepted"],
     ]
     assert "ask about idempotency key" in lines[1]
+    with Ledger(location) as ledger:
+        key = ledger.jobs()[1].key
+    assert key is not None
+    assert lines[1].count(key) == 1
     assert task_id in lines[2]
     assert lines[2].endswith("  =a fox")
     first, *ways = listed.stderr.splitlines()
     assert first.startswith("job 2 is uncertain, and may have been charged")
     only = ledger_command("list", "--state", "accepted", "--json").stdout.splitlines()
     assert [json.loads(line)["task_id"] for line in only] == [task_id]
-    for way in ways:
-        words = shlex.split(way)
+    show, resend, resolve, discard = (shlex.split(way) for way in ways)
+    assert resolve[2:6] == ["resolve", "2", "--task", "ID"]
+    assert discard[2:4] == ["discard", "2"]
+    for words in (show, resend):
         ledger_command(*words[2 : words.index("--ledger")])
     assert ledger_command("list", "--state", "uncertain").stderr == "no jobs\n"
 

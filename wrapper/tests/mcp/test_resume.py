@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.mcp.conftest import charged, facts
+from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -46,3 +47,28 @@ async def test_repeated_resumes_stay_below_the_ceiling(
         for _ in range(6):
             facts(await client.call_tool("resume", {}))
     assert len(charged(mock_server)) <= 4
+
+
+async def test_agents_resume_the_task_that_their_user_gave_to_an_uncertain_job(
+    setup: Setup, mock_server: MockServer, request_body: dict[str, Any]
+) -> None:
+    """Its files are saved, and nothing is sent again; a discarded job is left."""
+    bodies = [{"request": request_body, "variation": number} for number in ("1", "2")]
+    async with setup.client() as client:
+        facts(await client.call_tool("submit", {"request": request_body}))
+        lost = mock_server.faults.add("lost-response", operation="createImageGeneration")
+        for body in bodies:
+            assert (await client.call_tool("submit", body)).is_error
+        tasks = charged(mock_server)
+        with Ledger(setup.folder / "jobs.db") as ledger:
+            priced, given, unwanted = ledger.jobs()
+            ledger.resolve(given, tasks[1])
+            ledger.discard(unwanted)
+        mock_server.faults.remove(lost.id)
+        resumed = facts(await client.call_tool("resume", {}))
+        assert (await client.call_tool("submit", bodies[1])).is_error
+    assert {one["job"]: one["state"] for one in resumed["jobs"]} == {
+        priced.id: "saved",
+        given.id: "saved",
+    }
+    assert charged(mock_server) == tasks

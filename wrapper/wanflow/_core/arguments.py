@@ -11,6 +11,7 @@ from wanflow.errors import ConfigurationError, InvalidRequest
 T = TypeVar("T")
 
 _ID = re.compile(r"[A-Za-z0-9._~:-]{1,256}", re.ASCII)
+_DOCUMENTED_ID = re.compile(r"task-unified-[A-Za-z0-9_-]{1,240}", re.ASCII)
 # As the newer client of the same family sends them; a header could carry little else.
 _KEY = re.compile(r"[A-Za-z0-9._-]{16,96}", re.ASCII)
 _MAX_SHOWN = 60
@@ -25,6 +26,18 @@ def validate_task_id(task_id: object) -> str:
     if not isinstance(task_id, str) or not _ID.fullmatch(task_id) or not task_id.strip("."):
         shown = repr(task_id)[:_MAX_SHOWN]
         raise InvalidRequest(f"a task id is a word such as task-unified-… (got {shown})")
+    return task_id
+
+
+def validate_documented_id(task_id: object) -> str:
+    """Return a task id of the form that the spec documents.
+
+    Raises:
+        InvalidRequest: it has another form.
+    """
+    if not isinstance(task_id, str) or not _DOCUMENTED_ID.fullmatch(task_id):
+        shown = repr(task_id)[:_MAX_SHOWN]
+        raise InvalidRequest(f"a task id begins with task-unified- (got {shown})")
     return task_id
 
 

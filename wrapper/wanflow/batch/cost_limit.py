@@ -104,6 +104,11 @@ class CostLimit:
         estimated = sum(Fraction(self._estimate(one)) for one in classes)
         return float(self._reported + estimated)
 
+    @property
+    def sent_again(self) -> bool:
+        """Whether `spent` counts a submission more than once."""
+        return self._resends.total() > 0
+
     def decide(self, price_class: str, key: str = "") -> Decision:
         """Decide whether a job of a price class may be sent; `key` is that of the submission.
 

@@ -130,7 +130,7 @@ class Engine:
 
     def _restore_costs(self, price_class: str, attempts: Sequence[Job], *, in_flight: bool) -> None:
         for job in attempts:
-            if job.task_id is not None or job.uncertain:
+            if job.task_id is not None or job.uncertain or job.state is JobState.DISCARDED:
                 self.costs.restore(
                     str(job.key),
                     price_class,
@@ -312,6 +312,13 @@ class Engine:
         if self.steps.options.on_progress is not None:
             yield InvokeCallback(self.steps.options.on_progress, self.progress())
 
+    @property
+    def credits_at_most(self) -> bool:
+        """Whether the credits count submissions that perhaps were not accepted."""
+        counts = self.results.counts
+        unknown = counts[JobStatus.UNCERTAIN] + counts[JobStatus.DISCARDED]
+        return self.costs.spent > 0 and (unknown > 0 or self.costs.sent_again)
+
     def progress(self) -> BatchProgress:
         """Return the progress of the batch."""
         in_flight = {step: len(items) for step, items in self._in_flight.items()}
@@ -328,6 +335,7 @@ class Engine:
             running=running,
             saving=saving,
             credits=round(self.costs.spent, 2),
+            discarded=self.results.counts[JobStatus.DISCARDED],
             recent_errors=tuple(self.results.recent_errors),
         )
 

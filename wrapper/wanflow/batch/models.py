@@ -31,6 +31,8 @@ class JobStatus(StrEnum):
     """Its task is still running, or its files are not saved yet: the next run resumes it."""
     NOT_SENT = "not_sent"
     """It was not sent: the batch was stopped, or the credit limit was reached."""
+    DISCARDED = "discarded"
+    """It was uncertain, and its user discarded it: it is not sent again."""
     LOCKED = "locked"
     """Another process that shares the ledger works on it, or a queue's workers will."""
 
@@ -130,11 +132,12 @@ class BatchProgress:
     saving: int = 0
     credits: float = 0.0
     recent_errors: tuple[str, ...] = ()
+    discarded: int = 0
 
     @property
     def done(self) -> int:
         """The number of jobs that are done."""
-        return self.saved + self.failed + self.uncertain
+        return self.saved + self.failed + self.uncertain + self.discarded
 
 
 class StopSignal:

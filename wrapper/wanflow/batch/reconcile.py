@@ -30,6 +30,12 @@ _RETRY_DELAYS = {
     "quota_exceeded": 2.0,
     "service_unavailable": 180.0,
 }
+_FINAL_STATUSES = {
+    JobState.FAILED: JobStatus.FAILED,
+    JobState.LOST: JobStatus.FAILED,
+    JobState.DISCARDED: JobStatus.DISCARDED,
+    JobState.PLANNED: JobStatus.LOCKED,
+}
 _RETRY_ONCE = frozenset({"unknown_error"})
 
 
@@ -126,10 +132,8 @@ def _final_status(
     match recorded.state:
         case JobState.SAVED if all(sizes.get(file.path) == file.size for file in recorded.files):
             return JobStatus.SAVED
-        case JobState.FAILED | JobState.LOST:
-            return JobStatus.FAILED
-        case JobState.PLANNED:
-            return JobStatus.LOCKED
+        case state if state in _FINAL_STATUSES:
+            return _FINAL_STATUSES[state]
         case JobState.INTENT | JobState.UNCERTAIN if ledger.is_owned(recorded):
             return JobStatus.LOCKED
         case JobState.INTENT | JobState.UNCERTAIN if not resend:

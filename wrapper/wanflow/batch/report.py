@@ -23,8 +23,9 @@ class Report:
     """The results of a batch, in the order of its lines.
 
     `stop_reason` says why jobs were not sent, empty if all were. `credits_spent` counts all runs
-    of the batch; `seconds` is the duration of this run. `write_error` says why the report and the
-    contact sheet could not be written, empty if they were.
+    of the batch, and `credits_at_most` is true if some of them were perhaps not charged, because a
+    submission was uncertain; `seconds` is the duration of this run. `write_error` says why the
+    report and the contact sheet could not be written, empty if they were.
     """
 
     output_dir: Path
@@ -33,11 +34,12 @@ class Report:
     seconds: float
     stop_reason: str = ""
     write_error: str = ""
+    credits_at_most: bool = False
 
     @property
     def complete(self) -> bool:
-        """Whether every job is done and its files are saved."""
-        return all(result.status is JobStatus.SAVED for result in self.results)
+        """Whether the files of every job are saved that its user didn't discard."""
+        return {JobStatus.SAVED, JobStatus.DISCARDED}.issuperset(self.counts)
 
     @property
     def resumable(self) -> bool:
@@ -55,7 +57,8 @@ class Report:
     def summary(self) -> str:
         """The counts and the credits in one line."""
         counts = [f"{count} {status.label}" for status, count in self.counts.items()]
-        return f"{', '.join(counts)}; {self.credits_spent:g} credits"
+        most = "at most " if self.credits_at_most else ""
+        return f"{', '.join(counts)}; {most}{self.credits_spent:g} credits"
 
     @property
     def retries(self) -> int:
@@ -70,6 +73,7 @@ class Report:
             "complete": self.complete,
             "stop_reason": self.stop_reason,
             "credits_spent": self.credits_spent,
+            "credits_at_most": self.credits_at_most,
             "seconds": round(self.seconds, 3),
             "counts": {str(status): self.counts[status] for status in JobStatus},
             "jobs": [to_dict(result) for result in self.results],

@@ -84,6 +84,7 @@ def run_batch(
         round(engine.costs.spent, 2),
         (yield from read_clock()).monotonic - now.monotonic,
         engine.stop_reason,
+        credits_at_most=engine.credits_at_most,
     )
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))
 

@@ -1,4 +1,4 @@
-"""`wanflow ledger`: list, show, resume, delete and export recorded jobs."""
+"""`wanflow ledger`: list, show, resume, resolve, discard, delete and export recorded jobs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ from wanflow.cli.options import (
     resubmit_option,
     timeout_option,
 )
+from wanflow.cli.progress import to_stderr
 from wanflow.cli.text import one_line, printable
 from wanflow.errors import InvalidRequest, NotFound
 from wanflow.ledger.export import EXPORTERS, isoformat, summary, to_dict
 from wanflow.ledger.job import Job, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from wanflow.ledger.job import Remaining
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from wanflow.ledger.resume import ResumeResult
 
 _DAY = 86_400.0
+_AGENTS_PREFIX = "mcp:"
+"""Begins the names of jobs that agents submitted, which are in no batch."""
 UNDONE = 15
 """The exit code where some jobs did not end well."""
 
@@ -150,7 +153,11 @@ def resume(
     click.Option(
         ["--days"], type=click.FloatRange(0), help="Only jobs at least this many days old."
     ),
-    click.Option(["--force"], is_flag=True, help="Delete unfinished and uncertain jobs, too."),
+    click.Option(
+        ["--force"],
+        is_flag=True,
+        help="Delete unfinished and uncertain jobs, too. Its batch sends a deleted job again.",
+    ),
     name="forget",
 )
 def forget(
@@ -172,7 +179,46 @@ def forget(
         open_ones = [job for job in chosen if not job.finished]
         if open_ones and not force:
             raise _open_error(open_ones[0])
+        _warn_of_resends(chosen)
         click.echo(f"{book.delete(chosen)} forgotten", err=True)
+
+
+_REFERENCE = click.Argument(["reference"], metavar="JOB", type=JobReference())
+
+
+@_command(
+    _REFERENCE,
+    click.Option(["--task", "task_id"], metavar="ID", required=True, help="The id of its task."),
+    name="resolve",
+)
+def resolve(ledger: Path | str | None, reference: str, task_id: str) -> None:
+    """Give an uncertain JOB its task. Its batch, or resume, then saves the files of the task."""
+    with open_ledger(ledger) as book:
+        job = _find(book, reference)
+        book.resolve(job, task_id)
+    then = "wanflow ledger resume, or the next run of its batch, saves its files"
+    to_stderr(f"job {job.id} has task {task_id}; {then}")
+
+
+@_command(_REFERENCE, name="discard")
+def discard(ledger: Path | str | None, reference: str) -> None:
+    """End an uncertain JOB. It is never sent again, and counts as if it had been charged."""
+    with open_ledger(ledger) as book:
+        job = _find(book, reference)
+        book.discard(job)
+    to_stderr(f"job {job.id} is discarded: it is not sent again")
+
+
+def _warn_of_resends(jobs: Iterable[Job]) -> None:
+    """Say how many of the jobs that are deleted now are sent again by their batch."""
+    named = [job for job in jobs if job.name and not job.name.startswith(_AGENTS_PREFIX)]
+    again = [job for job in named if job.state is not JobState.REJECTED]
+    if again:
+        which = f"job {again[0].id}" if len(again) == 1 else f"{len(again)} of the jobs"
+        to_stderr(
+            f"warning: the next run of the batch sends {which} again, which may be charged again; "
+            "wanflow ledger discard ends an uncertain job without that"
+        )
 
 
 def _open_error(job: Job) -> InvalidRequest:

@@ -21,7 +21,7 @@ _COLUMNS = ("job", "date", "state", "credits", "model", "task", "name", "details
 _DROPPED = ("details", "task", "name", "model")
 """What a narrow terminal leaves out, in this order; `show` has all of it."""
 _MIN_PROMPT = 24
-_MAX_DETAILS = 80
+_MAX_DETAILS = 150
 _GAP = "  "
 
 
@@ -58,7 +58,7 @@ def _row(job: Job) -> dict[str, str]:
         "state": str(job.state),
         "credits": "" if job.credits is None else f"{job.credits:g}",
         "model": job.model or "",
-        "task": job.task_id or job.key or "",
+        "task": job.task_id or "",
         "name": job.name or "",
         "details": shortened(one_line(summary(job)), _MAX_DETAILS),
         "prompt": _prompt(job),
@@ -93,7 +93,8 @@ def ways_out(jobs: Sequence[Job], ledger: Path | str | None) -> Iterator[str]:
     for words, meaning in (
         (["show", first], "shows the key and the request"),
         (["resume", "--resubmit-uncertain"], "sends each again, with its key"),
-        (["forget", first, "--force"], "forgets a job that was not accepted"),
+        (["resolve", first, "--task", "ID"], "gives it its task, if you know the id"),
+        (["discard", first], "ends it: it is never sent again"),
     ):
         named = ledger_arguments(ledger)
         yield f"  {shlex.join(['wanflow', 'ledger', *words, *named])}   {meaning}"

@@ -91,9 +91,7 @@ def uncertain(queue: str, name: str | None, as_json: bool) -> None:
             click.echo(one_line(f"{job.id}  {job.batch}  {job.state}  {job.key}  {job.reason}"))
     if not as_json:
         to_stderr(
-            "no jobs"
-            if not jobs
-            else f"{counted(len(jobs), 'job')}; see wanflow queue retry --help"
+            "no jobs" if not jobs else f"{counted(len(jobs), 'job')}; see wanflow queue --help"
         )
 
 
@@ -116,6 +114,34 @@ def retry(queue: str, jobs: tuple[int, ...], name: str | None, resend: bool, as_
     with open_queue(queue) as database:
         count = admin.retry(database, Engine(), name, list(jobs) or None, uncertain=resend)
     _print_count("retried", count, as_json=as_json)
+
+
+_JOB = click.Argument(["job"], metavar="JOB", type=int)
+
+
+@_command(
+    _JOB,
+    click.Option(["--task", "task_id"], metavar="ID", required=True, help="The id of its task."),
+    name="resolve",
+)
+def resolve(queue: str, job: int, task_id: str, as_json: bool) -> None:
+    """Give an uncertain JOB, by its number, its task. Workers then save the files of the task."""
+    from wanflow.queue import user_decisions
+    from wanflow.queue.engine import Engine
+
+    with _database(queue) as database:
+        user_decisions.resolve(database, Engine(), job, task_id)
+    _print_count("resolved", 1, as_json=as_json)
+
+
+@_command(_JOB, name="discard")
+def discard(queue: str, job: int, as_json: bool) -> None:
+    """End an uncertain JOB. It is never sent again, and counts as if it had been charged."""
+    from wanflow.queue import user_decisions
+
+    with _database(queue) as database:
+        user_decisions.discard(database, job)
+    _print_count("discarded", 1, as_json=as_json)
 
 
 @_command(_name_option(required=True), name="cancel")

@@ -22,7 +22,7 @@ def resolve_duplicate(
     """Return the task of the job; None if the submission may be sent, which `check` may forbid.
 
     Raises:
-        InvalidRequest: the job was recorded for another request.
+        InvalidRequest: the job was recorded for another request, or its user discarded it.
         SubmitUncertain: it may have been accepted, and resending wasn't requested.
         JobLocked: another process works on it, or a queue's workers will.
     """
@@ -32,6 +32,11 @@ def resolve_duplicate(
         )
     if job.task_id is not None:
         return _recorded_snapshot(job, job.task_id)
+    if job.state is JobState.DISCARDED:
+        raise InvalidRequest(
+            f"job {job.id} with idempotency key {job.key} was discarded by its user, so it is not "
+            "sent again; submit it with another key"
+        )
     if job.state is JobState.PLANNED:
         raise JobLocked(f"job {job.id} waits in a queue, whose workers submit it")
     if store.is_owned(job):

@@ -39,10 +39,16 @@ class JobState(StrEnum):
     """The task ended without a result."""
     LOST = "lost"
     """The task or its links were gone before the files were saved."""
+    DISCARDED = "discarded"
+    """It was uncertain, and its user discarded it: it isn't sent again. It may be charged."""
 
 
-FINAL_STATES = frozenset({JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST})
+FINAL_STATES = frozenset(
+    {JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST, JobState.DISCARDED}
+)
 """States in which a job stays."""
+GIVEN_STATES = frozenset({JobState.ACCEPTED, JobState.LOST, JobState.DISCARDED})
+"""States of a job whose user decided about it, as long as no poll has found a task of it."""
 
 
 @frozen
@@ -119,6 +125,12 @@ class Job:
     def uncertain(self) -> bool:
         """Whether it may have been accepted, if no living process owns it."""
         return self.state in {JobState.INTENT, JobState.UNCERTAIN}
+
+    @property
+    def task_unknown(self) -> bool:
+        """Whether it may have a task that no response has shown: its user decides about it."""
+        was_given = self.status is None and self.state in GIVEN_STATES
+        return self.key is not None and (self.uncertain or was_given)
 
 
 @frozen

@@ -24,6 +24,7 @@ from wanflow.ledger.job import Job, JobState, Remaining, remaining_of
 from wanflow.ledger.location import default_path, parse_location
 from wanflow.ledger.refs import ClaimedJobs, IdRef, JobFilter, KeyRef, TaskRef
 from wanflow.ledger.stores import open_store
+from wanflow.ledger.user_decisions import discard, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -170,6 +171,27 @@ class Ledger:
     def release(self, job: Job) -> None:
         """Release a claimed job, without blocking."""
         self._store.update_later(IdRef(job.id), {"owned": False})
+
+    def resolve(self, job: Job, task_id: str) -> None:
+        """Record the task of an uncertain job: whoever resumes the job goes on with that task.
+
+        While no poll has found the task, the job can still get another one.
+
+        Raises:
+            InvalidRequest: the id isn't that of a task or belongs to another job, or the job isn't
+                uncertain or is in a queue.
+            JobLocked: a process works on the job or the task.
+        """
+        resolve(self._store, job, task_id)
+
+    def discard(self, job: Job) -> None:
+        """End an uncertain job: it is never sent again, and counts as if it had been charged.
+
+        Raises:
+            InvalidRequest: the job isn't uncertain, or is in a queue.
+            JobLocked: a process works on it.
+        """
+        discard(self._store, job)
 
     def delete(self, jobs: Iterable[Job]) -> int:
         """Delete jobs from the ledger, and return how many; their files stay."""

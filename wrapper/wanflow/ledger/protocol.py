@@ -101,6 +101,10 @@ class Store(Protocol):
         """Return whether a living process, this one or another, owns a job."""
         ...
 
+    def is_queued(self, job: Job) -> bool:
+        """Return whether a job is in a queue."""
+        ...
+
     def delete(self, jobs: Iterable[Job]) -> int:
         """Delete jobs whose state is unchanged since they were read, and return how many."""
         ...

@@ -262,6 +262,11 @@ class JobStore:
         is_alive = partial(self._database.is_alive, token=job.owner.token, uncertain=job.uncertain)
         return self._read(is_alive)
 
+    def is_queued(self, job: Job) -> bool:
+        """Return whether a job is in a queue."""
+        with self._guarded():
+            return self._writer.write(lambda _: self._is_queued(job.id))
+
     def delete(self, jobs: Iterable[Job]) -> int:
         """Delete jobs whose state is unchanged since they were read, and return how many."""
         chosen = [(job.id, str(job.state)) for job in jobs]

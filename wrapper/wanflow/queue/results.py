@@ -17,7 +17,7 @@ from wanflow.batch.results import Results
 from wanflow.ledger.job import JobState
 from wanflow.ledger.rows import path_from_text
 from wanflow.queue.database import Database, DatabaseLost
-from wanflow.queue.engine import SCHEMA
+from wanflow.queue.engine import QUEUE, SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,15 +34,25 @@ _ENDS = {
     JobState.LOST: JobStatus.FAILED,
     JobState.REJECTED: JobStatus.FAILED,
     JobState.UNCERTAIN: JobStatus.UNCERTAIN,
+    JobState.DISCARDED: JobStatus.DISCARDED,
 }
 _ENDED = ", ".join(f"'{state}'" for state in _ENDS)
+# An uncertain job that is sent again has a row: of its step, or of the one before while a worker
+# sends it, since that row is deleted together with the write of the outcome.
+_SENT_AGAIN = f"""(job.state = 'uncertain' AND EXISTS (
+    SELECT FROM {QUEUE} AS queued
+    WHERE queued.dedupe_key IN (job.id || ':' || job.step, job.id || ':' || (job.step - 1))
+        AND queued.status IN ('queued', 'picked') AND queued.dedupe_key IS NOT NULL
+))"""
 _COUNTS = f"""
-    SELECT state, parked IS NOT NULL AS parked, count(*) AS jobs, sum(credits) AS credits
-    FROM {SCHEMA}.job WHERE batch = %s AND name IS NOT NULL GROUP BY 1, 2
+    SELECT CASE WHEN {_SENT_AGAIN} THEN 'intent' ELSE state END AS state,
+        parked IS NOT NULL AS parked, count(*) AS jobs, sum(credits) AS credits
+    FROM {SCHEMA}.job AS job WHERE batch = %s AND name IS NOT NULL GROUP BY 1, 2
 """  # noqa: S608 - our own names
 _IDS = f"""
-    SELECT id FROM {SCHEMA}.job
+    SELECT id FROM {SCHEMA}.job AS job
     WHERE batch = %s AND name IS NOT NULL AND (state IN ({_ENDED}) OR parked IS NOT NULL)
+        AND NOT {_SENT_AGAIN}
 """  # noqa: S608
 _JOBS = f"""
     SELECT job.id, job.name, job.state, job.parked, job.reason, job.code, job.task, job.credits,
@@ -122,6 +132,7 @@ class Watch:
             running=count(JobState.ACCEPTED, 0),
             saving=count(JobState.COMPLETED, 0),
             credits=round(self.credits, 2),
+            discarded=count(JobState.DISCARDED, 0),
             recent_errors=tuple(recent_errors),
         )
 

@@ -1,0 +1,157 @@
+"""Users decide about uncertain jobs of a queue: a job gets its task, or it is never sent again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from tests.queue.test_steps import SUBMIT
+from wanflow.cli import main
+from wanflow.errors import InvalidRequest
+from wanflow.ledger import Ledger
+from wanflow.queue import admin, user_decisions
+from wanflow.queue.engine import StepKind
+from wanflow.queue.results import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+    Fault = Callable[..., AbstractContextManager[None]]
+
+UNKNOWN = "task-unified-1757156493-imcg5zqt"
+
+
+@pytest.fixture
+def lost(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    server: MockServer,
+    account: Account,
+    fault: Fault,
+) -> tuple[int, str]:
+    """The number of an uncertain job, and the task that the mock has of it."""
+    add_jobs(1, max_credits=1000)
+    with fault("lost-response", operation=SUBMIT):
+        worker.turn()
+    (task,) = [one.id for one in server.gateway.tasks if one.account is account]
+    return worker.column("id")[0], task
+
+
+def run(*words: str, queue: str) -> Any:
+    return CliRunner(env={"WANFLOW_QUEUE": queue}).invoke(main, ["queue", *words])
+
+
+def test_workers_go_on_with_the_task_of_a_resolved_job(
+    lost: tuple[int, str], worker: ManualWorker, account: Account, queue: str
+) -> None:
+    """Its poll is in the queue with the same commit: no sweeper is needed."""
+    job, task = lost
+    assert run("resolve", str(job), "--task", task, queue=queue).exit_code == 0
+    assert worker.rows() == 1
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+    assert worker.column("task") == [task]
+    assert account.submitted == 1
+
+
+def test_a_discarded_job_is_not_sent_again_and_its_credits_stay_reserved(
+    lost: tuple[int, str],
+    worker: ManualWorker,
+    add_jobs: Callable[..., QueuedBatch],
+    account: Account,
+    queue: str,
+) -> None:
+    """Also where a retry waited already, or the batch is enqueued again."""
+    job, _ = lost
+    worker.execute("UPDATE wanflow.job SET reserved = 2")
+    worker.execute("UPDATE wanflow.batch SET reserved = 2")
+    admin.retry(worker.database, worker.engine, uncertain=True)
+    assert run("discard", str(job), queue=queue).exit_code == 0
+    assert admin.retry(worker.database, worker.engine, uncertain=True) == 0
+    again = add_jobs(1, max_credits=1000)
+    worker.sweep()
+    worker.drain()
+    assert worker.states() == {"discarded": 1}
+    assert worker.column("holder") == [None]
+    assert [one.reserved for one in admin.batches(worker.database)] == [2]
+    report = again.wait()
+    assert report.complete
+    assert [str(one.status) for one in report.results] == ["discarded"]
+    assert account.submitted == 1
+
+
+def test_a_wrong_task_can_be_replaced_until_one_was_found(
+    lost: tuple[int, str], worker: ManualWorker
+) -> None:
+    job, task = lost
+    user_decisions.resolve(worker.database, worker.engine, job, UNKNOWN)
+    worker.turn()
+    assert worker.states() == {"accepted": 1}
+    user_decisions.discard(worker.database, job)
+    user_decisions.resolve(worker.database, worker.engine, job, task)
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+    with pytest.raises(InvalidRequest, match="is saved; only a job that is uncertain"):
+        user_decisions.discard(worker.database, job)
+
+
+def test_what_is_not_an_uncertain_job_with_a_task_of_its_own_is_refused(
+    lost: tuple[int, str],
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    queue: str,
+) -> None:
+    """Another form of id, the task of another job, no such job; a ledger leaves it to the queue."""
+    job, task = lost
+    add_jobs(1, name="run2")
+    worker.turn([StepKind.SUBMIT])
+    other = worker.column("task")[1]
+    for number, given, message in (
+        (job, "a" * 32, "a task id begins with task-unified-"),
+        (job, other, f"task {other} is that of job"),
+        (job + 100, task, "the queue has no job"),
+    ):
+        done = run("resolve", str(number), "--task", given, queue=queue)
+        assert done.exit_code == 2
+        assert message in done.stderr
+    with Ledger(queue) as ledger:
+        found = ledger.find(job)
+        assert found is not None
+        for decide in (lambda one: ledger.resolve(one, task), ledger.discard):
+            with pytest.raises(InvalidRequest, match="is in a queue: use wanflow queue resolve"):
+                decide(found)
+    assert worker.column("state") == ["uncertain", "accepted"]
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_batch_waits_for_a_job_that_is_sent_again(
+    lost: tuple[int, str],
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    sent: bool,
+) -> None:
+    """Before a worker takes it, and while one sends it."""
+    batch = add_jobs(1, max_credits=1000)
+    watch = Watch(batch._batch, worker.database)
+    assert [str(one.status) for one in watch.refresh()] == ["uncertain"]
+    assert admin.retry(worker.database, worker.engine, uncertain=True) == 1
+    taken = worker.take()
+    if sent:
+        worker.intend(taken[0])
+    again = Watch(batch._batch, worker.database)
+    assert again.refresh() == []
+    assert (again.open, again.ended) == (1, 0)
+    if sent:
+        # The worker is killed: the job is uncertain again, and the batch waits no longer.
+        worker.die()
+        worker.drain()
+        assert [str(one.status) for one in again.refresh()] == ["uncertain"]
+        assert again.open == 0

@@ -1,0 +1,84 @@
+"""What a user decides about an uncertain job of a queue: its task, or that it isn't sent again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wanflow._core.arguments import validate_documented_id
+from wanflow.errors import InvalidRequest
+from wanflow.ledger.job import GIVEN_STATES, JobState
+from wanflow.ledger.postgres.owner import QUEUE_OWNER
+from wanflow.ledger.user_decisions import discarded, given_task, not_uncertain, task_taken
+from wanflow.queue.engine import SCHEMA, NextStep, StepKind
+from wanflow.queue.work import NOW
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from wanflow.queue.database import Database
+    from wanflow.queue.engine import Engine
+
+_GIVEN = ", ".join(f"'{state}'" for state in sorted(GIVEN_STATES))
+_JOB = f"""
+    SELECT state, reason, server, key IS NOT NULL AND (
+        state = 'uncertain' OR (status IS NULL AND state IN ({_GIVEN})))
+    FROM {SCHEMA}.job WHERE id = %s AND batch IS NOT NULL FOR UPDATE
+"""  # noqa: S608 - our own names
+_OTHER = f"SELECT id FROM {SCHEMA}.job WHERE server = %s AND task = %s AND id <> %s"  # noqa: S608
+# What a worker does meanwhile has an old number, and a retry that waits in the queue, too.
+_DECIDE = f"""
+    UPDATE {SCHEMA}.job SET step = step + 1, tries = 0, parked = NULL, resend = false,
+        schedule = NULL, uploads = NULL, state = %(state)s, task = %(task_id)s,
+        reason = %(reason)s, accepted = CASE WHEN %(open)s THEN {NOW} END,
+        ended = CASE WHEN NOT %(open)s THEN {NOW} END,
+        holder = (SELECT id FROM {SCHEMA}.holder WHERE %(open)s AND token = '{QUEUE_OWNER}')
+    WHERE id = %(job)s RETURNING step
+"""  # noqa: S608
+
+
+def resolve(database: Database, engine: Engine, job: int, task_id: str) -> None:
+    """Record the task of an uncertain job, and let workers poll it.
+
+    Raises:
+        InvalidRequest: the id isn't that of a task or belongs to another job, or the job isn't
+            uncertain.
+    """
+    validate_documented_id(task_id)
+    with database.transaction() as connection:
+        _, server = _undecided(connection, job)
+        other = connection.execute(_OTHER, [server, task_id, job]).fetchone()
+        if other is not None:
+            raise task_taken(task_id, other[0])
+        step = _decide(connection, job, given_task(task_id))
+        engine.put(connection, [NextStep(StepKind.POLL, server, job, step)])
+
+
+def discard(database: Database, job: int) -> None:
+    """End an uncertain job: it is never sent again, and what it may have cost stays reserved.
+
+    Raises:
+        InvalidRequest: the job isn't uncertain.
+    """
+    with database.transaction() as connection:
+        reason, _ = _undecided(connection, job)
+        _decide(connection, job, discarded(reason))
+
+
+def _undecided(connection: Connection[Any], job: int) -> tuple[str | None, int]:
+    """Lock a job that its user decides about; return why it is uncertain, and its server."""
+    found = connection.execute(_JOB, [job]).fetchone()
+    if found is None:
+        raise InvalidRequest(f"the queue has no job {job}; see wanflow queue uncertain")
+    state, reason, server, undecided = found
+    if not undecided:
+        raise not_uncertain(job, state)
+    return reason, server
+
+
+def _decide(connection: Connection[Any], job: int, fields: dict[str, Any]) -> int:
+    still_open = fields["state"] is JobState.ACCEPTED
+    values = {**fields, "state": str(fields["state"]), "open": still_open, "job": job}
+    found = connection.execute(_DECIDE, values).fetchone()
+    assert found is not None
+    step: int = found[0]
+    return step
