@@ -59,12 +59,13 @@ async def test_agents_resume_the_task_that_their_user_gave_to_an_uncertain_job(
         lost = mock_server.faults.add("lost-response", operation="createImageGeneration")
         for body in bodies:
             assert (await client.call_tool("submit", body)).is_error
-        tasks = charged(mock_server)
-        with Ledger(setup.folder / "jobs.db") as ledger:
-            priced, given, unwanted = ledger.jobs()
-            ledger.resolve(given, tasks[1])
-            ledger.discard(unwanted)
-        mock_server.faults.remove(lost.id)
+    mock_server.faults.remove(lost.id)
+    tasks = charged(mock_server)
+    with Ledger(setup.folder / "jobs.db") as ledger:
+        priced, given, unwanted = ledger.jobs()
+        ledger.resolve(given, tasks[1])
+        ledger.discard(unwanted)
+    async with setup.client() as client:
         resumed = facts(await client.call_tool("resume", {}))
         assert (await client.call_tool("submit", bodies[1])).is_error
     assert {one["job"]: one["state"] for one in resumed["jobs"]} == {
