@@ -142,9 +142,9 @@ def test_the_table_of_metrics_has_each_one_and_no_other() -> None:
     ("way", "state", "sent"), [(1, "saved", 1), (2, "saved", 1), (3, "discarded", 1)]
 )
 def test_each_way_out_of_an_uncertain_job_of_a_queue_settles_it(
-    queue: str,  # noqa: F811
-    worker: ManualWorker,  # noqa: F811
-    add_jobs: Callable[..., QueuedBatch],  # noqa: F811
+    queue: str,
+    worker: ManualWorker,
+    add_jobs: Callable[..., QueuedBatch],
     server: MockServer,
     account: Account,
     way: int,

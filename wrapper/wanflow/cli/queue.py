@@ -128,8 +128,9 @@ def resolve(queue: str, job: int, task_id: str, as_json: bool) -> None:
     """Give an uncertain JOB, by its number, its task. Workers then save the files of the task."""
     from wanflow.queue import user_decisions
     from wanflow.queue.engine import Engine
+    from wanflow.queue.schema import open_queue
 
-    with _database(queue) as database:
+    with open_queue(queue) as database:
         user_decisions.resolve(database, Engine(), job, task_id)
     _print_count("resolved", 1, as_json=as_json)
 
@@ -138,8 +139,9 @@ def resolve(queue: str, job: int, task_id: str, as_json: bool) -> None:
 def discard(queue: str, job: int, as_json: bool) -> None:
     """End an uncertain JOB. It is never sent again, and counts as if it had been charged."""
     from wanflow.queue import user_decisions
+    from wanflow.queue.schema import open_queue
 
-    with _database(queue) as database:
+    with open_queue(queue) as database:
         user_decisions.discard(database, job)
     _print_count("discarded", 1, as_json=as_json)
 
