@@ -47,11 +47,11 @@ def ledger_command(location: Path | str, mock: MockServer, api_key: str) -> Ledg
 def task_id(location: Path | str, mock: MockServer, api_key: str, model: str) -> str:
     """The accepted task of a ledger that also has an uncertain and a rejected job."""
     with Ledger(location) as ledger, Client(api_key, mock.base_url, ledger=ledger) as client:
-        task = client.submit(model=model, prompt="=a fox")
+        task = client.submit({"model": model, "prompt": "=a fox"})
         rule = mock.faults.add("lost-response", count=1, account=mock.accounts.for_key(api_key))
         for prompt in ("x", "[mock:code=400]"):
             with pytest.raises(errors.WanflowError):
-                client.submit(model=model, prompt=prompt)
+                client.submit({"model": model, "prompt": prompt})
         mock.faults.remove(rule.id)
         return task.id
 

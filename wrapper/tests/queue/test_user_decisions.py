@@ -125,9 +125,10 @@ def test_what_is_not_an_uncertain_job_with_a_task_of_its_own_is_refused(
     with Ledger(queue) as ledger:
         found = ledger.find(job)
         assert found is not None
-        for decide in (lambda one: ledger.resolve(one, task), ledger.discard):
-            with pytest.raises(InvalidRequest, match="is in a queue: use wanflow queue resolve"):
-                decide(found)
+        with pytest.raises(InvalidRequest, match="is in a queue: use wanflow queue resolve"):
+            ledger.resolve(found, task)
+        with pytest.raises(InvalidRequest, match="or wanflow queue discard"):
+            ledger.discard(found)
     assert worker.column("state") == ["uncertain", "accepted"]
 
 
@@ -140,13 +141,13 @@ def test_a_batch_waits_for_a_job_that_is_sent_again(
 ) -> None:
     """Before a worker takes it, and while one sends it."""
     batch = add_jobs(1, max_credits=1000)
-    watch = Watch(batch._batch, worker.database)
+    watch = Watch(batch._batch, worker.database)  # pyright: ignore[reportPrivateUsage]
     assert [str(one.status) for one in watch.refresh()] == ["uncertain"]
     assert admin.retry(worker.database, worker.engine, uncertain=True) == 1
     taken = worker.take()
     if sent:
         worker.intend(taken[0])
-    again = Watch(batch._batch, worker.database)
+    again = Watch(batch._batch, worker.database)  # pyright: ignore[reportPrivateUsage]
     assert again.refresh() == []
     assert (again.open, again.ended) == (1, 0)
     if sent:

@@ -66,7 +66,7 @@ def discard(database: Database, job: int) -> None:
 
 def _undecided(connection: Connection[Any], job: int) -> tuple[str | None, int]:
     """Lock a job that its user decides about; return why it is uncertain, and its server."""
-    found = connection.execute(_JOB, [job]).fetchone()
+    found = connection.execute(_JOB.encode(), [job]).fetchone()
     if found is None:
         raise InvalidRequest(f"the queue has no job {job}; see wanflow queue uncertain")
     state, reason, server, undecided = found
