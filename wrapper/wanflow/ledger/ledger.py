@@ -173,7 +173,7 @@ class Ledger:
         self._store.update_later(IdRef(job.id), {"owned": False})
 
     def resolve(self, job: Job, task_id: str) -> None:
-        """Record the task of an uncertain job: whoever resumes the job goes on with that task.
+        """Record the task of an uncertain job: who resumes the job goes on with that task.
 
         While no poll has found the task, the job can still get another one.
 
