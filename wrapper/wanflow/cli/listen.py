@@ -81,11 +81,11 @@ def _listen(jobs: tuple[str, ...], output: _Output, options: dict[str, Any]) -> 
     """Listen until each job's task is done; return whether one of them failed."""
     from wanflow.webhooks.receiver import Receiver
 
-    server_class = _server_class()
+    server_class, given = _server_class(), _secrets(options["secret_file"])
     events: Queue[TaskDone] = Queue()
     with Connection.from_options(options).client() as client:
         receiver = Receiver(
-            _secrets(options["secret_file"]) or [secrets.token_urlsafe(32)],
+            [secrets.token_urlsafe(32)] if given is None else given,
             options["public_url"],
             client=client,
             on_task_done=events.put,
@@ -109,7 +109,7 @@ def _listen_for_queue(jobs: tuple[str, ...], output: _Output, options: dict[str,
     from wanflow.webhooks.receiver import Receiver
 
     server_class, given = _server_class(), _secrets(options["secret_file"])
-    if not given:
+    if given is None:
         raise click.UsageError(
             f"--queue needs --secret-file or {SECRETS_VARIABLE}: its jobs outlive this command"
         )
@@ -203,7 +203,8 @@ class _Output:
             click.echo(one_line(url))
 
 
-def _secrets(path: Path | None) -> list[str]:
+def _secrets(path: Path | None) -> list[str] | None:
+    """Return the secrets that are given, also a file without any; None where nothing is given."""
     if path is not None:
         return read_secret(path, "secret file", _MAX_SECRETS_SIZE).split()
-    return os.environ.get(SECRETS_VARIABLE, "").split()
+    return os.environ.get(SECRETS_VARIABLE, "").split() or None
