@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from self_tests.mutation.mutant import Mutant
 
 _AHEAD = 600
-_MAX_RUNS = 6
+_MAX_RUNS = 8
 KEY, OTHER_KEY = "witness-key-of-the-first", "witness-key-of-another"
 _ID = re.compile(r"task-(?:unified-)?[0-9]+-[a-z0-9]+")
 _HEADERS = (
@@ -42,6 +42,8 @@ class ScriptRunner:
 
     base_url: str
     _http: httpx.Client = field(repr=False)
+    slowness: float = 1.0
+    """How many times longer than on a quiet machine the script waits for a callback."""
     log: list[str] = field(factory=list)
     _names: dict[str, str] = field(factory=dict)
 
@@ -73,6 +75,10 @@ class ScriptRunner:
             return response.json()
         except ValueError:
             return {}
+
+    def received(self, receiver: Receiver, hook: str, seconds: float) -> Any:
+        """Return the next callback to a hook, None if none comes in so many seconds."""
+        return receiver.next(hook, seconds * self.slowness)
 
     def plain(self, text: str) -> str:
         text = re.sub(r"\b[0-9]{10}\b(?!-)", _replace_time, text)
@@ -109,14 +115,16 @@ def shows_fault(mutant: Mutant) -> list[str] | None:
     Raises:
         RuntimeError: the unmodified mock gives a different log each time.
     """
-    log = [_run_unmodified(mutant), _run_unmodified(mutant)]
-    while log[-1] != log[-2]:  # on a busy machine a callback may be late once
+    slowness = 1.0
+    log = [_run_unmodified(mutant, slowness), _run_unmodified(mutant, slowness)]
+    while log[-1] != log[-2]:  # on a busy machine a callback is late
         if len(log) == _MAX_RUNS:
             raise RuntimeError(f"the script {mutant.script} has a different log each time")
-        log.append(_run_unmodified(mutant))
+        slowness *= 1.5
+        log.append(_run_unmodified(mutant, slowness))
     right = log[-1]
     with mutant.opened() as faulty:
-        wrong = _run_script(faulty, mutant)
+        wrong = _run_script(faulty, mutant, slowness)
     return wrong if wrong != right else None
 
 
@@ -134,14 +142,14 @@ def _is_proven(number: int) -> bool:
     return shows_fault(_SHARED[number]) is not None
 
 
-def _run_unmodified(mutant: Mutant) -> list[str]:
+def _run_unmodified(mutant: Mutant, slowness: float) -> list[str]:
     with MockServer(polls=2, **mutant.options) as unmodified:
-        return _run_script(unmodified, mutant)
+        return _run_script(unmodified, mutant, slowness)
 
 
-def _run_script(server: MockServer, mutant: Mutant) -> list[str]:
-    with httpx.Client(trust_env=False, timeout=5, verify=tls_context()) as http:
-        runner = ScriptRunner(server.base_url, http)
+def _run_script(server: MockServer, mutant: Mutant, slowness: float) -> list[str]:
+    with httpx.Client(trust_env=False, timeout=5 * slowness, verify=tls_context()) as http:
+        runner = ScriptRunner(server.base_url, http, slowness)
         if mutant.probe is not None:
             runner.post(dict(mutant.probe))
         else:
@@ -212,8 +220,9 @@ def _callbacks(runner: ScriptRunner) -> None:
             for _ in range(2):
                 runner.get(str(made.get("id")))
             for _ in range(6):
-                log = receiver.next(hook, 1.0)
+                log = runner.received(receiver, hook, 1.0)
                 runner.log.append(runner.plain(json.dumps(log.body if log else None)))
+                time.sleep(0.02 * runner.slowness)  # the sender gets the response, and waits again
                 url = f"{runner.base_url[: runner.base_url.index('/', 8)]}/_mock/clock/advance"
                 httpx.post(url, json={"seconds": 5}, trust_env=False, verify=tls_context())
 

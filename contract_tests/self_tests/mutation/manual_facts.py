@@ -274,23 +274,25 @@ def _statuses(runner: ScriptRunner) -> None:
             address = receiver.address(f"hook-{status}", status)
             _end(runner, {**cheapest(image_model()), "callback_url": address})
         for status in (201, 202, 299, 301, 410, 401, 429):
-            receiver.next(f"hook-{status}", 2.0)
+            runner.received(receiver, f"hook-{status}", 2.0)
         _advance(runner, 1.5)
         for status in (410, 401, 429, 301, 299, 202, 201):
             wait = 0.1 if status < 300 else 1.0
-            runner.log.append(f"{status}: {receiver.next(f'hook-{status}', wait) is not None}")
+            runner.log.append(
+                f"{status}: {runner.received(receiver, f'hook-{status}', wait) is not None}"
+            )
 
 
 def _times(runner: ScriptRunner) -> None:
     with Receiver() as receiver:
         address = receiver.address("hook", 503, 503, 503, 503)
         _end(runner, {**cheapest(image_model()), "callback_url": address})
-        receiver.next("hook", 2.0)
+        runner.received(receiver, "hook", 2.0)
         for due in (1, 2, 4):
-            receiver.next("hook", 0.05)
+            runner.received(receiver, "hook", 0.05)
             for seconds, wait in ((0.6 * due, 0.2), (0.4 * due + 0.5, 1.0)):
                 _advance(runner, seconds)
-                runner.log.append(f"{due}: {receiver.next('hook', wait) is not None}")
+                runner.log.append(f"{due}: {runner.received(receiver, 'hook', wait) is not None}")
 
 
 def _bill(runner: ScriptRunner, prompt: str = "a cat") -> None:

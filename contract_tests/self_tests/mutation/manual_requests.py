@@ -200,7 +200,7 @@ def _callback_query(runner: ScriptRunner) -> None:
         made = runner.post({**cheapest(image_model()), "callback_url": receiver.address(hook)})
         for _ in range(2):
             runner.get(str(made.get("id")))
-        runner.log.append(f"received: {receiver.next(hook, 1.0) is not None}")
+        runner.log.append(f"received: {runner.received(receiver, hook, 1.0) is not None}")
 
 
 SCRIPTS.update(
