@@ -1,8 +1,8 @@
 # `make` alone lists the targets. Each target sets up .venv first. Running one twice changes nothing.
 PY := .venv/bin/python
 # Twice as many processes as cores, of two: tests also wait, for disks, processes and the clock; three
-# processes left the cores idle for 30% of the time.
-WORKERS := -n 4 --dist worksteal
+# processes left the cores idle for 30% of the time. A test that hangs is ended after 600 s, and fails by its name.
+WORKERS := -n 4 --dist worksteal --timeout 600
 # Values given by the user are never expanded by make; recipes get them by the environment only.
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON TAG INPUTS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
@@ -92,7 +92,7 @@ interop: set-up ## other people's generators on the merged spec, against the moc
 
 image-test: set-up ## build the image of the mock, and test it (Docker, or Podman as root)
 	@.ci/podman
-	@$(PY) -m pytest wrapper/tests/container -m slow
+	@$(PY) -m pytest wrapper/tests/container -m slow --timeout 1800
 
 specs: set-up ## merge specs/sources into specs/openapi.yaml, with its proofs
 	@$(PY) -m wanflow spec build

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import signal
-from itertools import count
+import time
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from wanflow_contract.command.interrupts import interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+SECONDS = 60
 
 
 def gc_callback(_phase: str, _info: object) -> None:
@@ -28,6 +31,17 @@ class Finalized:
         signal.raise_signal(signal.SIGINT)
 
 
+class Cycle:
+    """Only the garbage collector frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def interrupt(*_: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 def finalize() -> None:
     Finalized()
 
@@ -37,20 +51,35 @@ def collect() -> None:
     gc.collect()
 
 
-def interrupt() -> None:
-    signal.raise_signal(signal.SIGINT)
+def weak_reference() -> None:
+    """Be interrupted where the object of a weak reference ends."""
+    one = Cycle()
+    kept = weakref.ref(one, interrupt)
+    del one
+    gc.collect()
+    assert kept() is None
+
+
+def twice() -> None:
+    """Be interrupted in a callback, and when it comes back, in another one."""
+    weak_reference()
+    one = Cycle()
+    kept = weakref.ref(one, lambda _: time.sleep(0.1))
+    del one
+    gc.collect()
+    assert kept() is None
 
 
 def run(cause: Callable[[], None]) -> None:
-    """Run until the interrupt arrives."""
+    """Run until the interrupt arrives, or for too long."""
     with interrupts():
         cause()
-        for _ in count():
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
             pass
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no timers of signals")
-@pytest.mark.parametrize("cause", [interrupt, collect, finalize])
+@pytest.mark.parametrize("cause", [interrupt, collect, finalize, weak_reference, twice])
 @pytest.mark.parametrize("before", [signal.SIG_IGN, signal.default_int_handler])
 def test_an_interrupt_is_seen_wherever_it_arrives(cause, before) -> None:
     """Python ignores an exception in a finalizer or in a callback of the garbage collector."""
@@ -61,3 +90,24 @@ def test_an_interrupt_is_seen_wherever_it_arrives(cause, before) -> None:
         assert signal.getsignal(signal.SIGINT) is before
     finally:
         signal.signal(signal.SIGINT, kept)
+
+
+def zero_division() -> None:
+    """Be interrupted, and let a callback raise something else before that is seen."""
+    try:
+        interrupt()
+    finally:
+        one = Cycle()
+        kept = weakref.ref(one, lambda _: 1 / 0)
+        del one
+        gc.collect()
+        assert kept() is None
+
+
+def test_other_ignored_exceptions_are_still_reported(monkeypatch) -> None:
+    """pytest, for one, makes warnings of them."""
+    seen = []
+    monkeypatch.setattr("sys.unraisablehook", seen.append)
+    with pytest.raises(KeyboardInterrupt):
+        run(zero_division)
+    assert [one.exc_type for one in seen] == [ZeroDivisionError]

@@ -1,21 +1,22 @@
-"""Ctrl-C that is not lost: Python ignores what is raised in a finalizer or a callback of its GC.
+"""Ctrl-C that is not lost: Python ignores what a finalizer or a callback of its GC raises.
 
-Hypothesis has such a callback, and a run that generates requests spends much of its time there.
+Hypothesis has such a callback, and a run that generates requests spends much of its time there;
+callbacks of weak references run there, too.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
+from _thread import interrupt_main
 from contextlib import contextmanager
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
-_IGNORED_IN = frozenset({"gc_callback", "__del__"})
 _AGAIN = 0.01
 _INTERVAL = 0.5
 
@@ -23,29 +24,33 @@ _INTERVAL = 0.5
 @contextmanager
 def interrupts() -> Iterator[None]:
     """Let SIGINT raise KeyboardInterrupt, also if it was ignored before, and never unseen."""
-    numbers = [signal.SIGINT, *([signal.SIGALRM] if hasattr(signal, "SIGALRM") else [])]
-    before = {number: signal.signal(number, _raise) for number in numbers}
+    handler, hook = signal.signal(signal.SIGINT, _raise), sys.unraisablehook
     try:
         yield
     finally:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, handler)
+        sys.unraisablehook = hook
 
 
-def _raise(_number: int, frame: FrameType | None) -> None:
-    """Raise where it is seen; elsewhere come back a little later.
+def _raise(*_signal: object) -> None:
+    """Raise, and come back a little later for as long as Python ignores it.
+
+    The hook is replaced only now: pytest replaces it, too, when it begins.
 
     Raises:
-        KeyboardInterrupt: it is seen here.
+        KeyboardInterrupt: always.
     """
-    inside = frame
-    while inside is not None:
-        if inside.f_code.co_name in _IGNORED_IN and hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
-            return
-        inside = inside.f_back
+    hook = sys.unraisablehook
+
+    def ignored(unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            later = Timer(_AGAIN, interrupt_main)
+            later.daemon = True
+            later.start()
+        else:
+            hook(unraisable)
+
+    sys.unraisablehook = ignored
     raise KeyboardInterrupt
 
 
