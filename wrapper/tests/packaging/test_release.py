@@ -218,6 +218,14 @@ def test_the_page_of_versions_names_what_is_public_and_supported(checkout: Path)
     assert row.split(", ") == re.findall(r":: Python :: (3\.\d+)", declared)
 
 
+def test_each_change_is_tested_with_every_supported_python(checkout: Path) -> None:
+    """Those that pyproject.toml names."""
+    changes = YAML(typ="safe").load(checkout / ".github/workflows/ci.yml")
+    declared = (checkout / "pyproject.toml").read_text("utf-8")
+    tested = changes["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert tested == re.findall(r":: Python :: (3\.\d+)", declared)
+
+
 @pytest.fixture
 def jobs(checkout: Path) -> dict[str, Any]:
     """The jobs of the workflow, which a tag starts, and nothing by hand."""

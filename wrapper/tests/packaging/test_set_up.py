@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import runpy
 import shutil
 import signal
@@ -21,6 +22,7 @@ import pytest
 from tests.sockets import reserved_port
 
 makes_another = pytest.mark.slow  # it makes an environment with pip: some 5 s of CPU time each
+PROGRESS = re.compile(r"^set-up: \d+ s: .*\n", re.MULTILINE)  # only on a slow machine
 TOOLS = ("sh", "cat", "cmp", "cp", "dirname", "grep", "mkdir", "mv", "tail", "uname")
 
 
@@ -77,11 +79,11 @@ class Machine:
         )
 
     def set_up(self, **environment: str) -> tuple[int, str]:
-        """Run the set-up; return its exit code and its stderr. Nothing is on stdout."""
+        """Run the set-up; return its exit code and its stderr without progress. stdout is empty."""
         run = self.start(**environment)
         out, err = run.communicate(timeout=300)
         assert out == ""
-        return run.returncode, err
+        return run.returncode, PROGRESS.sub("", err)
 
     def has(self, module: str) -> bool:
         """Return whether the environment can import `module`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -302,3 +304,15 @@ class TestCI:
         reader: Any = YAML(typ="safe")
         loaded = reader.load(checkout / ".github/workflows/ci.yml")
         return [step for job in loaded["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
+def test_tests_in_the_background_can_be_interrupted(checkout: Path, before: Any) -> None:
+    """A shell that starts them with `&` lets them ignore Ctrl-C; anything else stays."""
+    own = signal.signal(signal.SIGINT, before)
+    try:
+        runpy.run_path(str(checkout / "conftest.py"))
+        after = signal.getsignal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, own)
+    assert after is (signal.default_int_handler if before is signal.SIG_IGN else before)
