@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ from tests.ledger.test_commands import LedgerCommand
 from tests.ledgers import execute
 from wanflow import Client, errors
 from wanflow._core.recorder import Budget
+from wanflow._core.snapshot import Snapshot
 from wanflow.ledger import JobState, Ledger
 
 if TYPE_CHECKING:
@@ -120,6 +123,73 @@ def test_a_discarded_job_counts_against_the_ceiling_of_its_budget(
     assert ledger.budget(job.server, budget).committed == 0.75
     ledger.discard(job)
     assert ledger.budget(job.server, budget).committed == 0.75
+
+
+@pytest.mark.parametrize("fault", ["missing=status", "null=status", "truncated", "reset-in-body"])
+def test_a_task_that_a_response_named_is_no_decision_of_its_user(
+    client: Client, ledger: Ledger, model: str, fault: str
+) -> None:
+    """It is paid for, also where the response had no status: its id must not be given up."""
+    task = client.submit({"model": model, "prompt": f"[mock:fault={fault}] x"})
+    [job] = ledger.jobs()
+    for decide in (lambda: ledger.resolve(job, UNKNOWN), lambda: ledger.discard(job)):
+        with pytest.raises(errors.InvalidRequest, match="is accepted; only a job that is"):
+            decide()
+    assert ledger.jobs() == [job]
+    assert job.task_id == task.id
+
+
+def test_a_task_that_a_response_named_stays_that_of_its_job_where_a_wait_was_recorded_before(
+    client: Client, ledger: Ledger, lost: tuple[Job, str]
+) -> None:
+    """Both records become one, which knows that a response named the task."""
+    job, task = lost
+    ledger.acquire_task(job.server, task)
+    ledger.record_accepted(str(job.key), Snapshot(task, ""), hold=False)
+    [merged] = ledger.jobs()
+    assert (merged.id, merged.task_id, merged.task_unknown) == (job.id, task, False)
+
+
+def test_a_decision_about_a_job_whose_task_was_found_meanwhile_is_an_error(
+    ledger: Ledger, lost: tuple[Job, str]
+) -> None:
+    """The job was read before a poll of another process found its task."""
+    job, task = lost
+    ledger.resolve(job, task)
+    [before] = ledger.jobs()
+    ledger.record_poll(job.server, Snapshot(task, "processing"))
+    for decide in (lambda: ledger.resolve(before, UNKNOWN), lambda: ledger.discard(before)):
+        with pytest.raises(errors.InvalidRequest, match="is accepted; only a job that is"):
+            decide()
+    assert ledger.jobs()[0].task_id == task
+
+
+def test_of_decisions_at_the_same_time_for_one_task_one_is_taken(
+    client: Client, ledger: Ledger, location: Path | str, mock: MockServer, model: str
+) -> None:
+    """The others are errors, and change nothing."""
+    for number in range(8):
+        with pytest.raises(errors.SubmitUncertain):
+            client.submit({"model": model, "prompt": f"[mock:fault=lost-response] {number}"})
+    before, start = ledger.jobs(), Barrier(8)
+
+    def decide(job: Job) -> str:
+        with Ledger(location) as own:
+            start.wait()
+            try:
+                own.resolve(job, UNKNOWN)
+            except errors.InvalidRequest as error:
+                return str(error)
+            return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(decide, before))
+    [winner] = [job.id for job, message in zip(before, said, strict=True) if not message]
+    refused = f"task {UNKNOWN} is that of job {winner}, and a task has one job only"
+    assert sorted(said) == ["", *[refused] * 7]
+    assert [job for job in ledger.jobs() if job.id != winner] == [
+        job for job in before if job.id != winner
+    ]
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "task-unified-", "task-unified-1 2", "job-1", "a" * 32])

@@ -103,6 +103,29 @@ def test_a_wrong_task_can_be_replaced_until_one_was_found(
         user_decisions.discard(worker.database, job)
 
 
+@pytest.mark.parametrize("named", ["missing=status", "null=status", "truncated"])
+def test_a_task_that_a_response_named_is_no_decision_of_its_user(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    fault: Fault,
+    named: str,
+) -> None:
+    """It is paid for, also where the response had no status: its id must not be given up."""
+    add_jobs(1, max_credits=1000)
+    with fault(named, operation=SUBMIT):
+        worker.turn()
+    ((job,), (task,)) = worker.column("id"), worker.column("task")
+    for decide in (
+        lambda: user_decisions.discard(worker.database, job),
+        lambda: user_decisions.resolve(worker.database, worker.engine, job, UNKNOWN),
+    ):
+        with pytest.raises(InvalidRequest, match="is accepted; only a job that is uncertain"):
+            decide()
+    assert worker.column("task") == [task]
+    assert account.submitted == 1
+
+
 def test_what_is_not_an_uncertain_job_with_a_task_of_its_own_is_refused(
     lost: tuple[int, str],
     add_jobs: Callable[..., QueuedBatch],

@@ -27,7 +27,7 @@ def to_dict(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "model": job.model,
         "task_id": job.task_id,
-        "status": job.status,
+        "status": job.status or None,
         "progress": job.progress,
         "code": job.code,
         "reason": job.reason,

@@ -34,6 +34,14 @@ def snapshot_fields(snapshot: Snapshot) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def task_fields(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the fields of a task that a response named: its status is empty if that had none.
+
+    Only of a task that a user named, the status is unknown (None).
+    """
+    return {"status": "", **snapshot_fields(snapshot)}
+
+
 def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
     """Return the fields of an accepted job; `reason` if the task may not be its own."""
     return {
@@ -43,7 +51,7 @@ def accepted_fields(snapshot: Snapshot, reason: str | None) -> dict[str, Any]:
         "reason": None if reason is None else truncated(reason),
         **NO_UPLOADS,
         **({"sends": 1} if is_replay(snapshot) else {}),
-        **snapshot_fields(snapshot),
+        **task_fields(snapshot),
     }
 
 

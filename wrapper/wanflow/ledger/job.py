@@ -47,8 +47,8 @@ FINAL_STATES = frozenset(
     {JobState.REJECTED, JobState.SAVED, JobState.FAILED, JobState.LOST, JobState.DISCARDED}
 )
 """States in which a job stays."""
-GIVEN_STATES = frozenset({JobState.ACCEPTED, JobState.LOST, JobState.DISCARDED})
-"""States of a job whose user decided about it, as long as no poll has found a task of it."""
+MISSING_STATES = frozenset({JobState.LOST, JobState.DISCARDED})
+"""States of a job whose user decides about it, as long as no poll has found a task of it."""
 
 
 @frozen
@@ -128,9 +128,13 @@ class Job:
 
     @property
     def task_unknown(self) -> bool:
-        """Whether it may have a task that no response has shown: its user decides about it."""
-        was_given = self.status is None and self.state in GIVEN_STATES
-        return self.key is not None and (self.uncertain or was_given)
+        """Whether it may have a task that no response has shown: its user decides about it.
+
+        A task that a response named is the job's own, until its server doesn't know it any more.
+        """
+        was_given = self.status is None and self.state is JobState.ACCEPTED
+        is_missing = not self.status and self.state in MISSING_STATES
+        return self.key is not None and (self.uncertain or was_given or is_missing)
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wanflow.ledger.job import Job, JobState
     from wanflow.ledger.refs import Changes, ClaimedJobs, JobFilter, JobRef, TaskRef
 
+T = TypeVar("T")
+
 
 class Store(Protocol):
     """Where jobs are stored. All methods raise LedgerError where it can't be read or written."""
@@ -25,6 +27,10 @@ class Store(Protocol):
 
         `deliver` gets its outcome, in another thread. The function may be called again.
         """
+        ...
+
+    def transact(self, function: Callable[[], T], lock: str) -> T:
+        """Call a function that uses this store, in a durable transaction with a lock."""
         ...
 
     def add(self, job: Changes, check: Check | None = None) -> Job | None:

@@ -66,6 +66,19 @@ class JobStore:
         with self._guarded():
             self._writer.submit(function, pass_on)
 
+    def transact(self, function: Callable[[], T], lock: str) -> T:
+        """Call a function that uses this store, in a durable transaction; it may be called again.
+
+        Until the commit, no other process calls one with this lock.
+        """
+
+        def call(_: Connection) -> T:
+            self._database.lock(lock)
+            return function()
+
+        with self._guarded():
+            return self._writer.write(call, durable=True, essential=False)
+
     def add(self, job: Changes, check: Check | None = None) -> Job | None:
         """Add a job, durably; return the existing one if its key or name is taken.
 

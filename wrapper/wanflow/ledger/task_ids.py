@@ -48,13 +48,19 @@ def assign_task_id(
         return changes
     if other["key"] is None:
         _merge(connection, other, task_id, changes["accepted"])
-        return {"owned": changes["owned"]} if changes.get("owned") else {}
+        left = {"owned": changes["owned"]} if changes.get("owned") else {}
+        return left if other["status"] else {**left, **_status(changes)}
     reason = f"the API responded with task {task_id}, which is that of job {other['id']}"
     connection.execute(
         "UPDATE job SET state = ?, reason = ?, holder = NULL WHERE id = ? AND task IS NULL",
         [str(JobState.UNCERTAIN), reason, other["mine"]],
     )
     return None
+
+
+def _status(changes: Changes) -> Changes:
+    """Return the status that a response had; a user who names a task knows none."""
+    return {"status": changes["status"]} if "status" in changes else {}
 
 
 def _merge(connection: Connection, other: Any, task_id: str, accepted: float) -> None:

@@ -24,7 +24,12 @@ def resolve(store: Store, job: Job, task_id: str) -> None:
         InvalidRequest: the id can't be that of the job, or the job needs none.
         JobLocked: a process works on the job or the task.
     """
-    other = store.find(TaskRef(job.server, validate_documented_id(task_id)))
+    lock = f"task {job.server} {validate_documented_id(task_id)}"
+    store.transact(lambda: _resolve(store, job, task_id), lock)
+
+
+def _resolve(store: Store, job: Job, task_id: str) -> None:
+    other = store.find(TaskRef(job.server, task_id))
     if other is not None and other.id != job.id:
         if other.key is not None:
             raise task_taken(task_id, other.id)
@@ -41,7 +46,8 @@ def discard(store: Store, job: Job) -> None:
         InvalidRequest: the job isn't uncertain.
         JobLocked: a process works on it.
     """
-    _decide(store, job, {**discarded(job.reason), "ended": time.time()})
+    changes = {**discarded(job.reason), "ended": time.time()}
+    store.transact(lambda: _decide(store, job, changes), f"job {job.id}")
 
 
 def given_task(task_id: str) -> dict[str, Any]:
@@ -74,8 +80,9 @@ def _decide(store: Store, job: Job, changes: Changes) -> None:
         raise InvalidRequest(
             f"job {job.id} is in a queue: use wanflow queue resolve, or wanflow queue discard"
         )
-    if not job.task_unknown:
-        raise not_uncertain(job.id, job.state)
+    current = store.find(IdRef(job.id))
+    if current is not None and not current.task_unknown:
+        raise not_uncertain(job.id, current.state)
     if not store.acquire(job, job.state):
         raise JobLocked(f"job {job.id} is locked by a process, or was changed meanwhile")
     try:

@@ -12,7 +12,7 @@ from attrs import asdict, frozen
 
 from wanflow._core.snapshot import Snapshot
 from wanflow._text import one_line
-from wanflow.ledger.fields import snapshot_fields, truncated
+from wanflow.ledger.fields import task_fields, truncated
 from wanflow.ledger.job import JobState
 from wanflow.queue import moves, schedule
 from wanflow.queue.engine import SCHEMA, StepKind
@@ -56,7 +56,7 @@ class Accepted:
             "tries": 0,
             "uploads": None,
             **({"sends": 1} if self.replayed else {}),
-            **snapshot_fields(self.snapshot),
+            **task_fields(self.snapshot),
         }
         if values.get("credits"):
             values["reserved"] = values["credits"]

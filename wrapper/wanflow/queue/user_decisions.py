@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow._core.arguments import validate_documented_id
 from wanflow.errors import InvalidRequest
-from wanflow.ledger.job import GIVEN_STATES, JobState
+from wanflow.ledger.job import MISSING_STATES, JobState
 from wanflow.ledger.postgres.owner import QUEUE_OWNER
 from wanflow.ledger.user_decisions import discarded, given_task, not_uncertain, task_taken
 from wanflow.queue.engine import SCHEMA, NextStep, StepKind
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from wanflow.queue.database import Database
     from wanflow.queue.engine import Engine
 
-_GIVEN = ", ".join(f"'{state}'" for state in sorted(GIVEN_STATES))
+_MISSING = ", ".join(f"'{state}'" for state in sorted(MISSING_STATES))
 _JOB = f"""
     SELECT state, reason, server, key IS NOT NULL AND (
-        state = 'uncertain' OR (status IS NULL AND state IN ({_GIVEN})))
+        state = 'uncertain' OR (status IS NULL AND state = 'accepted')
+        OR (coalesce(status, '') = '' AND state IN ({_MISSING})))
     FROM {SCHEMA}.job WHERE id = %s AND batch IS NOT NULL FOR UPDATE
 """  # noqa: S608 - our own names
 _OTHER = f"SELECT id FROM {SCHEMA}.job WHERE server = %s AND task = %s AND id <> %s"  # noqa: S608
