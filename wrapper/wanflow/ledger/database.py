@@ -150,9 +150,10 @@ _STABLE_SUFFIXES = ("", "-wal", "-shm")
 _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def create_file(path: Path) -> None:
-    """Create the file if it doesn't exist. Only its owner can read it and the files beside it.
+def create_file(path: Path) -> bool:
+    """Create the file if it doesn't exist → whether it did not.
 
+    Only its owner can read it and the files beside it.
     The same holds for a directory created for it: a user who can write there can replace the file.
 
     Raises:
@@ -161,10 +162,13 @@ def create_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # SQLite gives the files beside it the same permissions. An existing file isn't opened here:
     # closing it would release the locks that SQLite has on it.
+    created = False
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        created = True
     for end in _FILE_SUFFIXES:
         _restrict_to_owner(path.with_name(path.name + end))
+    return created
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wanflow.ledger import database
 from wanflow.ledger.disk_reserve import DiskReserve
+from wanflow.ledger.latest_job import LatestJob, latest_job
 from wanflow.ledger.owner_locks import OwnerLock
 from wanflow.ledger.sqlite_errors import is_disk_full, is_file_error, translate, translate_errors
 
@@ -84,15 +85,24 @@ class SqliteDatabase(SqliteTransactions):
         self._owner_lock = OwnerLock(path)
         self.owner_id: int | None = None
         reserve = DiskReserve(path.with_name(f"{path.name}-reserve"))
+        self._latest_job = LatestJob(path, reserve.path)
         with translate_errors(path):
-            database.create_file(path)
+            if database.create_file(path):
+                self._latest_job.forget()
             super().__init__(_connect(path, reserve), reserve)
             try:
+                self._latest_job.check(self.connection)
                 self._reader = database.connect(path)
             except BaseException:
                 self.connection.close()
                 raise
         self._identity = database.FileIdentity(path)
+
+    def commit(self) -> None:
+        """Commit the transaction, and note the latest job."""
+        latest = latest_job(self.connection)
+        super().commit()
+        self._latest_job.note(latest)
 
     @property
     def name(self) -> str:
