@@ -32,6 +32,18 @@ else:
     _LocalPath = type(Path())
 
 
+def real_path(path: Path, *, strict: bool = False) -> Path:
+    """Return a path without symbolic links; with `strict`, it must exist.
+
+    `Path.resolve` raises RuntimeError for links that lead to each other, up to Python 3.12.
+
+    Raises:
+        OSError: with `strict`, it doesn't exist or can't be reached.
+        ValueError: no file can have this path.
+    """
+    return Path(os.path.realpath(path, strict=strict))
+
+
 class ObjectPath(_LocalPath):
     """The URL of an object, or of the prefix of objects, where a file or directory is expected.
 

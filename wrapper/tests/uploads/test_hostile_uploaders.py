@@ -33,7 +33,7 @@ JUNK: list[Any] = [
     *(f"{LINK}?sig={SECRET}".encode(), {"url": f"{LINK}?{SECRET}"}, [f"{LINK}?{SECRET}"]),
     *(f"{LINK}\n", f" {LINK}", f"{LINK}\r\nX: y", f"{LINK}?a b", f"{LINK}\ud800"),
     *(UploadedLink(junk) for junk in (None, 7, b"https://files.example", f"{LINK}\n")),  # type: ignore[arg-type]
-    *(UploadedLink(LINK, junk) for junk in ("tomorrow", float("nan"), -1, 0)),  # type: ignore[arg-type]
+    *(UploadedLink(LINK, junk) for junk in ("tomorrow", float("nan"), -1, 0, 10**400, -(10**400))),  # type: ignore[arg-type]
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -193,7 +194,17 @@ def returned_link(value: object) -> UploadedLink | None:
         return None
     if value.expires_at is None:
         return returned_link(value.url)
-    return value if isinstance(value.expires_at, int | float) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+    return value if _is_time(value.expires_at) else None
+
+
+def _is_time(value: object) -> bool:
+    """Return whether a value is a number that a time can be compared with."""
+    if not isinstance(value, int | float):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:
+        return False
 
 
 def resolve_references(node: Any, links: Mapping[str, UploadedLink]) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from wanflow import _regular_file as regular_file
 from wanflow._core.file_formats import BEGINNING
 from wanflow._core.recorder import File
+from wanflow._paths import real_path
 from wanflow._storage.directories import create, fsync_dir, open_in, remove_empty
 from wanflow._storage.download_buffer import DownloadBuffer
 from wanflow._storage.placing import place
@@ -231,7 +232,7 @@ def read_file(path: Path, largest: int) -> bytes | None:
         OSError: it can't be read, or is a folder, a pipe or a device.
         ValueError: no file can have this path.
     """
-    real = path.resolve(strict=True)
+    real = real_path(path, strict=True)
     if not real.is_file():
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     with regular_file.open_regular(real, os.O_RDONLY) as file:

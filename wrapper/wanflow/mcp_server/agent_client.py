@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from wanflow._core.effects import run_blocking
 from wanflow._flows.prepare import SubmitOptions
 from wanflow._flows.recording import record_for
+from wanflow._paths import real_path
 from wanflow.async_client import AsyncClient
 from wanflow.errors import InvalidRequest
 from wanflow.mcp_server.identity import canonical, request_key
@@ -119,8 +120,8 @@ def _allowed(file: LocalFile, settings: Settings) -> LocalFile:
     if isinstance(file.source, bytes):
         return file
     first = settings.input_dirs[0] if settings.input_dirs else Path()
-    path = (first / file.source).resolve()
-    if not any(path.is_relative_to(one.resolve()) for one in settings.input_dirs):
+    path = real_path(first / file.source)
+    if not any(path.is_relative_to(real_path(one)) for one in settings.input_dirs):
         raise InvalidRequest(
             f"{file.parameter}: this server may not read {file.shown}; start it with --input-dir "
             "and the directory of the file, or send a URL"
