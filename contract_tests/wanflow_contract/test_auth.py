@@ -12,8 +12,11 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.definitions.access import KEY_REQUIRED, PRIVATE
 from wanflow_contract.checks.definitions.responses import NO_SERVER_ERROR
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.invalid_requests import one_of_each_rule
 from wanflow_contract.plan.order import Stage
+from wanflow_contract.support.raw_requests import new_task
 from wanflow_contract.support.target_options import TargetOptions
+from wanflow_contract.test_task_ids import other_ids
 
 CONTRACT = packaged_contract()
 OPERATIONS = sorted(CONTRACT.operations)
@@ -96,6 +99,39 @@ def test_a_valid_request_of_each_model_needs_a_key(target, name) -> None:
         exchange,
         pointer="request header Authorization",
     )
+
+
+BROKEN = {"nothing": b"", "no JSON": b"{", "a list": b"[]", "no object": b"1", "no model": b"{}"}
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0)
+@pytest.mark.parametrize("name", sorted(CONTRACT.catalog.models))
+def test_an_invalid_request_without_a_key_is_rejected_for_either(target, name) -> None:
+    """A request with two faults, of which one is its key, is rejected, whichever is seen first."""
+    model = target.models[name]
+    invalid = [json.dumps(body).encode() for body in one_of_each_rule(model)]
+    for content in (*BROKEN.values(), *invalid):
+        for shown in ({}, {"Authorization": "Bearer"}):
+            headers = {"Content-Type": "application/json", **shown}
+            target.exchange("POST", model.path, headers, content)
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.SHARED)
+@pytest.mark.parametrize("way", sorted(other_ids("task-unified-1-a")))
+def test_a_wrong_id_without_a_key_is_rejected_for_either(target, way) -> None:
+    """Without a key, what only resembles a task's id shows nothing, and the server doesn't fail."""
+    path = target.task_path(other_ids(new_task(target))[way])
+    for headers in ({}, {"Authorization": "Bearer"}):
+        exchange = target.client.send("GET", path, headers)
+        NO_SERVER_ERROR.require(exchange.status < 500, f"{exchange.status} {way}", exchange)
+        KEY_REQUIRED.require(
+            exchange.status in {400, 401, 404},
+            f"{exchange.status} {way}",
+            exchange,
+            pointer="request header Authorization",
+        )
 
 
 @pytest.mark.fast

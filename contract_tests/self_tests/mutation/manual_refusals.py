@@ -11,6 +11,7 @@ from self_tests.mutation.fault_layer import MutableResponse
 from self_tests.mutation.kill_proof import KEY, SCRIPTS, ScriptRunner, image_model
 from self_tests.mutation.mutant import Mutant, after, before, queries, register, submits
 from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.documented_responses import packaged_contract
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,6 +274,42 @@ def task_before_key(call: MutableRequest, state: State) -> MutableResponse | Non
     return None
 
 
+def _fails_keyless(name: str, description: str, where: Any, is_wrong: Any) -> None:
+    """Register a mutant that fails if a request without a key is wrong in something else, too."""
+
+    def fail(call: MutableRequest, _state: State) -> MutableResponse | None:
+        keyless = len(call.headers.get("authorization", "")) < 9
+        return error(500, "server_error") if keyless and is_wrong(call) else None
+
+    register(Mutant(name, "auth", description, name, where, before=fail))
+
+
+_fails_keyless(
+    "keyless-no-json",
+    "A body that isn't an object makes the server fail if there is no key.",
+    submits,
+    lambda call: not isinstance(call.body, dict) or not call.body,
+)
+_fails_keyless(
+    "keyless-unknown-model",
+    "An unknown model makes the server fail if there is no key.",
+    submits,
+    lambda call: call.body and call.body.get("model") not in packaged_contract().catalog.models,
+)
+_fails_keyless(
+    "keyless-invalid-field",
+    "A number out of range makes the server fail if there is no key.",
+    submits,
+    lambda call: any(isinstance(one, int) and not 0 < one < 99 for one in call.body.values()),
+)
+_fails_keyless(
+    "keyless-odd-id",
+    "An id with a sign that ids don't have makes the server fail if there is no key.",
+    queries,
+    lambda call: re.search("[^/a-z0-9-]", call.path),
+)
+
+
 @before("auth", "A used idempotency key needs no API key.", submits, "replay-keyless")
 def replay_before_key(call: MutableRequest, state: State) -> MutableResponse | None:
     key, shown = call.headers.get("idempotency-key"), call.headers.get("authorization", "")
@@ -459,6 +496,10 @@ SCRIPTS |= {
     "two-wrong": lambda runner: runner.post(_TWO_WRONG),
     "unknown-keyless": lambda runner: runner.send("GET", UNKNOWN),
     "replay-keyless": _replay_keyless,
+    "keyless-no-json": lambda runner: runner.post({}, None),
+    "keyless-unknown-model": lambda runner: runner.post({"model": "none"}, None),
+    "keyless-invalid-field": lambda runner: runner.post(dict.fromkeys("abc", -1), None),
+    "keyless-odd-id": lambda runner: runner.send("GET", f"{UNKNOWN}.json"),
     "head": _method("HEAD", None),
     "brew": _method("PROPFIND"),
     "options": _method("OPTIONS"),

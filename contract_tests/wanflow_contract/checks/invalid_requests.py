@@ -20,3 +20,13 @@ def invalid_requests_of(model: Model) -> list[tuple[JsonObject, Expectation]]:
         if expectation.expected is Expected.REJECT:
             found.setdefault(probe.field, []).append((probe.body, expectation))
     return [one for some in found.values() for one in (some[0], *some[1:][-1:])]
+
+
+def one_of_each_rule(model: Model) -> list[JsonObject]:
+    """Return the first invalid request for each rule of each field of a model."""
+    found: dict[tuple[str, frozenset[tuple[str, str]]], JsonObject] = {}
+    for probe in probes_of(model):
+        expectation = packaged_oracle().expectation(model.operation_id, probe.body)
+        if expectation.expected is Expected.REJECT:
+            found.setdefault((probe.field, expectation.violated), probe.body)
+    return list(found.values())
