@@ -90,7 +90,8 @@ class ManualWorker:
     def take(self, kinds: Iterable[StepKind] = ALL, limit: int = 1000) -> list[Work]:
         """Take due steps."""
         with self.database.connection() as connection:
-            return load(connection, self.engine.take(connection, kinds, self.server, limit))
+            rows = self.engine.take(connection, kinds, self.server, limit)
+            return load(connection, rows, self.metrics)
 
     def run(self, works: Iterable[Work]) -> None:
         """Run steps concurrently to their ends."""
@@ -129,6 +130,11 @@ class ManualWorker:
         (end,) = self.writes.run([lambda: recorder.record_intent(None)])  # type: ignore[arg-type]
         assert end.error is None, end.error
         return recorder
+
+    def write(self, function: Callable[[], Any]) -> None:
+        """Call a function in a transaction."""
+        (end,) = self.writes.run([function])
+        assert end.error is None, end.error
 
     def recorder(self, work: Work) -> StepRecorder:
         """Return what records a step."""

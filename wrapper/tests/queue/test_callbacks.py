@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wanflow.queue import QueueCallbacks
+from tests.queue.test_worker import running
+from wanflow import AsyncClient
+from wanflow._core.snapshot import Snapshot
+from wanflow.queue import QueueCallbacks, Worker
+from wanflow.queue.callbacks import bring_forward_early
 from wanflow.queue.engine import StepKind
 from wanflow.queue.moves import Following
 from wanflow.webhooks.store import Store
@@ -17,8 +21,10 @@ from wanflow.webhooks.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
     from wanflow.queue.handle import QueuedBatch
 
 
@@ -106,6 +112,69 @@ def test_a_callback_never_shortens_the_pause_after_a_rejected_poll(
         "SELECT extract(epoch FROM execute_after - now())::float8 FROM wanflow.queue"
     )
     assert 40 < seconds <= 60
+
+
+def early(worker: ManualWorker) -> list[str]:
+    return [one for (one,) in worker.execute("SELECT task FROM wanflow.early_callback")]
+
+
+def test_a_callback_before_its_task_is_recorded_brings_the_first_poll_forward(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, callbacks: QueueCallbacks
+) -> None:
+    """The response to a submission may be on its way, or in a spool, when the callback comes."""
+    add_jobs(1)
+    worker.make_due()
+    (work,) = worker.take([StepKind.SUBMIT])
+    recorder = worker.intend(work)
+    task = Snapshot("task-unified-1-early", "pending", estimated_time=600)
+    for _ in range(2):
+        callbacks.notify(task.id)
+        bring_forward_early(worker.database)
+    assert early(worker) == [task.id]
+    worker.write(lambda: recorder.record_accepted(work.key, task, hold=False))
+    assert worker.take() == []
+    bring_forward_early(worker.database)
+    assert [one.task for one in worker.take()] == [task.id]
+    assert early(worker) == []
+
+
+def test_a_worker_checks_for_callbacks_that_came_early(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    callbacks: QueueCallbacks,
+    server: MockServer,
+    queue: str,
+    api_key: str,
+    tmp_path: Path,
+) -> None:
+    batch = add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    worker.execute("UPDATE wanflow.queue SET execute_after = now() + interval '1 hour'")
+    task = worker.column("task")[0]
+    worker.execute("UPDATE wanflow.job SET task = NULL")
+    callbacks.notify(task)
+    worker.execute("UPDATE wanflow.job SET task = %s", task)
+    client = AsyncClient(api_key, server.base_url)
+    with running(Worker(client, queue, spool=tmp_path / "spool")):
+        assert batch.wait().complete
+
+
+def test_an_early_callback_is_kept_for_a_day(
+    callbacks: QueueCallbacks, worker: ManualWorker
+) -> None:
+    callbacks.notify("old")
+    worker.execute("UPDATE wanflow.early_callback SET at = now() - interval '25 hours'")
+    callbacks.notify("new")
+    assert early(worker) == ["new"]
+
+
+def test_a_callback_of_a_job_that_has_ended_is_not_kept(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, callbacks: QueueCallbacks
+) -> None:
+    add_jobs(1)
+    worker.drain()
+    callbacks.notify(*worker.column("task"))
+    assert early(worker) == []
 
 
 def test_an_unknown_task_changes_nothing(

@@ -126,6 +126,39 @@ def test_a_task_that_a_response_named_is_no_decision_of_its_user(
     assert account.submitted == 1
 
 
+@pytest.mark.parametrize("status", [404, 400, 403])
+def test_a_job_that_was_given_a_wrong_task_is_parked_and_says_how_to_correct_it(
+    lost: tuple[int, str], worker: ManualWorker, fault: Fault, queue: str, status: int
+) -> None:
+    """Once its task can't be too new to be known."""
+    job, task = lost
+    user_decisions.resolve(worker.database, worker.engine, job, UNKNOWN)
+    with fault(f"status={status}", operation="getTaskDetail"):
+        worker.turn()
+        assert worker.column("parked") == [None]
+        worker.execute("UPDATE wanflow.job SET intended = intended - 61")
+        worker.turn()
+    shown = run("uncertain", queue=queue).stdout
+    assert f"the API has no task {UNKNOWN}, which this job was given" in shown
+    assert f"wanflow queue resolve {job} --task ID" in shown
+    assert run("resolve", str(job), "--task", task, queue=queue).exit_code == 0
+    worker.drain()
+    assert worker.states() == {"saved": 1}
+
+
+def test_a_task_of_a_response_is_polled_on_although_the_api_does_not_know_it(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, fault: Fault
+) -> None:
+    """Nobody gave it, so nobody can correct it."""
+    add_jobs(1)
+    worker.turn([StepKind.SUBMIT])
+    worker.execute("UPDATE wanflow.job SET intended = intended - 61, status = ''")
+    with fault("status=404", operation="getTaskDetail"):
+        worker.turn()
+    assert worker.column("parked") == [None]
+    assert worker.states() == {"accepted": 1}
+
+
 def test_what_is_not_an_uncertain_job_with_a_task_of_its_own_is_refused(
     lost: tuple[int, str],
     add_jobs: Callable[..., QueuedBatch],

@@ -25,6 +25,7 @@ from wanflow.batch.poller import BatchPoller
 from wanflow.batch.queue import JobQueue
 from wanflow.batch.reconcile import load_states, retry_delay
 from wanflow.batch.results import Results, status_for
+from wanflow.batch.total import Total
 from wanflow.ledger import JobState
 from wanflow.ledger.fields import is_replay
 
@@ -313,11 +314,11 @@ class Engine:
             yield InvokeCallback(self.steps.options.on_progress, self.progress())
 
     @property
-    def credits_at_most(self) -> bool:
-        """Whether the credits count submissions that perhaps were not accepted."""
+    def cost(self) -> Total:
+        """What the batch cost so far."""
         counts = self.results.counts
         unknown = counts[JobStatus.UNCERTAIN] + counts[JobStatus.DISCARDED]
-        return self.costs.spent > 0 and (unknown > 0 or self.costs.sent_again)
+        return Total.of(self.costs.spent, perhaps=unknown > 0 or self.costs.sent_again)
 
     def progress(self) -> BatchProgress:
         """Return the progress of the batch."""

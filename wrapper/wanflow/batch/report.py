@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from wanflow._storage.storage import write_file
 from wanflow.batch.models import JobResult, JobStatus
 from wanflow.batch.reconcile import useful_retries
+from wanflow.batch.total import Total
 from wanflow.errors import LedgerError, StorageFailed
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class Report:
     def summary(self) -> str:
         """The counts and the credits in one line."""
         counts = [f"{count} {status.label}" for status, count in self.counts.items()]
-        most = "at most " if self.credits_at_most else ""
-        return f"{', '.join(counts)}; {most}{self.credits_spent:g} credits"
+        total = Total(self.credits_spent, self.credits_at_most)
+        return f"{', '.join(counts)}; {total.describe()}"
 
     @property
     def retries(self) -> int:

@@ -81,10 +81,10 @@ def run_batch(
     report = Report(
         options.output_dir,
         tuple(sorted(engine.results.job_results, key=lambda result: result.job.line)),
-        round(engine.costs.spent, 2),
+        engine.cost.credits,
         (yield from read_clock()).monotonic - now.monotonic,
         engine.stop_reason,
-        credits_at_most=engine.credits_at_most,
+        credits_at_most=engine.cost.at_most,
     )
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))
 

@@ -170,7 +170,8 @@ def _facts(batch: BatchStatus) -> dict[str, Any]:
         "folder": batch.folder,
         "jobs": {str(state): count for state, count in sorted(batch.states.items())},
         "parked": batch.parked,
-        "credits": batch.credits,
+        "credits": batch.total.credits,
+        "credits_at_most": batch.total.at_most,
         "max_credits": batch.max_credits,
         "halted": batch.halted,
     }
@@ -179,8 +180,6 @@ def _facts(batch: BatchStatus) -> dict[str, Any]:
 def _describe(batch: BatchStatus) -> str:
     counts = [f"{count} {state}" for state, count in sorted(batch.states.items())]
     parked = [f"{batch.parked} parked"] if batch.parked else []
-    limit = "" if batch.max_credits is None else f" of {batch.max_credits:g}"
     halted = f"; halted: {batch.halted}" if batch.halted else ""
-    return (
-        f"{batch.name}  {', '.join([*counts, *parked])}; {batch.credits:g}{limit} credits{halted}"
-    )
+    total = batch.total.describe(batch.max_credits)
+    return f"{batch.name}  {', '.join([*counts, *parked])}; {total}{halted}"

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 from psycopg.rows import dict_row
 
+from wanflow.batch.total import NOTHING, Total
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.job import JobState
 from wanflow.queue.engine import QUEUE, SCHEMA, Engine, NextStep, StepKind
+from wanflow.queue.totals import TOTAL_COLUMNS, total_of
 from wanflow.queue.work import IN_FLIGHT, NOW
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ _BATCHES = f"""
     WHERE %(name)s::text IS NULL OR batch.name = %(name)s ORDER BY batch.id
 """  # noqa: S608 - our own names
 _STATES = f"""
-    SELECT batch, state, parked IS NOT NULL AS parked, count(*) AS jobs, sum(credits) AS credits
-    FROM {SCHEMA}.job WHERE batch = ANY(%s) GROUP BY 1, 2, 3
+    SELECT batch, state, parked IS NOT NULL AS parked, count(*) AS jobs, {TOTAL_COLUMNS}
+    FROM {SCHEMA}.job AS job WHERE batch = ANY(%s) GROUP BY 1, 2, 3
 """  # noqa: S608
 _JOBS = f"""
     SELECT job.id, job.line, job.key, job.state, job.parked, job.reason, job.intended, job.sends,
@@ -74,6 +76,7 @@ _KINDS = {
 class BatchStatus:
     """A batch of a queue: its jobs by state, `parked` those that wait for their user.
 
+    `total` is what its jobs cost, with an estimate of those whose price isn't known.
     `reserved` is what its jobs cost or may cost, where there is a limit; `halted` is why none is
     sent any more, empty if they are.
     """
@@ -82,7 +85,7 @@ class BatchStatus:
     folder: str
     states: Mapping[JobState, int] = field(factory=dict[JobState, int])
     parked: int = 0
-    credits: float = 0.0
+    total: Total = NOTHING
     max_credits: float | None = None
     reserved: float = 0.0
     halted: str = ""
@@ -198,7 +201,7 @@ def _status(found: dict[str, Any], rows: list[dict[str, Any]]) -> BatchStatus:
         found["folder"],
         {JobState(row["state"]): row["jobs"] for row in rows if not row["parked"]},
         sum(row["jobs"] for row in rows if row["parked"]),
-        sum(row["credits"] or 0.0 for row in rows),
+        total_of(rows),
         found["max_credits"],
         found["reserved"],
         found["halted"] or "",

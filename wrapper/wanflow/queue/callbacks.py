@@ -10,7 +10,11 @@ from wanflow.queue.engine import QUEUE, SCHEMA, dedupe_key
 from wanflow.queue.schema import open_queue
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
+
+    from psycopg import Connection
+
+    from wanflow.queue.database import Database
 
 _log = logging.getLogger("wanflow")
 _TABLE = f"{SCHEMA}.callback"
@@ -25,6 +29,18 @@ _BRING_FORWARD = f"""
     WHERE status = 'queued' AND dedupe_key = %s
 """  # noqa: S608
 _NOTIFIED = f"UPDATE {SCHEMA}.job SET notified = false WHERE id = %s"  # noqa: S608
+_EARLY = f"{SCHEMA}.early_callback"
+_EARLY_HOURS = 24
+_ADD_EARLY = f"""
+    INSERT INTO {_EARLY} (task) SELECT %(task)s
+    WHERE NOT EXISTS (SELECT FROM {SCHEMA}.job WHERE task = %(task)s)
+    ON CONFLICT DO NOTHING
+"""  # noqa: S608
+_REMOVE_OLD = f"DELETE FROM {_EARLY} WHERE at < now() - %s * interval '1 hour'"  # noqa: S608
+_TAKE_EARLY = f"""
+    DELETE FROM {_EARLY} AS early USING {SCHEMA}.job AS job WHERE job.task = early.task
+    RETURNING early.task
+"""  # noqa: S608
 
 
 class QueueCallbacks:
@@ -67,13 +83,14 @@ class QueueCallbacks:
         """Let a worker poll a task now. Nothing else of the callback is used.
 
         While it is being polled, the poll after that comes forward: the response may be older than
-        the callback. A database that is lost delays the poll to its own time.
+        the callback. A task that no job has yet is polled as soon as one has it. A database that is
+        lost delays the poll to its own time.
         """
         try:
             with self._database.transaction() as connection:
-                for job, step in connection.execute(_NOTIFY, [task_id]).fetchall():
-                    if connection.execute(_BRING_FORWARD, [dedupe_key(job, step)]).rowcount:
-                        connection.execute(_NOTIFIED, [job])
+                if not _bring_forward(connection, task_id):
+                    connection.execute(_REMOVE_OLD, [_EARLY_HOURS])
+                    connection.execute(_ADD_EARLY, {"task": task_id})
         except LedgerError as error:
             _log.warning("the poll of task %s keeps its time: %s", task_id, error)
 
@@ -86,3 +103,19 @@ class QueueCallbacks:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def bring_forward_early(database: Database) -> None:
+    """Bring the polls of tasks forward whose callbacks came before a job had them."""
+    with database.transaction() as connection:
+        for (task_id,) in connection.execute(_TAKE_EARLY.encode()).fetchall():
+            _bring_forward(connection, task_id)
+
+
+def _bring_forward(connection: Connection[Any], task_id: str) -> bool:
+    """Bring the poll of a task forward; return whether a job waits for it."""
+    jobs = connection.execute(_NOTIFY, [task_id]).fetchall()
+    for job, step in jobs:
+        if connection.execute(_BRING_FORWARD, [dedupe_key(job, step)]).rowcount:
+            connection.execute(_NOTIFIED, [job])
+    return bool(jobs)

@@ -39,15 +39,18 @@ _SETTLE = f"""
             THEN NULL ELSE halted END
     WHERE id = %(batch)s
 """  # noqa: S608
+HIGHEST_PRICE = f"""(
+    SELECT max(other.price) FROM {SCHEMA}.job AS other
+    WHERE other.server = job.server AND other.model = job.model
+        AND other.price_class = job.price_class
+        AND other.price IS NOT NULL AND other.price_class IS NOT NULL
+)"""  # noqa: S608
+"""The highest price that the settings of `job` ever had, in SQL."""
 # What was sent while the batch had no limit counts with what it costs or may cost.
 _COUNT = f"""
     WITH counted AS (
-        UPDATE {SCHEMA}.job AS job SET reserved = job.sends * coalesce(job.credits, (
-            SELECT max(price) FROM {SCHEMA}.job AS other
-            WHERE other.server = job.server AND other.model = job.model
-                AND other.price_class = job.price_class
-                AND other.price IS NOT NULL AND other.price_class IS NOT NULL
-        ), 0)
+        UPDATE {SCHEMA}.job AS job SET
+            reserved = job.sends * coalesce(job.credits, {HIGHEST_PRICE}, 0)
         FROM {SCHEMA}.batch AS batch
         WHERE batch.name = %s AND job.batch = batch.id AND job.reserved IS NULL
             AND job.state NOT IN ('{JobState.PLANNED}', '{JobState.REJECTED}')
@@ -97,22 +100,29 @@ def count_unreserved(connection: Connection[Any], batch: str) -> float:
 def release(connection: Connection[Any], work: Work, reserved: float | None) -> None:
     """Undo a reservation in the transaction that made it."""
     if reserved is not None:
-        settle(connection, work.batch, work.id, reserved, 0.0)
+        settle(connection, work.batch, work.id, reserved, 0.0, known=False)
 
 
 def settle(
-    connection: Connection[Any], batch: int | None, job: int, old: float, new: float | None
+    connection: Connection[Any],
+    batch: int | None,
+    job: int,
+    old: float,
+    new: float | None,
+    *,
+    known: bool = True,
 ) -> None:
     """Replace what a job had reserved by what it costs; None where it costs nothing any more.
 
-    A job of unknown price that was not accepted leaves its place to another one.
+    A job of unknown price whose price is `known` now, or that was not accepted, leaves its place to
+    another one.
     """
     values = {
         "batch": batch,
         "job": job,
         "old": old,
         "new": new or 0.0,
-        "known": new is None or new > 0,
+        "known": known,
         "stop": Decision.STOP.value,
         "unknown": Decision.UNKNOWN_PRICE.value,
         "rounding": _ROUNDING,

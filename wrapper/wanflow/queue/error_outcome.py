@@ -13,10 +13,13 @@ from wanflow.queue.submission_outcome import NotAccepted, Uncertain
 if TYPE_CHECKING:
     from wanflow.queue.recorder import StepRecorder
     from wanflow.queue.submission_outcome import SubmissionOutcome
+    from wanflow.queue.work import Work
 
 _HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.WrongBaseURL)
 _SHORTEST_DELAY = 1.0
 _RESEND_DELAY = 2.0
+LAG = 60.0
+"""For so many seconds after its submission a task may be unknown to the server that is asked."""
 
 
 def outcome_of(error: Exception, recorder: StepRecorder, jitter: float) -> SubmissionOutcome:
@@ -40,6 +43,20 @@ def outcome_of(error: Exception, recorder: StepRecorder, jitter: float) -> Submi
     asked = error.retry_after if isinstance(error, errors.APIError) else None
     delay = max(asked or 0.0, _SHORTEST_DELAY * (1 + 2 * jitter))
     return NotAccepted(work.id, work.key, token, reason, delay)
+
+
+def wrong_task(error: Exception, work: Work) -> str | None:
+    """Return why a job is parked whose user gave it a task that the API doesn't have.
+
+    None if a poll may find it yet: a task may be unknown for some time after its submission.
+    """
+    unknown = isinstance(error, errors.NotFound | errors.BadRequest | errors.PermissionDenied)
+    if not work.given or not unknown or work.clock.now() < work.intended + LAG:
+        return None
+    return (
+        f"the API has no task {work.task}, which this job was given: give it another one with "
+        f"wanflow queue resolve {work.id} --task ID, or end it with wanflow queue discard {work.id}"
+    )
 
 
 def may_pass(error: Exception) -> bool:

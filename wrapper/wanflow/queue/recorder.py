@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 _ASKED_AGAIN = 3
 """So often a completed task without links is polled again."""
-_LAG = 60.0
-"""For so many seconds after its submission a task may be unknown to the server that is asked."""
 _ACCEPTED = frozenset({JobState.ACCEPTED})
 _COMPLETED = frozenset({JobState.COMPLETED})
 _FILE = f"""
@@ -168,8 +166,10 @@ class StepRecorder:
             "tries": 0,
             **snapshot_fields(snapshot),
         }
-        if "credits" in values:
-            values["reserved"] = values["credits"]
+        # 0 credits are a price only now: a task that runs may be billed later.
+        known = values.get("credits", self.work.credits)
+        if known is not None:
+            values["reserved"] = known
         following = None if failure else Following(StepKind.DOWNLOAD, 0.0, self._urgency(snapshot))
         self.move(_ACCEPTED | _COMPLETED, values, following)
 

@@ -14,10 +14,12 @@ from wanflow.batch.contact_sheet import write_sheet
 from wanflow.batch.models import BatchProgress, JobResult, JobStatus
 from wanflow.batch.report import Report, write_pages, write_report
 from wanflow.batch.results import Results
+from wanflow.batch.total import NOTHING, Total
 from wanflow.ledger.job import JobState
 from wanflow.ledger.rows import path_from_text
 from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.engine import QUEUE, SCHEMA
+from wanflow.queue.totals import TOTAL_COLUMNS, total_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,9 +48,10 @@ _SENT_AGAIN = f"""(job.state = 'uncertain' AND EXISTS (
 ))"""
 _COUNTS = f"""
     SELECT CASE WHEN {_SENT_AGAIN} THEN 'intent' ELSE state END AS state,
-        parked IS NOT NULL AS parked, count(*) AS jobs, sum(credits) AS credits
+        parked IS NOT NULL AS parked, count(*) AS jobs
     FROM {SCHEMA}.job AS job WHERE batch = %s AND name IS NOT NULL GROUP BY 1, 2
 """  # noqa: S608 - our own names
+_TOTAL = f"SELECT {TOTAL_COLUMNS} FROM {SCHEMA}.job AS job WHERE batch = %s"  # noqa: S608
 _IDS = f"""
     SELECT id FROM {SCHEMA}.job AS job
     WHERE batch = %s AND name IS NOT NULL AND (state IN ({_ENDED}) OR parked IS NOT NULL)
@@ -75,7 +78,7 @@ class Watch:
     database: Database = field(repr=False)
     _seen: set[int] = field(factory=set[int])
     _ended: int = -1
-    credits: float = 0.0
+    total: Total = NOTHING
     halted: str = ""
     counts: dict[JobState, int] = field(factory=dict[JobState, int])
     parked: int = 0
@@ -85,6 +88,7 @@ class Watch:
         with self.database.connection() as connection:
             cursor = connection.cursor(row_factory=dict_row)
             rows = cursor.execute(_COUNTS, [self.batch.id]).fetchall()
+            self.total = total_of(cursor.execute(_TOTAL, [self.batch.id]).fetchall())
             query = f"SELECT halted FROM {SCHEMA}.batch WHERE id = %s"  # noqa: S608
             found = connection.execute(query, [self.batch.id]).fetchone()
             self.halted = "" if found is None else found[0] or ""
@@ -131,7 +135,7 @@ class Watch:
             submitting=count(JobState.INTENT, 0),
             running=count(JobState.ACCEPTED, 0),
             saving=count(JobState.COMPLETED, 0),
-            credits=round(self.credits, 2),
+            credits=self.total.credits,
             discarded=count(JobState.DISCARDED, 0),
             recent_errors=tuple(recent_errors),
         )
@@ -139,7 +143,6 @@ class Watch:
     def _count(self, rows: list[dict[str, Any]]) -> None:
         self.counts = {JobState(row["state"]): row["jobs"] for row in rows if not row["parked"]}
         self.parked = sum(row["jobs"] for row in rows if row["parked"])
-        self.credits = sum(row["credits"] or 0.0 for row in rows)
 
     def _read(self, ids: list[int], *, first: bool) -> list[JobResult]:
         found: list[JobResult] = []
@@ -225,8 +228,9 @@ def wait(
     report = Report(
         batch.options.out,
         tuple(sorted(results.job_results, key=lambda result: result.job.line)),
-        round(watch.credits, 2),
+        watch.total.credits,
         (yield from read_clock()).monotonic - start,
         stopped,
+        credits_at_most=watch.total.at_most,
     )
     return (yield from run_blocking(lambda: write_pages(report, write_report, write_sheet)))

@@ -60,11 +60,17 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX job_batch ON {SCHEMA}.job (batch, state) WHERE batch IS NOT NULL;
     """,  # noqa: S608 - our own names
     f"ALTER TABLE {SCHEMA}.job ADD COLUMN notified boolean NOT NULL DEFAULT false",
+    f"""
+    CREATE TABLE {SCHEMA}.early_callback (
+        task text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
 )
 """
 `batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost, and
 `unpriced` the one job in flight whose price isn't known. `rate`: the token bucket of a key, by its
-hash. `callback`: the callbacks that were handled. `job`: `step` numbers the steps of a job, and is
+hash. `callback`: the callbacks that were handled. `early_callback`: tasks that
+were notified before a job had them. `job`: `step` numbers the steps of a job, and is
 the fence of every write; `token` names its last intent, and `sending_until` is when the request of
 that has certainly ended; `schedule` is what its polls have shown, and
 `notified` whether a callback came while it was being polled.

@@ -22,7 +22,7 @@ from wanflow.queue import moves, schedule
 from wanflow.queue.ceiling import PriceUnknown
 from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
-from wanflow.queue.error_outcome import may_pass, outcome_of
+from wanflow.queue.error_outcome import may_pass, outcome_of, wrong_task
 from wanflow.queue.moves import Following, StepLost
 from wanflow.queue.recorder import StepRecorder
 from wanflow.queue.submission_outcome import Uncertain
@@ -206,19 +206,27 @@ class Steps:
         found, pause = None, 0.0
         try:
             found = await self.driver.run(self.operations(recorder).poll(work.task))
-        except errors.NotFound:
-            pause = _FIRST_DELAY
-        except _HALTING as error:
-            pause = _HALTED_DELAY
-            await self._halt_batch(recorder, str(error))
         except errors.APIError as error:
-            pause = min(error.retry_after or 0.0, schedule.MAX_PAUSE)
-            if isinstance(error, errors.RateLimited):
-                await self.rate.slow_down(error.retry_after)
+            wrong = wrong_task(error, work)
+            if wrong is not None:
+                await self._park(recorder, wrong)
+                return
+            pause = await self._pause_after(recorder, error)
         except errors.ConnectionFailed:
             pass
         if not recorder.recorded:
             await self._poll_again(recorder, found, pause)
+
+    async def _pause_after(self, recorder: StepRecorder, error: errors.APIError) -> float:
+        """Do for the other jobs what a rejected poll asks for; return the seconds to the next."""
+        if isinstance(error, errors.NotFound):
+            return _FIRST_DELAY
+        if isinstance(error, _HALTING):
+            await self._halt_batch(recorder, str(error))
+            return _HALTED_DELAY
+        if isinstance(error, errors.RateLimited):
+            await self.rate.slow_down(error.retry_after)
+        return min(error.retry_after or 0.0, schedule.MAX_PAUSE)
 
     async def _poll_again(
         self, recorder: StepRecorder, found: Snapshot | None, pause: float

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 from psycopg.rows import dict_row
 
 from wanflow._core.effects import TimePoint
+from wanflow.ledger.fields import truncated
 from wanflow.ledger.job import JobState
 from wanflow.queue.engine import SCHEMA
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from wanflow.queue.engine import QueueRow
+    from wanflow.queue.metrics import Metrics
 
 NOW = "extract(epoch FROM clock_timestamp())::float8"
 """The database's clock, in SQL: the only one that decides anything."""
@@ -27,6 +30,7 @@ IN_FLIGHT = f"coalesce(job.sending_until > {NOW}, false)"
 _LOAD = f"""
     SELECT job.id, job.step, job.state, job.key, job.server, job.model, job.body, job.digest,
         job.task, job.links, job.credits, job.price_class, job.created, job.accepted, job.intended,
+        job.status IS NULL AND job.state = 'accepted' AND job.key IS NOT NULL AS given,
         job.sends, job.resend, job.tries, job.parked, job.schedule, job.sending_until,
         job.name_template, job.batch, folder.text AS folder, server.text AS server_url,
         batch.max_credits, batch.halted, batch.resubmit, {NOW} AS now
@@ -36,6 +40,12 @@ _LOAD = f"""
     LEFT JOIN {SCHEMA}.batch AS batch ON batch.id = job.batch
     WHERE job.id = ANY(%s)
 """  # noqa: S608 - our own names
+_PARK = f"""
+    UPDATE {SCHEMA}.job SET parked = %s, step = step + 1
+    WHERE id = %s AND step = %s AND parked IS NULL
+"""  # noqa: S608
+_log = logging.getLogger("wanflow")
+T = TypeVar("T")
 
 
 @frozen
@@ -60,7 +70,8 @@ class Work:
     """A step, and its job as it was when the step was taken.
 
     `server` is the number of the server's address, `server_url` the address. `digest` identifies
-    the request; `schedule` is what earlier polls have shown; `sending_until` is when the request
+    the request; `given` is whether a user gave the job its task, which no poll has found yet;
+    `schedule` is what earlier polls have shown; `sending_until` is when the request
     of its intent has certainly ended, by the database's clock.
     """
 
@@ -76,6 +87,7 @@ class Work:
     body: dict[str, Any] = field(repr=False)
     digest: bytes = field(repr=False)
     task: str | None
+    given: bool
     links: tuple[str, ...] = field(repr=False)
     folder: str | None
     credits: float | None
@@ -101,22 +113,47 @@ class Work:
         return self.row.step == self.step and self.parked is None
 
 
-def load(connection: Connection[Any], rows: Sequence[QueueRow]) -> list[Work]:
-    """Read the jobs of some steps; a step whose job was deleted is left out."""
+def load(connection: Connection[Any], rows: Sequence[QueueRow], metrics: Metrics) -> list[Work]:
+    """Read the jobs of some steps; a step whose job was deleted is left out.
+
+    A job that can't be read is parked with its reason, and its step is left out: no other job
+    waits for it, and no worker ends by it.
+    """
     if not rows:
         return []
     cursor = connection.cursor(row_factory=dict_row)
     found = {one["id"]: one for one in cursor.execute(_LOAD, [[row.job for row in rows]])}
-    return [_work(row, found[row.job]) for row in rows if row.job in found]
+    works: list[Work] = []
+    for row in rows:
+        if row.job not in found:
+            continue
+        try:
+            works.append(_work(row, found[row.job]))
+        except (ValueError, TypeError, RecursionError) as error:
+            reason = f"its record can't be read: {error}"
+            _log.warning("job %s is parked: %s", row.job, reason)
+            connection.execute(_PARK, [truncated(reason), row.job, row.step])
+            metrics.count("jobs_parked")
+    return works
 
 
 def _work(row: QueueRow, found: dict[str, Any]) -> Work:
     values: dict[str, Any] = {name: value for name, value in found.items() if name != "now"}
     values |= {
         "state": JobState(found["state"]),
-        "body": json.loads(found["body"] or "{}"),
+        "body": _read("request", found["body"] or "{}", dict),
         "digest": bytes(found["digest"] or b""),
-        "links": tuple(json.loads(found["links"] or "[]")),
+        "links": tuple(_read("links", found["links"] or "[]", list)),
         "resubmit": bool(found["resubmit"]),
     }
     return Work(row=row, clock=DatabaseClock(found["now"]), **values)
+
+
+def _read(what: str, text: str, kind: type[T]) -> T:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"its {what} is not valid JSON") from error
+    if not isinstance(value, kind):
+        raise TypeError(f"its {what} is a JSON value of another kind")
+    return value

@@ -13,6 +13,7 @@ from wanflow._base_client import operations_of
 from wanflow.batch.models import StopSignal
 from wanflow.errors import ConfigurationError, LedgerError
 from wanflow.queue import schema, sweeper
+from wanflow.queue.callbacks import bring_forward_early
 from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.engine import SCHEMA, Engine, StepKind
 from wanflow.queue.health import serve_metrics
@@ -188,7 +189,7 @@ class Worker:
                 rows += self._engine.take(connection, _OTHERS, server, others)
             if submissions > 0:
                 rows += self._engine.take(connection, _SUBMISSIONS, server, submissions)
-            works = load(connection, rows)
+            works = load(connection, rows, self.metrics)
             known = {work.row.id for work in works}
             self._engine.finish(connection, [row.id for row in rows if row.id not in known])
         return works
@@ -240,6 +241,7 @@ class Worker:
             self._engine.give_back(connection, own)
             self._engine.return_abandoned(connection, self.lease)
         steps.abandoned.difference_update(own)
+        bring_forward_early(self._reader)
 
     def _sweep(self) -> None:
         self.metrics.count("rows_refilled", sweeper.sweep(self._reader, self._engine))
