@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,20 @@ class PostgresServer:
             self._watcher.communicate()
             self._watcher = None
         self._run("pg_ctl", "stop", "--wait", "--timeout=120", f"--pgdata={self.data}", f"-m{mode}")
+
+    @contextmanager
+    def silent(self) -> Generator[None]:
+        """Stop all processes of the server in the middle of what they do, and let them go on."""
+        first = (self.data / "postmaster.pid").read_text().split()[0]
+        found = subprocess.run(["pgrep", "-P", first], capture_output=True, text=True, check=True)
+        processes = [int(one) for one in (first, *found.stdout.split())]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
     def create_database(self) -> str:
         """Create an empty database, and return its URL."""

@@ -82,7 +82,8 @@ def new_worker(
     made: list[ManualWorker] = []
 
     def new(**more: Any) -> ManualWorker:
-        made.append(ManualWorker(queue, server, api_key, tmp_path, **more))
+        given = more.pop("key", api_key)
+        made.append(ManualWorker(queue, server, given, tmp_path, **more))
         return made[-1]
 
     yield new

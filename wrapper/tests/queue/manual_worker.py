@@ -60,8 +60,10 @@ class ManualWorker:
         sending: float = 60.0,
         window: float = 60.0,
         timeout: float = 30.0,
+        idle_limit: float = 60.0,
     ) -> None:
-        self.database, self.writer, self.engine = Database(queue), Database(queue), Engine()
+        self.database, self.engine = Database(queue), Engine()
+        self.writer = Database(queue, idle_limit=idle_limit)
         self.metrics, self.spool = Metrics(), Spool(folder / "spool")
         self.writes = Writes(self.writer, self.engine)
         self._key, self._base_url = api_key, server.base_url

@@ -10,6 +10,8 @@ from tests.queue.test_steps import SUBMIT
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.job import JobState
 from wanflow.queue import admin
+from wanflow.queue.engine import StepKind
+from wanflow.queue.submission_outcome import NotAccepted, Uncertain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tests.queue.manual_worker import ManualWorker
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
+    from wanflow.queue.submission_outcome import SubmissionOutcome
 
     Fault = Callable[..., AbstractContextManager[None]]
 
@@ -51,6 +54,75 @@ def test_a_canceled_batch_sends_nothing_more_and_saves_what_was_paid_for(
     worker.drain()
     assert worker.states() == {"refused": 3, "saved": 2}
     assert account.submitted == 2
+
+
+@pytest.mark.parametrize(
+    ("ended", "outcome"),
+    [
+        ("refused", lambda *ids: NotAccepted(*ids, "busy", 1.0)),
+        ("refused", lambda *ids: NotAccepted(*ids, "no key", halted="no key")),
+        ("uncertain", lambda *ids: Uncertain(*ids, "no response", 2.0)),
+        ("uncertain", None),
+    ],
+    ids=["not accepted", "halted", "uncertain", "killed"],
+)
+def test_a_job_that_is_being_sent_when_its_batch_is_canceled_is_not_sent_again(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    ended: str,
+    outcome: Callable[..., SubmissionOutcome] | None,
+) -> None:
+    """Neither one that wasn't accepted, nor one that may have been, unless its user says so."""
+    batch = add_jobs(2, resubmit_uncertain=True)
+    worker.make_due()
+    (work,) = worker.take([StepKind.SUBMIT], limit=1)
+    recorder = worker.intend(work)
+    assert admin.cancel(worker.database, "run1") == 1
+    if outcome is None:
+        worker.execute("UPDATE wanflow.job SET sending_until = 0")
+        worker.die()
+    else:
+        given, now = outcome(work.id, work.key, recorder.token), work.clock.time_point()
+        worker.write(lambda: given.apply(worker.writes.transaction, now, work.row.id))
+    worker.drain()
+    worker.sweep()
+    worker.drain()
+    assert worker.column("state") == [ended, "refused"]
+    assert account.submitted == 0
+    assert len(batch.wait().results) == 2
+    if ended == "uncertain":
+        assert admin.retry(worker.database, worker.engine, uncertain=True) == 1
+        worker.drain()
+        assert worker.column("state") == ["saved", "refused"]
+
+
+def test_an_uncertain_job_that_waits_to_be_sent_again_is_canceled_with_its_batch(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account, fault: Fault
+) -> None:
+    add_jobs(1)
+    with fault("reset", operation=SUBMIT):
+        worker.turn()
+    assert admin.retry(worker.database, worker.engine, uncertain=True) == 1
+    taken = worker.take()
+    assert admin.cancel(worker.database, "run1") == 0
+    worker.run(taken)
+    worker.sweep()
+    worker.drain()
+    assert worker.states() == {"uncertain": 1}
+    assert account.submitted == 0
+
+
+def test_jobs_that_are_added_to_a_canceled_batch_are_sent(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, fault: Fault
+) -> None:
+    add_jobs(1)
+    admin.cancel(worker.database, "run1")
+    add_jobs(2)
+    with fault("status=429", operation=SUBMIT):
+        worker.turn()
+    worker.drain()
+    assert worker.column("state") == ["refused", "saved"]
 
 
 def test_an_uncertain_job_is_named_and_sent_again_only_where_its_user_says_so(

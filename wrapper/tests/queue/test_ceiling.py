@@ -9,6 +9,7 @@ import pytest
 
 from tests.queue.manual_worker import ManualWorker
 from wanflow.batch.cost_limit import Decision
+from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
 
 if TYPE_CHECKING:
@@ -117,6 +118,25 @@ class TestALimit:
         other.drain()
         assert account.submitted == 6
         assert other.states() == {"saved": 6}
+
+    def test_is_not_locked_for_ever_by_a_machine_that_stalls_or_is_cut_off(
+        self, add_jobs: Callable[..., QueuedBatch], new_worker: Callable[..., ManualWorker]
+    ) -> None:
+        """The database ends its transaction, and it learns that nothing was written."""
+        add_jobs(2, max_credits=1000)
+        stalled, other = new_worker(idle_limit=0.2), new_worker()
+        other.make_due()
+        first, second = stalled.take(limit=1) + other.take(limit=1)
+        recorder = stalled.recorder(first)
+
+        def stall() -> None:
+            recorder.record_intent(None)  # type: ignore[arg-type]
+            other.intend(second)
+            recorder.move(frozenset(), {})
+
+        (end,) = stalled.writes.run([stall])
+        assert isinstance(end.error, DatabaseLost)
+        assert other.column("state") == ["planned", "intent"]
 
     def test_is_given_back_by_what_was_not_accepted(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +16,9 @@ from tests.uploads.conftest import BUCKET, object_names
 from wanflow import AsyncClient
 from wanflow.batch import InvalidBatch
 from wanflow.errors import ConfigurationError, LedgerError
+from wanflow.ledger.deduplication import request_digest
+from wanflow.queue import database
+from wanflow.queue import enqueue as queue_enqueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +61,43 @@ class TestEnqueuing:
         assert sorted(one.added for one in batches) == [0, 0, 0, 20]
         assert worker.states() == {"planned": 20}
         assert worker.rows() == 20
+
+    def test_a_batch_whose_comparison_takes_long_is_enqueued_whole(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """It is no machine that stalls, whose transaction the database ends."""
+        add_jobs(2)
+
+        def slow_digest(key: str, content: Any) -> bytes:
+            Event().wait(0.3)
+            return request_digest(key, content)
+
+        monkeypatch.setattr(database, "IDLE_LIMIT", 0.1)
+        monkeypatch.setattr(queue_enqueue, "request_digest", slow_digest)
+        assert add_jobs(3).added == 1
+        assert worker.states() == {"planned": 3}
+
+    def test_overlapping_batches_of_several_names_at_the_same_time_are_all_there(
+        self, queue: str, server: MockServer, api_key: str, tmp_path: Path, worker: ManualWorker
+    ) -> None:
+        """Two machines for each name, whose files and folder overlap with those of the others."""
+
+        def add(number: int) -> QueuedBatch:
+            lines = [job(f"a cat {n}", key=f"cat {n}") for n in range(number // 2, 6)]
+            options = {"name": f"run{number // 2}", "max_credits": 1000}
+            return enqueue(queue, server, api_key, lines, tmp_path / "out", **options)
+
+        with ThreadPoolExecutor(8) as pool:
+            added = [one.added for one in pool.map(add, range(8))]
+        assert [sum(added[number : number + 2]) for number in range(0, 8, 2)] == [6, 5, 4, 3]
+        assert worker.states() == {"planned": 18}
+        assert worker.rows() == 18
+        worker.drain()
+        assert worker.states() == {"saved": 18}
+        assert server.accounts.for_key(api_key).submitted == 18
 
     def test_the_same_requests_under_another_name_are_other_jobs(
         self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker

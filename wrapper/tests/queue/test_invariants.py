@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.any_model import model_name
+from tests.queue.manual_worker import enqueue
 from tests.queue.test_worker import wait_until
 from wanflow.queue.engine import MAX_PRIORITY, NextStep, StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tests.queue.manual_worker import ManualWorker
@@ -161,10 +164,17 @@ def test_no_clock_of_a_worker_counts(
     account: Account,
     tmp_path: Path,
     offset: int,
+    fault: Callable[..., AbstractContextManager[None]],
 ) -> None:
-    """A worker beside one whose clock is right: leases, expiries and times are the database's."""
+    """A worker beside one whose clock is right: leases, expiries and times are the database's.
+
+    So are those of links in requests, and of files: one that is missing has not expired.
+    """
     start = time.time()
     batch = add_jobs(6)
+    link = f"https://example.com/cat.png?signature=s&expires={start + 6 * 3600:.0f}"
+    job = {"model": model_name("image", "image_urls"), "prompt": "a cat", "image_urls": [link]}
+    linked = enqueue(queue, server, api_key, [job], tmp_path / "linked", name="run2")
     environment = {name: text for name, text in os.environ.items() if "WANFLOW" not in name}
     environment |= {
         "WANFLOW_API_KEY": api_key,
@@ -179,13 +189,14 @@ def test_no_clock_of_a_worker_counts(
         stderr=subprocess.PIPE,
     )
     try:
-        wait_until(lambda: process.poll() is not None or "planned" not in worker.states())
-        report = batch.wait()
+        with fault("status=404", operation="files", count=2):
+            wait_until(lambda: process.poll() is not None or "planned" not in worker.states())
+            reports = [batch.wait(), linked.wait()]
     finally:
         process.terminate()
         _, err = process.communicate()
-    assert report.complete, err
+    assert [one.summary.partition(";")[0] for one in reports] == ["6 saved", "1 saved"], err
     assert process.returncode == 0, err
-    assert account.submitted == 6
+    assert account.submitted == 7
     for name in ("intended", "accepted", "ended"):
         assert all(start - 1 <= at <= time.time() + 1 for at in worker.column(name)), name

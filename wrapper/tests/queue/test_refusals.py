@@ -8,6 +8,7 @@ import pytest
 
 from tests.queue.test_steps import SUBMIT
 from wanflow import errors
+from wanflow.queue import admin
 from wanflow.queue.engine import StepKind
 from wanflow.queue.error_outcome import may_pass
 from wanflow.queue.steps import MAX_OUTAGE_TRIES, MAX_TRIES
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
 
@@ -53,6 +55,32 @@ def test_a_rejection_ends_the_job_and_no_other(
         worker.turn([StepKind.SUBMIT], limit=1)
     worker.drain()
     assert worker.states() == {"refused": 1, "saved": 2}
+
+
+def test_a_worker_with_a_wrong_key_beside_others_costs_nothing_and_loses_nothing(
+    add_jobs: Callable[..., QueuedBatch],
+    new_worker: Callable[..., ManualWorker],
+    server: MockServer,
+    account: Account,
+) -> None:
+    """It halts the batch, with its reason; tasks of the others are polled on by the others."""
+    add_jobs(4)
+    right, wrong = new_worker(), new_worker(key="a-key-that-the-api-refuses")
+    refused = server.accounts.for_key("a-key-that-the-api-refuses")
+    rule = server.faults.add("status=401", account=refused)
+    right.turn([StepKind.SUBMIT], limit=2)
+    wrong.turn()
+    ((halted,),) = right.execute("SELECT halted FROM wanflow.batch")
+    assert "401" in halted
+    wrong.turn()
+    right.drain()
+    assert right.states() == {"saved": 2, "planned": 2}
+    server.faults.remove(rule.id)
+    assert admin.retry(right.database, right.engine) == 0
+    right.sweep()
+    right.drain()
+    assert right.states() == {"saved": 4}
+    assert (account.submitted, refused.submitted) == (4, 0)
 
 
 @pytest.mark.parametrize("text", ["status=401", "status=402"])

@@ -164,6 +164,19 @@ def test_a_worker_serves_its_metrics_and_its_health(new: Callable[..., Worker]) 
     assert "# TYPE wanflow_worker_polls_total counter\n" in text
 
 
+def test_a_worker_is_not_healthy_while_its_database_is_silent(
+    own_queue: tuple[PostgresServer, str], new: Callable[..., Worker]
+) -> None:
+    """No connection breaks then, so no error comes."""
+    postgres, url = own_queue
+    run = new(url, lease=0.5)
+    with running(run):
+        wait_until(lambda: bool(run.metrics.value("database_up")))
+        with postgres.silent():
+            wait_until(lambda: not run.metrics.value("database_up"))
+        wait_until(lambda: bool(run.metrics.value("database_up")))
+
+
 def test_a_database_without_a_queue_is_an_error_at_the_start(
     postgres_url: str, server: MockServer, api_key: str
 ) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from wanflow._config import ClientConfig
     from wanflow._core.effects import Effect, Flow
     from wanflow._event_loop import WakeupEvent
+    from wanflow._runtime.context import SystemClock
     from wanflow._transport.client import AsyncTransport, SyncTransport
 
 T = TypeVar("T")
@@ -204,6 +205,10 @@ class AsyncDriver:
     def with_config(self, config: ClientConfig) -> AsyncDriver:
         """Return a driver with another configuration over the same connections."""
         return AsyncDriver(config, self._transport, self._shared)
+
+    def with_clock(self, clock: SystemClock) -> AsyncDriver:
+        """Return a driver with another clock over the same connections."""
+        return AsyncDriver(self._config, self._transport, SharedState(clock))
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end and return what it returns."""

@@ -11,6 +11,7 @@ from wanflow.batch.total import NOTHING, Total
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.job import JobState
 from wanflow.queue.engine import QUEUE, SCHEMA, Engine, NextStep, StepKind
+from wanflow.queue.moves import CANCELED
 from wanflow.queue.totals import TOTAL_COLUMNS, total_of
 from wanflow.queue.work import IN_FLIGHT, NOW
 
@@ -55,12 +56,17 @@ _GO_ON = f"""
             OR id IN (SELECT batch FROM {SCHEMA}.job WHERE id = ANY(%(jobs)s)))
 """  # noqa: S608
 _CANCEL = f"""
-    UPDATE {SCHEMA}.job AS job SET
-        step = job.step + 1, state = 'refused', reason = 'canceled', ended = {NOW},
-        holder = NULL
+    UPDATE {SCHEMA}.job AS job SET {CANCELED}
     FROM {SCHEMA}.batch AS batch
     WHERE batch.id = job.batch AND batch.name = %s AND job.state = 'planned'
 """  # noqa: S608
+_NOT_AGAIN = f"""
+    UPDATE {SCHEMA}.job AS job SET step = job.step + 1, resend = false
+    FROM {SCHEMA}.batch AS batch
+    WHERE batch.id = job.batch AND batch.name = %s AND job.state = 'uncertain' AND NOT {IN_FLIGHT}
+"""  # noqa: S608
+# Last, so that whatever was sent before the jobs above were locked has an earlier time.
+_REMEMBER = f"UPDATE {SCHEMA}.batch SET canceled = {NOW} WHERE name = %s"  # noqa: S608
 _DEPTH = f"SELECT count(*), count(*) FILTER (WHERE execute_after < now()) FROM {QUEUE}"  # noqa: S608
 _SENDING = "it is being sent again just now"
 _KINDS = {
@@ -116,7 +122,7 @@ def batches(database: Database, name: str | None = None) -> list[BatchStatus]:
         found = cursor.execute(_BATCHES, {"name": name}).fetchall()
         if not found and name is not None:
             raise _unknown(name)
-        rows = cursor.execute(_STATES, [[one["id"] for one in found]]).fetchall()
+        rows = cursor.execute(_STATES.encode(), [[one["id"] for one in found]]).fetchall()
     return [_status(one, [row for row in rows if row["batch"] == one["id"]]) for one in found]
 
 
@@ -178,11 +184,15 @@ def retry(
 def cancel(database: Database, name: str) -> int:
     """Send no planned job of a batch any more; return how many there were.
 
-    Jobs that were sent are paid for, and go on.
+    Jobs that were sent are paid for, and go on. One that is being sent just now, or was uncertain,
+    isn't sent again by itself.
     """
     with database.transaction() as connection:
         _require(connection, name)
-        return connection.execute(_CANCEL, [name]).rowcount
+        count = connection.execute(_CANCEL.encode(), [name]).rowcount
+        for query in (_NOT_AGAIN, _REMEMBER):
+            connection.execute(query, [name])
+    return count
 
 
 def _require(connection: Connection[Any], name: str | None) -> None:

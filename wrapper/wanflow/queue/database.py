@@ -15,15 +15,19 @@ from wanflow.ledger.postgres.connection import conninfo
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-# Connection errors, shutdowns, a full disk or too many connections, and a standby's refusals: all
-# of these may pass. Other operational errors, such as a deadlock, are those of one statement.
-_PASSING = ("08", "53", "57P", "25006")
+# Connection errors, shutdowns, a full disk or too many connections, a standby's refusals, and the
+# end of a transaction that stalled: all of these may pass. Other operational errors, such as a
+# deadlock, are those of one statement.
+_PASSING = ("08", "53", "57P", "25006", "25P03")
 
 # An intent that is lost would be sent again, so no setting of the server makes a commit less.
 _DURABLE = """
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local')
 """
+# A machine that stalls or is cut off within a transaction has locked jobs and credits.
+IDLE_LIMIT = 15.0
+_ENDED_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, false)"
 
 
 class DatabaseLost(LedgerError):
@@ -52,6 +56,8 @@ class Database:
     """One connection, made when it is needed and again after it broke off; one thread at a time."""
 
     url: str = field(repr=False)
+    idle_limit: float | None = field(default=None, kw_only=True)
+    """Seconds after which the server ends a transaction that does nothing, so that others go on."""
     _connection: psycopg.Connection[Any] | None = field(default=None, repr=False)
     _lock: RLock = field(factory=RLock, repr=False)
 
@@ -112,6 +118,9 @@ class Database:
             connection = psycopg.connect(conninfo(self.url), autocommit=True)
             try:
                 connection.execute(_DURABLE)
+                connection.execute(
+                    _ENDED_IF_IDLE, [f"{(self.idle_limit or IDLE_LIMIT) * 1000:.0f}"]
+                )
             except BaseException:
                 connection.close()
                 raise

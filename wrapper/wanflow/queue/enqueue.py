@@ -194,6 +194,8 @@ def _add(
     options: EnqueueOptions,
 ) -> tuple[int, int]:
     """Add the batch and its jobs; return the batch's number, and how many jobs are new."""
+    # A large batch is prepared and compared between two statements.
+    connection.execute("SET LOCAL idle_in_transaction_session_timeout = '1h'")
     classes = {name: price_class(operations.catalog, job.body) for name, job in jobs.items()}
     server = operations.recording.server
     places = _places(connection, {server, path_to_text(options.out), *classes.values()})

@@ -22,6 +22,23 @@ JOB = f"{SCHEMA}.job"
 _FINAL = frozenset(str(state) for state in FINAL_STATES)
 
 
+CANCELED = f"""step = job.step + 1, state = '{JobState.REJECTED}', reason = 'canceled',
+    holder = NULL, ended = {NOW}"""
+"""What is set of a planned job whose batch was canceled, in SQL."""
+# Whatever its next step would be, its number is no longer the job's.
+_END_CANCELED = f"""
+    WITH canceled AS (
+        SELECT job.id, job.state FROM {JOB} AS job JOIN {SCHEMA}.batch AS batch
+        ON batch.id = job.batch WHERE job.id = %s AND job.intended <= batch.canceled
+    ), ended AS (
+        UPDATE {JOB} AS job SET {CANCELED} FROM canceled
+        WHERE job.id = canceled.id AND canceled.state = 'planned'
+    )
+    UPDATE {JOB} AS job SET step = job.step + 1 FROM canceled
+    WHERE job.id = canceled.id AND canceled.state = 'uncertain'
+"""  # noqa: S608
+
+
 class StepLost(JobLocked):
     """The step is no longer the job's: another worker has taken the next one."""
 
@@ -186,6 +203,11 @@ def intend(transaction: Transaction, work: Work, token: int, sending: float, win
 
 def _lost(work: Work) -> StepLost:
     return StepLost(f"job {work.id} was taken by another worker, so it was not sent here")
+
+
+def end_canceled(transaction: Transaction, job: int) -> None:
+    """Send a job no more by itself if its batch was canceled while it was being sent."""
+    transaction.connection.execute(_END_CANCELED.encode(), [job])
 
 
 def halt(transaction: Transaction, batch: int, reason: str) -> None:

@@ -88,7 +88,7 @@ class Watch:
         with self.database.connection() as connection:
             cursor = connection.cursor(row_factory=dict_row)
             rows = cursor.execute(_COUNTS, [self.batch.id]).fetchall()
-            self.total = total_of(cursor.execute(_TOTAL, [self.batch.id]).fetchall())
+            self.total = total_of(cursor.execute(_TOTAL.encode(), [self.batch.id]).fetchall())
             query = f"SELECT halted FROM {SCHEMA}.batch WHERE id = %s"  # noqa: S608
             found = connection.execute(query, [self.batch.id]).fetchone()
             self.halted = "" if found is None else found[0] or ""

@@ -65,14 +65,15 @@ MIGRATIONS: tuple[str, ...] = (
         task text PRIMARY KEY, at timestamptz NOT NULL DEFAULT now()
     )
     """,
+    f"ALTER TABLE {SCHEMA}.batch ADD COLUMN canceled float8",
 )
 """
-`batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost, and
-`unpriced` the one job in flight whose price isn't known. `rate`: the token bucket of a key, by its
-hash. `callback`: the callbacks that were handled. `early_callback`: tasks that
-were notified before a job had them. `job`: `step` numbers the steps of a job, and is
-the fence of every write; `token` names its last intent, and `sending_until` is when the request of
-that has certainly ended; `schedule` is what its polls have shown, and
+`batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost,
+`unpriced` the one job in flight whose price isn't known, and `canceled` when it was canceled last.
+`rate`: the token bucket of a key, by its hash. `callback`: the callbacks that were handled.
+`early_callback`: tasks whose callbacks came before a job had them. `job`: `step` numbers the steps
+of a job, and is the fence of every write; `token` names its last intent, and `sending_until` is
+when the request of that has certainly ended; `schedule` is what its polls have shown, and
 `notified` whether a callback came while it was being polled.
 """
 _LOCK = 0x77666C71

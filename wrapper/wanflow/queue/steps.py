@@ -193,7 +193,12 @@ class Steps:
         fresh = work.resubmit and work.clock.now() < work.intended + self.window
         values = {"state": str(JobState.UNCERTAIN), "reason": _DIED}
         again = Following(StepKind.SUBMIT) if fresh else None
-        await self._move(recorder, frozenset({JobState.INTENT}), values, again)
+
+        def write() -> None:
+            if recorder.move(frozenset({JobState.INTENT}), values, again) and fresh:
+                moves.end_canceled(self.writes.transaction, work.id)
+
+        await self._write(recorder, write)
 
     async def _poll(self, recorder: StepRecorder) -> None:
         work = recorder.work

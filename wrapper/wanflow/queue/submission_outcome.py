@@ -96,7 +96,10 @@ class NotAccepted:
         moved = move(
             transaction, Fence(self.job, _SENT, token=self.token), values, following, row=row
         )
-        if moved is not None and moved.batch is not None and self.halted is not None:
+        if moved is None or not again:
+            return
+        moves.end_canceled(transaction, self.job)
+        if moved.batch is not None and self.halted is not None:
             moves.halt(transaction, moved.batch, self.halted)
 
 
@@ -119,6 +122,8 @@ class Uncertain:
         if move(transaction, fence, values, following, row=row) is None:
             lost = Fence(self.job, _PLANNED, other_than=self.token)
             move(transaction, lost, values, following)
+        if following is not None:
+            moves.end_canceled(transaction, self.job)
 
 
 SubmissionOutcome = Accepted | NotAccepted | Uncertain

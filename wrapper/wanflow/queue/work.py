@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import field, frozen
 from psycopg.rows import dict_row
@@ -63,6 +63,13 @@ class DatabaseClock:
         """Return the time as flows take it, by one clock."""
         now = self.now()
         return TimePoint(now, now)
+
+
+def read_clock(connection: Connection[Any]) -> DatabaseClock:
+    """Read the database's clock."""
+    found = connection.execute(f"SELECT {NOW}").fetchone()
+    assert found is not None
+    return DatabaseClock(found[0])
 
 
 @frozen
@@ -143,7 +150,7 @@ def _work(row: QueueRow, found: dict[str, Any]) -> Work:
         "state": JobState(found["state"]),
         "body": _read("request", found["body"] or "{}", dict),
         "digest": bytes(found["digest"] or b""),
-        "links": tuple(_read("links", found["links"] or "[]", list)),
+        "links": tuple(cast("list[str]", _read("links", found["links"] or "[]", list))),
         "resubmit": bool(found["resubmit"]),
     }
     return Work(row=row, clock=DatabaseClock(found["now"]), **values)

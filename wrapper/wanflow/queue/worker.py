@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from wanflow.queue.metrics import Metrics
 from wanflow.queue.rate import SharedRate, key_hash
 from wanflow.queue.spool import Spool, default_folder
 from wanflow.queue.steps import RESEND_WINDOW, Steps
-from wanflow.queue.work import NOW, DatabaseClock, Work, load
+from wanflow.queue.work import Work, load, read_clock
+from wanflow.queue.worker_clock import WorkerClock
 from wanflow.queue.writes import Writes
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ class Worker:
     _engine: Engine = field(factory=Engine, init=False, repr=False)
     _reader: Database = field(init=False, repr=False)
     _writer: Database = field(init=False, repr=False)
+    _clock: WorkerClock = field(init=False, repr=False)
+    _last_taken: float = field(default=0.0, init=False, repr=False)
     _running: dict[int, asyncio.Task[None]] = field(
         factory=dict[int, "asyncio.Task[None]"], init=False
     )
@@ -128,13 +132,14 @@ class Worker:
         spool = Spool(self.spool or default_folder())
         with self._reader.connection() as connection:
             server = server_number(connection, config.base_url)
+            self._clock = WorkerClock(read_clock(connection))
         writes = Writes(self._writer, self._engine)
         rate = SharedRate(
             self._reader, server, key_hash(config.key.header()["authorization"]), asyncio.to_thread
         )
         return Steps(
             operations.with_recorder,
-            driver,
+            driver.with_clock(self._clock),
             writes,
             rate,
             spool,
@@ -144,6 +149,7 @@ class Worker:
         )
 
     async def _serve(self, steps: Steps, stop: StopSignal) -> None:
+        self._last_taken = time.monotonic()
         upkeep = [
             asyncio.create_task(self._every(self.lease / 4, self._beat)),
             asyncio.create_task(
@@ -151,6 +157,7 @@ class Worker:
             ),
             asyncio.create_task(self._every(sweeper.SWEEP_INTERVAL, self._sweep)),
             asyncio.create_task(self._every(_LOST, partial(self._replay, steps))),
+            asyncio.create_task(self._watch_database()),
         ]
         try:
             while not stop.is_set:
@@ -173,8 +180,10 @@ class Worker:
         except LedgerError as error:
             self._note_lost(error)
             return _LOST
+        self._last_taken = time.monotonic()
         self.metrics.set("database_up", 1)
         for work in works:
+            self._clock.database = work.clock
             self._start(steps, work)
         self.metrics.set("steps_in_flight", len(self._running))
         self.metrics.set("rate_per_second", steps.rate.per_second)
@@ -252,10 +261,16 @@ class Worker:
         if not waiting:
             return
         with self._reader.connection() as connection:
-            found = connection.execute(f"SELECT {NOW}").fetchone()
-        assert found is not None
-        now = DatabaseClock(found[0]).time_point()
+            now = read_clock(connection).time_point()
         self.metrics.count("outcomes_replayed", steps.spool.replay(steps.writes, now))
+
+    async def _watch_database(self) -> None:
+        """Notice a database that neither responds nor breaks the connection."""
+        while True:
+            await asyncio.sleep(_LOST)
+            silent = time.monotonic() - self._last_taken
+            if silent > self.lease:
+                self._note_lost(DatabaseLost(f"the queue's database is silent for {silent:.0f} s"))
 
     def _note_lost(self, error: LedgerError) -> None:
         if self.metrics.value("database_up"):

@@ -1,0 +1,69 @@
+"""Workers in processes of their own, whose end a test waits for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
+
+# The clock of the machine, as far as this program sees it.
+_PROGRAM = """
+import sys, time
+shift, own = float(sys.argv.pop(1)), time.time
+time.time = lambda: own() + shift
+from tests.queue_crash.worker_process import main
+main()
+"""
+
+
+@frozen
+class WorkerOptions:
+    """What `worker_process` takes; `prefix` begins the command, and `shift` moves its clock."""
+
+    queue: str
+    base_url: str
+    key: str
+    spool: Path
+    lease: float = 5.0
+    timeout: float = 30.0
+    submissions: int = 4
+    prefix: Sequence[str] = ()
+    shift: float = 0.0
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a worker."""
+        facts = (self.shift, self.queue, self.base_url, self.key, self.spool, self.lease)
+        more = (self.timeout, self.submissions, "-", 0.0)
+        words = [str(word) for word in (*facts, *more)]
+        return subprocess.Popen(
+            [*self.prefix, sys.executable, "-c", _PROGRAM, *words], env=environment()
+        )
+
+
+@contextmanager
+def running(*options: WorkerOptions) -> Generator[list[subprocess.Popen[bytes]]]:
+    """Run workers, stop them as an operator does, and expect that they end well."""
+    processes = [one.start() for one in options]
+    try:
+        yield processes
+        for process in processes:
+            process.terminate()
+        assert [process.wait(60) for process in processes] == [0] * len(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment without the variables of wanflow."""
+    clean = {name: text for name, text in os.environ.items() if "WANFLOW" not in name}
+    return {**clean, "PYTHONPATH": os.pathsep.join(sys.path), **more}

@@ -1,0 +1,153 @@
+"""`wanflow worker` as a process: its signals, its port, and what its output shows."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from threading import Event
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.queue.test_steps import SUBMIT
+from tests.queue.test_worker import wait_until
+from tests.queue_crash.processes import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tests.queue.manual_worker import ManualWorker
+    from wanflow.mock import MockServer
+    from wanflow.mock.gateway.accounts import Account
+    from wanflow.queue.handle import QueuedBatch
+
+    Fault = Callable[..., AbstractContextManager[None]]
+    Start = Callable[..., subprocess.Popen[str]]
+
+PROMPT, PASSWORD = "words-of-a-prompt", "password-of-the-database"
+OPEN = """
+    SELECT 1 FROM wanflow.job WHERE parked IS NULL
+        AND state IN ('planned', 'intent', 'accepted', 'completed')
+"""
+pytestmark = pytest.mark.slow  # processes are started
+
+
+@pytest.fixture
+def start(queue: str, server: MockServer, api_key: str, tmp_path: Path) -> Iterator[Start]:
+    """Start workers, and kill those that are left."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wanflow", "worker", "--spool", "spool", *words],
+            env=environment(
+                WANFLOW_API_KEY=api_key,
+                WANFLOW_BASE_URL=server.base_url,
+                WANFLOW_QUEUE=f"{queue}&password={PASSWORD}",
+            ),
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        with process:
+            process.kill()
+
+
+def test_a_second_sigterm_does_not_wait_and_pays_nothing_twice(
+    start: Start,
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    fault: Fault,
+) -> None:
+    """The first one waits for a request that gets no response."""
+    add_jobs(1)
+    with fault("stall", operation=SUBMIT):
+        process = start()
+        wait_until(lambda: worker.states() == {"intent": 1})
+        while process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            Event().wait(0.3)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert worker.states() == {"intent": 1}
+    worker.execute("UPDATE wanflow.job SET sending_until = 0")
+    worker.die()
+    worker.drain()
+    assert worker.states() == {"uncertain": 1}
+    assert account.submitted <= 1
+
+
+def test_a_port_in_use_ends_it_in_one_sentence_before_it_takes_a_step(
+    start: Start, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+) -> None:
+    add_jobs(1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        process = start("--metrics-port", str(port))
+        out, _ = process.communicate()
+    assert process.returncode == 3
+    assert f"metrics can't be served at 127.0.0.1:{port}" in out
+    assert "Traceback" not in out
+    assert worker.states() == {"planned": 1}
+    assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
+
+
+def test_neither_the_key_nor_a_prompt_nor_a_password_is_in_what_it_shows(
+    start: Start,
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    server: MockServer,
+    account: Account,
+    api_key: str,
+) -> None:
+    """In its log, its metrics and its health, whatever goes wrong."""
+    add_jobs(12, PROMPT)
+    worker.execute(
+        "UPDATE wanflow.job SET body = body || '{' WHERE id = %s", worker.column("id")[0]
+    )
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    texts = ("status=429", "status=500", "reset", "garbled", "truncated", "status=400")
+    rules = [
+        server.faults.add(text, operation=operation, account=account, count=1)
+        for operation in (SUBMIT, "getTaskDetail", "files")
+        for text in texts
+    ]
+    process = start("--metrics-port", str(port), "--lease", "1")
+    wait_until(lambda: not worker.execute(OPEN))
+    worker.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+    shown = [_get(port, path) for path in ("/metrics", "/healthz", f"/{api_key}")]
+    process.terminate()
+    out, _ = process.communicate()
+    for rule in rules:
+        server.faults.remove(rule.id)
+    assert process.returncode == 0
+    assert "wanflow_worker_polls_total" in shown[0]
+    assert "failed" in out
+    for text in (out, *shown):
+        for secret in (api_key, PROMPT, PASSWORD):
+            assert secret not in text, text
+
+
+def _get(port: int, path: str) -> str:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}{path}") as response:
+            return str(response.read().decode()) + str(response.headers)
+    except HTTPError as error:
+        return error.read().decode() + str(error.headers)

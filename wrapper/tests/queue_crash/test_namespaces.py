@@ -1,0 +1,143 @@
+"""Workers on three machines, one of which is cut off for longer than its lease."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import Counter
+from contextlib import ExitStack, suppress
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.any_model import model_name
+from tests.queue.conftest import initialize
+from tests.queue_crash.namespaces import SERVERS, network
+from tests.queue_crash.processes import WorkerOptions, running
+from wanflow import Client
+from wanflow.mock import MockServer
+from wanflow.queue.database import Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.postgres import PostgresServer
+
+JOBS, MACHINES, SUBMISSIONS = 90, 3, 3
+LEASE = 5.0
+SUBMIT = "createImageGeneration"
+pytestmark = [
+    pytest.mark.slow,  # leases end
+    pytest.mark.filterwarnings("ignore::wanflow.errors.InsecureURLWarning"),
+]
+
+
+class Relay:
+    """Passes TCP connections on to PostgreSQL's Unix socket: so it has an address on a network."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._listener = socket.create_server(("0.0.0.0", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        self._listener.close()
+
+    def _listen(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._target)
+                threading.Thread(target=_relay, args=(near, far), daemon=True).start()
+
+
+def _relay(near: socket.socket, far: socket.socket) -> None:
+    with near, far:
+        back = threading.Thread(target=_copy, args=(far, near), daemon=True)
+        back.start()
+        _copy(near, far)
+        back.join()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while part := source.recv(65536):
+            target.sendall(part)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
+    own_postgres_server: PostgresServer, api_key: str, tmp_path: Path
+) -> None:
+    """Others go on with its steps; when it is back, what it says late changes nothing."""
+    url = own_postgres_server.create_database()
+    initialize(url)
+    database = url.partition("?")[0].rpartition("/")[2]
+    with ExitStack() as stack:
+        net = stack.enter_context(network(MACHINES))
+        with net.at_servers():
+            relay = Relay(str(own_postgres_server.folder / ".s.PGSQL.5432"))
+            stack.callback(relay.close)
+            mock = MockServer(host="0.0.0.0", polls=1, idempotency=False, journal_entries=10_000)
+            stack.enter_context(mock)
+        mock.faults.add("latency=0.5", operation=SUBMIT)
+        base_url = mock.base_url.replace("127.0.0.1", SERVERS)
+        model = model_name("image")
+        jobs = [{"model": model, "prompt": f"a cat {number}"} for number in range(JOBS)]
+        with Client(api_key, base_url) as client:
+            batch = client.enqueue(
+                jobs, queue=url, out=tmp_path / "out", name="run1", max_credits=10_000
+            )
+        remote = f"postgresql://wanflow@{SERVERS}:{relay.port}/{database}"
+        options = [
+            WorkerOptions(
+                remote,
+                base_url,
+                api_key,
+                tmp_path / f"spool{number}",
+                lease=LEASE,
+                submissions=SUBMISSIONS,
+                prefix=net.command(number),
+            )
+            for number in range(MACHINES)
+        ]
+        with running(*options):
+            cuts = 0
+            for machine in range(MACHINES):
+                _wait_for_progress(url, JOBS // 9)
+                net.set_link(machine, "down")
+                Event().wait(2 * LEASE)
+                net.set_link(machine, "up")
+                cuts += 1
+            report = batch.wait()
+        charged = Counter(
+            one.body for one in mock.journal if one.operation == SUBMIT and one.status == 200
+        )
+        print(f"{report.summary}, {cuts} cuts")  # noqa: T201 - with -s
+        assert max(charged.values()) == 1
+        assert set(report.counts) <= {"saved", "uncertain"}, report.summary
+        assert report.counts["uncertain"] <= SUBMISSIONS * cuts
+        assert report.counts["saved"] >= len(charged) - report.counts["uncertain"]
+        assert _read(url, "SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
+        for result in report.results:
+            for file in result.files:
+                assert file.path.stat().st_size == file.size
+
+
+def _wait_for_progress(url: str, steps: int) -> None:
+    query = "SELECT sum(step) FROM wanflow.job"
+    before = _read(url, query)[0][0]
+    while _read(url, query)[0][0] < before + steps:
+        assert _read(url, "SELECT 1 FROM wanflow.job WHERE state IN ('planned', 'accepted')")
+        Event().wait(0.1)
+
+
+def _read(url: str, query: str) -> list[tuple[Any, ...]]:
+    with Database(url) as database, database.connection() as connection:
+        return connection.execute(query.encode()).fetchall()
