@@ -51,9 +51,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks of these tests."""
-    config.addinivalue_line(
-        "markers", "postgres: tests that need PostgreSQL; part of `make queue-test`"
-    )
+    for mark in (
+        "postgres: tests that need PostgreSQL; part of `make queue-test`",
+        "builds: tests that build packages, environments or clients; part of `make build-test`",
+    ):
+        config.addinivalue_line("markers", mark)
 
 
 # Before pytest selects tests by their marks.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from wanflow.spec.project import Checkout
 
+pytestmark = pytest.mark.builds
+
 NOVA = """\
 openapi: 3.1.0
 info: {title: Nova, description: Films from scenes, version: 2.0.0}

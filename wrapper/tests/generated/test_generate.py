@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from wanflow.spec.project import Checkout
 
+pytestmark = pytest.mark.builds
+
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wanflow.catalog.document import JsonObject
     from wanflow.spec.project import Checkout
 
+pytestmark = pytest.mark.builds
+
 CLASSES = """\
 from collections.abc import Callable, Coroutine
 from pathlib import Path

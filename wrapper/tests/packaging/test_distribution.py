@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
     from tests.packaging.conftest import Built
 
+pytestmark = pytest.mark.builds
+
 LIBRARY = ("wanflow", "wanflow_client")
 OURS = (*LIBRARY, "wanflow_contract")
 KEY = "key-of-the-installed-mock"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tests.packaging.conftest import Built
 
+pytestmark = pytest.mark.builds
+
 CHOSEN = "https://gateway.example.com/apiv1"
 MODELS = ("nova-1.5-moon", "nova-2-sun")
 KEY = "key-of-a-project"

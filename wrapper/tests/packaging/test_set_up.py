@@ -21,6 +21,8 @@ import pytest
 
 from tests.sockets import reserved_port
 
+pytestmark = pytest.mark.builds
+
 makes_another = pytest.mark.slow  # it makes an environment with pip: some 5 s of CPU time each
 PROGRESS = re.compile(r"^set-up: \d+ s: .*\n", re.MULTILINE)  # only on a slow machine
 TOOLS = ("sh", "cat", "cmp", "cp", "dirname", "grep", "mkdir", "mv", "tail", "uname")

@@ -91,6 +91,19 @@ class TestMakefile:
             assert any(part in line for line in plan), part
         assert any("-m pytest" in line for line in plan)
 
+    def test_build_test_runs_all_that_has_its_mark(
+        self, checkout: Path, committed: list[str]
+    ) -> None:
+        """It reads some folders only, which takes less time."""
+        *_, command = make(checkout, "--dry-run", "build-test").splitlines()
+        mark = "mark." + "builds"
+        files = [one for one in committed if one.endswith(".py")]
+        marked = [one for one in files if mark in (checkout / one).read_text()]
+        assert len(marked) > 5
+        assert {str((checkout / one).parent.relative_to(checkout)) for one in marked} <= set(
+            command.split()
+        )
+
     @pytest.mark.parametrize(("program", "code"), [("echo", 0), ("ls", 2)])
     def test_a_failed_check_fails_beside_the_tests(
         self, checkout: Path, program: str, code: int
@@ -284,7 +297,7 @@ class TestCI:
         assert commands[1:] == []
         assert where == 'cd "$(dirname "$0")/.."'
         assert installed == [".ci/browser", ".ci/shells", ".ci/postgres"]
-        assert test == "exec make --no-print-directory image-test queue-test test"
+        assert test == "exec make --no-print-directory image-test queue-test build-test test"
 
     def test_workflows_call_make_only(self, checkout: Path) -> None:
         """Each command of the workflow is a make target, or checks what was left or answered."""
@@ -293,7 +306,7 @@ class TestCI:
         assert commands
         allowed = r"make [a-z-]+$|test -z .*git |test .*curl "
         assert [c for c in commands if not re.match(allowed, c)] == []
-        assert "make test" in commands
+        assert {"make test", "make build-test"} <= set(commands)
 
     def test_workflow_needs_no_secret(self, checkout: Path) -> None:
         """The workflow gets no secret."""

@@ -32,6 +32,8 @@ from wanflow.spec.schema.operations import JSON_MEDIA, SourceOperation, source_o
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.builds
+
 Json = dict[str, Any]
 
 CORPUS = sorted(Path(__file__).with_name("corpus").iterdir())

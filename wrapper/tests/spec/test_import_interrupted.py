@@ -21,6 +21,8 @@ from wanflow.spec.read.yaml import write_yaml
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.builds
+
 TEXT = {"type": "string"}
 # Runs a command for each line, in a process forked off for it, since to start one and to import the
 # pipeline takes longer than the command. The child kills itself, or is interrupted, at the nth time

@@ -44,6 +44,8 @@ from wanflow.spec.regenerate import regenerate
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+pytestmark = pytest.mark.builds
+
 Json = dict[str, Any]
 
 ROOT = Path(__file__).parents[3]
