@@ -38,10 +38,10 @@ class Network:
         run("-n", self.servers, "link", "set", _interface(machine), state)
 
     @contextmanager
-    def at_servers(self) -> Generator[None]:
-        """Let this thread make its sockets in the namespace of the servers."""
+    def sockets_at(self, name: str) -> Generator[None]:
+        """Let this thread make its sockets in a namespace."""
         with Path("/proc/thread-self/ns/net").open() as own:
-            with Path("/run/netns", self.servers).open() as other:
+            with Path("/run/netns", name).open() as other:
                 _enter(other.fileno())
             try:
                 yield
@@ -57,17 +57,21 @@ def network(machines: int) -> Generator[Network]:
     prefix = f"wanflow-{os.getpid()}"
     made = Network(f"{prefix}-s", tuple(f"{prefix}-{number}" for number in range(machines)))
     with ExitStack() as stack:
-        for name in (made.servers, *made.machines):
-            try:
-                run("netns", "add", name)
-            except subprocess.CalledProcessError as error:
-                pytest.skip(f"this machine allows no network namespaces: {error.stderr.strip()}")
-            stack.callback(run, "netns", "del", name)
-        run("-n", made.servers, "link", "set", "lo", "up")
-        run("-n", made.servers, "addr", "add", f"{SERVERS}/32", "dev", "lo")
-        for number, name in enumerate(made.machines):
-            _connect(made.servers, name, number)
+        try:
+            _make(made, stack)
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"this machine allows no network namespaces: {error.stderr.strip()}")
         yield made
+
+
+def _make(network: Network, stack: ExitStack) -> None:
+    for name in (network.servers, *network.machines):
+        run("netns", "add", name)
+        stack.callback(run, "netns", "del", name)
+    run("-n", network.servers, "link", "set", "lo", "up")
+    run("-n", network.servers, "addr", "add", f"{SERVERS}/32", "dev", "lo")
+    for number, name in enumerate(network.machines):
+        _connect(network.servers, name, number)
 
 
 def _connect(servers: str, machine: str, number: int) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.any_model import model_name
+from tests.postgres import SUPERUSER
 from tests.queue.conftest import initialize
 from tests.queue_crash.namespaces import SERVERS, network
 from tests.queue_crash.processes import WorkerOptions, running
 from wanflow import Client
 from wanflow.mock import MockServer
-from wanflow.queue.database import Database
+from wanflow.queue.database import Database, DatabaseLost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +38,15 @@ pytestmark = [
 class Relay:
     """Passes TCP connections on to PostgreSQL's Unix socket: so it has an address on a network."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, server: PostgresServer) -> None:
+        self._target = str(server.folder / ".s.PGSQL.5432")
         self._listener = socket.create_server(("0.0.0.0", 0))
-        self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._listen, daemon=True).start()
+
+    def url(self, local: str) -> str:
+        """Return the URL of a database on the network, from the one on this machine."""
+        name = local.partition("?")[0].rpartition("/")[2]
+        return f"postgresql://{SUPERUSER}@{SERVERS}:{self._listener.getsockname()[1]}/{name}"
 
     def close(self) -> None:
         """Accept no more connections."""
@@ -78,12 +84,10 @@ def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
     """Others go on with its steps; when it is back, what it says late changes nothing."""
     url = own_postgres_server.create_database()
     initialize(url)
-    database = url.partition("?")[0].rpartition("/")[2]
     with ExitStack() as stack:
         net = stack.enter_context(network(MACHINES))
-        with net.at_servers():
-            relay = Relay(str(own_postgres_server.folder / ".s.PGSQL.5432"))
-            stack.callback(relay.close)
+        with net.sockets_at(net.servers):
+            relay = stack.enter_context(closing(Relay(own_postgres_server)))
             mock = MockServer(host="0.0.0.0", polls=1, idempotency=False, journal_entries=10_000)
             stack.enter_context(mock)
         mock.faults.add("latency=0.5", operation=SUBMIT)
@@ -94,10 +98,9 @@ def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
             batch = client.enqueue(
                 jobs, queue=url, out=tmp_path / "out", name="run1", max_credits=10_000
             )
-        remote = f"postgresql://wanflow@{SERVERS}:{relay.port}/{database}"
         options = [
             WorkerOptions(
-                remote,
+                relay.url(url),
                 base_url,
                 api_key,
                 tmp_path / f"spool{number}",
@@ -128,6 +131,23 @@ def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
         for result in report.results:
             for file in result.files:
                 assert file.path.stat().st_size == file.size
+
+
+def test_a_database_whose_machine_is_gone_is_lost_within_a_minute(
+    own_postgres_server: PostgresServer,
+) -> None:
+    """No packet says so. A system by itself tries for a quarter of an hour."""
+    with network(1) as net, ExitStack() as stack:
+        with net.sockets_at(net.servers):
+            relay = stack.enter_context(closing(Relay(own_postgres_server)))
+        database = stack.enter_context(Database(relay.url(own_postgres_server.url())))
+        with net.sockets_at(net.machines[0]), database.connection() as connection:
+            connection.execute("SELECT 1")
+        net.set_link(0, "down")
+        start = time.monotonic()
+        with pytest.raises(DatabaseLost), database.connection() as connection:
+            connection.execute("SELECT 1")
+        assert time.monotonic() - start < 60
 
 
 def _wait_for_progress(url: str, steps: int) -> None:

@@ -23,6 +23,9 @@ _DEFAULTS: dict[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
+if psycopg.pq.version() >= 120_000:  # noqa: PLR2004 - the first libpq that has it
+    # Where a machine is gone, a system by itself waits for a quarter of an hour (milliseconds).
+    _DEFAULTS["tcp_user_timeout"] = 30_000
 # The owner's lock is lost with its connection, so the server may not end an idle one.
 _SETTINGS = {
     "search_path": SCHEMA,
