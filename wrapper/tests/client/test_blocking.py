@@ -24,6 +24,8 @@ from wanflow.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from wanflow._core.download_rules import DownloadProgress
+
 LIBRARY = Path(wanflow.__file__).parent
 DECIDING = sorted([*LIBRARY.glob("_core/*.py"), *LIBRARY.glob("_flows/*.py")])
 
@@ -226,8 +228,13 @@ def test_a_cancelled_download_keeps_its_part_without_blocking_the_loop(
         async def do() -> None:
             async with client:
                 result = await client.task(ID).wait()
-                with anyio.move_on_after(0.5):
-                    await result.download(tmp_path)
+                with anyio.CancelScope() as scope:
+
+                    def cancel(progress: DownloadProgress) -> None:
+                        if progress.have == len(LARGE) // 2:
+                            scope.cancel()
+
+                    await result.download(tmp_path, on_progress=cancel)
 
         assert run(do, backend) == []
         stopped.set()
