@@ -8,13 +8,17 @@ by another request, or by the end.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from tests.any_model import model_name
+from tests.client.clients import httpx
 from tests.client.fast_clock import with_fast_clock
+from tests.waiting import TIME_LIMIT
 from wanflow import Ledger, WanflowError, events
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
@@ -27,6 +31,7 @@ MODEL = packaged_catalog().models[model_name("image", "size", "n")]
 # Small pictures: drawing them takes most of the time of these tests.
 REQUEST = {"model": MODEL.name, "prompt": "a quiet lake", "n": 2, "size": "768x768"}
 TIMEOUT = 60.0
+TASK_IDS = ("task-unified-1760000000-abcd1234", "task-unified-1760000000-abcd1235")
 
 SUBMIT, POLL, FILE = MODEL.operation_id, packaged_catalog().status_operation.operation_id, "files"
 EXCHANGES = {
@@ -306,3 +311,43 @@ def test_an_operation_that_is_broken_off_has_an_end(
     ends = [event for event in story.seen if isinstance(event, events.Interrupted)]
     assert all(event.error == error.__name__ for event in ends if event.operation == "wait")
     assert len(ends) == {"wait": 1, "wait_all": 2, "as_completed": 2}.get(name, len(ends))
+
+
+def test_what_arrives_after_the_end_of_a_wait_is_no_event(runner: Any) -> None:
+    """A callback for one task ends the waits of both, and the other is answered in that moment."""
+    seen: list[events.Event] = []
+    event = threading.Event if runner.name == "sync" else anyio.Event
+    both_asked, released = runner.do(event), runner.do(event)
+
+    def on_event(one: events.Event) -> None:
+        seen.append(one)
+        if isinstance(one, events.Interrupted):
+            released.set()
+
+    def respond(request: httpx.Request) -> Any:
+        first = request.url.path.endswith(TASK_IDS[0])
+        if not first:
+            both_asked.set()
+        content = {"id": TASK_IDS[not first], "status": "pending"}
+        response = httpx.Response(200, json=content)
+        return wait_then(both_asked if first else released, response)
+
+    def wait_then(event: Any, response: httpx.Response) -> Any:
+        async def wait() -> httpx.Response:
+            await event.wait()
+            return response
+
+        return wait() if runner.name != "sync" else event.wait(TIME_LIMIT) and response
+
+    def fail(_: object) -> None:
+        raise ZeroDivisionError
+
+    transport = httpx.MockTransport(respond)
+    client = runner.client(
+        api_key="k", base_url="http://127.0.0.1:9/v", transport=transport, on_event=on_event
+    )
+    with pytest.raises(ZeroDivisionError):
+        runner.do(client.wait_all, TASK_IDS, on_update=fail)
+    runner.do(client.close)
+    check_operations(seen)
+    assert sum(isinstance(one, events.Interrupted) for one in seen) == 2

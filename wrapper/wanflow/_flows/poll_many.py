@@ -14,6 +14,7 @@ from wanflow import errors
 from wanflow._core import poll_schedule
 from wanflow._core.callbacks import no_slowdown
 from wanflow._core.effects import (
+    Finish,
     Finished,
     Notified,
     Spawn,
@@ -110,6 +111,17 @@ class PollQueue:
         self.limiter.cancel(self.turn)
         self.turn = None
 
+    def break_off(self, error: str) -> Flow[None]:
+        """End the polls in flight, then emit that all waits ended: no event of a wait follows."""
+        try:
+            yield Finish()
+        except GeneratorExit:
+            raise
+        except BaseException:
+            yield from self.interrupt(error)
+            raise
+        yield from self.interrupt(error)
+
     def interrupt(self, error: str) -> Flow[None]:
         """Emit that something, such as an exception of this name, ended all waits."""
         for one in [one for duplicates in self.waiting.values() for one in duplicates]:
@@ -158,7 +170,7 @@ def poll_many(
         except GeneratorExit:
             raise
         except BaseException as error:
-            yield from queue.interrupt(type(error).__name__)
+            yield from queue.break_off(type(error).__name__)
             raise
         finally:
             queue.release_turn()

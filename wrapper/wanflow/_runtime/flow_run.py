@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from wanflow._core.effects import Yield
+from wanflow._core.effects import Finish, Yield
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,17 @@ class FlowRun(Generic[T]):
     def abandon(
         self, error: BaseException, perform_immediately: Callable[[FlowRun[Any]], object]
     ) -> None:
-        """Let the flow know, wherever it is, what broke it off; nothing that may block follows."""
+        """Let the flow know, wherever it is, what broke it off; nothing that may block follows.
+
+        The flows that it has spawned have ended.
+        """
         trace = error.__traceback__
         with suppress(BaseException):
             self.throw(error)
             perform_immediately(self)
+            if isinstance(self.effect, Finish):
+                self.send(None)
+                perform_immediately(self)
         error.__traceback__ = trace
         self._flow.close()
 
