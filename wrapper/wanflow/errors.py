@@ -162,6 +162,7 @@ class APIError(WanflowError):
         fallback_suggestion: what the API suggests.
         request_id: the response's `x-request-id`, for the provider's support.
         retry_after: seconds to wait before a retry, None if the response doesn't say.
+        sent_at: when it was sent, in Unix seconds, by the server's clock if the response says so.
         body: the decoded body, or its text if it isn't JSON.
     """
 
@@ -176,6 +177,7 @@ class APIError(WanflowError):
         fallback_suggestion: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        sent_at: float | None = None,
         body: Any = None,
         task_id: str | None = None,
     ) -> None:
@@ -187,6 +189,7 @@ class APIError(WanflowError):
         self.fallback_suggestion = fallback_suggestion
         self.request_id = request_id
         self.retry_after = retry_after
+        self.sent_at = sent_at
         self.body = body
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -210,6 +211,22 @@ def test_a_link_older_than_a_day_has_expired(status: int, runner: Any, tmp_path:
             runner.do(young.download, tmp_path)
     assert not isinstance(caught.value, LinkExpired)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>not here</html>"], ids=["404", "page"])
+def test_a_link_expires_by_the_clock_of_its_server(
+    body: bytes, runner: Any, tmp_path: Path
+) -> None:
+    """The clock of this machine may be wrong by days; the server says its own time."""
+    for age, expired in ((3_600, False), (90_000, True)):
+        created = time.time() + 90_000 - 2 * age
+        date = f"Date: {formatdate(created + age, usegmt=True)}"
+        answer = http(200 if body else 404, body, date, "Content-Type: text/html")
+        with MisbehavingServer(get=[responds(answer)]) as files:
+            result = result_of(runner, files.url + "/a", created=created)
+            with pytest.raises(DownloadFailed) as caught:
+                runner.do(result.download, tmp_path)
+        assert isinstance(caught.value, LinkExpired) == expired
 
 
 def test_a_link_with_a_410_has_expired(runner: Any, tmp_path: Path) -> None:

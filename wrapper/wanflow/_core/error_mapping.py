@@ -68,6 +68,7 @@ def api_error(
         fallback_suggestion=suggestion,
         request_id=response.headers.get("x-request-id"),
         retry_after=retry_after(response, suggestion, now=now),
+        sent_at=sent_at(response, now),
         body=body,
         task_id=task_id,
     )
@@ -145,10 +146,18 @@ def retry_after(response: Response, suggestion: str | None = None, *, now: float
         return min(float(header), _MAX_RETRY_AFTER)
     until = _date(header)
     if until is not None:
-        sent = _date(response.headers.get("date", ""))
-        return max(0.0, until - (now if sent is None else sent))
+        return max(0.0, until - sent_at(response, now))
     found = _SUGGESTED.search(suggestion or "")
     return float(found[1]) if found else None
+
+
+def sent_at(response: Response, now: float) -> float:
+    """Return when an answer was sent, by its server's clock; `now` where it doesn't say.
+
+    In Unix seconds. What expires does so by that clock: the one of this machine may be wrong.
+    """
+    sent = _date(response.headers.get("date", ""))
+    return now if sent is None else sent
 
 
 def _date(header: str) -> float | None:

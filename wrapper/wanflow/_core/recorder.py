@@ -168,8 +168,10 @@ class Recorder(Protocol):
         """Keep that a task's files can't be had any more."""
         ...
 
-    def record_missing(self, server: str, task_id: str, reason: str) -> None:
-        """Keep that the server knows no such task, or not under this key.
+    def record_missing(
+        self, server: str, task_id: str, reason: str, now: float | None = None
+    ) -> None:
+        """Keep that the server knows no such task, or not under this key; `now` is its own time.
 
         Within a task's 24 hours that may be a fault, or another account's key: it stays unfinished.
         """

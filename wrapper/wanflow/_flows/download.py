@@ -26,7 +26,7 @@ from wanflow._core.effects import (
     run_blocking,
     sleep,
 )
-from wanflow._core.error_mapping import retry_after
+from wanflow._core.error_mapping import retry_after, sent_at
 from wanflow._core.file_formats import KINDS, extension, result_problem
 from wanflow._core.file_names import file_stem
 from wanflow._core.retry_policy import backoff
@@ -197,7 +197,7 @@ def _download_with_retries(
                 part.url, redirects = target, _one_more(redirects, url)
                 continue
             case Rejected(reason, status, retryable=False):
-                raise _refused(job, url, reason, status, (yield from read_clock()).wall)
+                raise _refused(job, url, reason, status, (yield from _server_time(part)))
             case Content() if trouble is None and part.complete:
                 return
             case StalePart():
@@ -209,9 +209,15 @@ def _download_with_retries(
         failures += 1
         pause = yield from _pause(part, failures)
         if pause is None or (yield from read_clock()).monotonic + pause >= deadline:
-            raise _given_up(job, part, url, trouble, (yield from read_clock()).wall)
+            raise _given_up(job, part, url, trouble, (yield from _server_time(part)))
         yield from events.retry_scheduled(part, trouble, pause)
         yield from sleep(pause)
+
+
+def _server_time(part: Part) -> Flow[float]:
+    """Return the Unix time by the clock of the last response, else by that of this machine."""
+    now = (yield from read_clock()).wall
+    return now if part.response is None else sent_at(part.response, now)
 
 
 def _pause(part: Part, failures: int) -> Flow[float | None]:

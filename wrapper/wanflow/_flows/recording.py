@@ -214,9 +214,9 @@ def _failed(recorder: Recorder, server: str, task_id: str, error: BaseException)
     match error:
         case errors.TaskFailed(snapshot=Snapshot() as failed):
             yield from _record_durably(recorder, lambda: recorder.record_done(server, failed))
-        case errors.NotFound():
+        case errors.NotFound(sent_at=sent_at):
             yield from _record_durably(
-                recorder, lambda: recorder.record_missing(server, task_id, str(error))
+                recorder, lambda: recorder.record_missing(server, task_id, str(error), sent_at)
             )
         case _:
             pass

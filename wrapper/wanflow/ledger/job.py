@@ -117,9 +117,12 @@ class Job:
         return self.created + LINK_LIFETIME
 
     def possibly_expired(self, now: float) -> bool:
-        """Whether its server may have deleted it: 24 hours have passed, or its age is unknown."""
-        known = self.created if self.accepted is None else self.accepted
-        return known is None or now >= known + LINK_LIFETIME
+        """Whether its server may have deleted it: 24 hours have passed, or its age is unknown.
+
+        The time of its creation is the server's, that of its acceptance is by another clock.
+        """
+        known = [time for time in (self.created, self.accepted) if time is not None]
+        return not known or now >= max(known) + LINK_LIFETIME
 
     @property
     def uncertain(self) -> bool:

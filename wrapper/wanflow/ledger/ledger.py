@@ -381,11 +381,13 @@ class Ledger:
         changes = {"state": JobState.LOST, "reason": truncated(reason), "owned": False}
         self._store.change(TaskRef(server, task_id), changes, only=_UNFINISHED)
 
-    def record_missing(self, server: str, task_id: str, reason: str) -> None:
-        """Record that a server doesn't know a task: it is lost if it may have expired."""
+    def record_missing(
+        self, server: str, task_id: str, reason: str, now: float | None = None
+    ) -> None:
+        """Record that a server doesn't know a task at a time: it is lost if it may have expired."""
         task = TaskRef(server, task_id)
         job = self._store.find(task)
-        if job is None or job.possibly_expired(time.time()):
+        if job is None or job.possibly_expired(time.time() if now is None else now):
             self.record_lost(server, task_id, reason)
         else:
             changes = {"reason": truncated(reason), "owned": False}

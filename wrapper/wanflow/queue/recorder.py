@@ -185,8 +185,17 @@ class StepRecorder:
         values = {"state": str(JobState.LOST), "reason": truncated(reason), "schedule": None}
         self.move(_ACCEPTED | _COMPLETED, values)
 
-    def record_missing(self, server: str, task_id: str, reason: str) -> None:
-        """Record that the task is lost if it may have expired; else it is polled again."""
+    def record_missing(
+        self,
+        server: str,
+        task_id: str,
+        reason: str,
+        now: float | None = None,
+    ) -> None:
+        """Record that the task is lost if it may have expired; else it is polled again.
+
+        All times are of the clock of the database.
+        """
         accepted, now = self.work.accepted, self.work.clock.now()
         if accepted is None or now >= accepted + LINK_LIFETIME:
             self.record_lost(server, task_id, reason)
