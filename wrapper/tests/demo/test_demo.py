@@ -21,6 +21,7 @@ from wanflow import Client
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.validator import packaged_validator
 from wanflow.demo.requests import demo_requests
+from wanflow.ledger import Ledger
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -115,6 +116,14 @@ def terminal_with(text: str) -> Iterator[int]:
     finally:
         os.close(terminal)
         os.close(other_end)
+
+
+@pytest.fixture(autouse=True)
+def data_directory(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data directory of this test: no demo writes to the user's ledger."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +282,28 @@ class TestCredits:
         assert "real credits" in done.err
         assert "Nothing was submitted" in done.err
         assert list(tmp_path.iterdir()) == []
+
+    def test_what_it_may_have_paid_for_is_in_the_ledger(self, tmp_path: Path) -> None:
+        """Nothing else would remember a task whose response was lost."""
+        with MockServer(polls=1) as server:
+            server.faults.add("lost-response")
+            done = run_demo(tmp_path, "--yes", given=self.given(server))
+            paid = len(server.gateway.tasks)
+        with Ledger() as ledger:
+            jobs = ledger.jobs()
+        assert done.code == 1
+        assert [job.uncertain for job in jobs] == [True] * paid
+        assert {job.model for job in jobs} == set(KIND_OF)
+
+    def test_a_directory_that_cannot_be_written_is_an_error_before_anything_is_paid(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").touch()
+        with MockServer(polls=1) as server:
+            done = run_demo(tmp_path, "--yes", "-o", "file/out", given=self.given(server))
+            assert len(server.gateway.tasks) == 0
+        assert done.code == 3
+        assert "can't be written: Not a directory; nothing was sent" in done.err
 
     def test_yes_is_yes(self, tmp_path: Path) -> None:
         """On a terminal, it continues after yes."""

@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wanflow._storage.storage import check_writable
 from wanflow.cli.error_report import CommandContext, report_error
+from wanflow.cli.exit_codes import exit_code_for
+from wanflow.cli.ledger_options import open_ledger
 from wanflow.cli.progress import make_display
 from wanflow.cli.text import printable
 from wanflow.demo.requests import demo_requests
 from wanflow.demo.run import ASYNC, SYNC, DemoTask, run_tasks, table
-from wanflow.demo.targets import Mock, gateway_from_environment, missing_variable_notice
+from wanflow.demo.targets import Gateway, Mock, gateway_from_environment, missing_variable_notice
 from wanflow.mock import MockServer, MockUnavailable
 from wanflow.mock.files.media import available
 
 if TYPE_CHECKING:
-    from wanflow.demo.targets import Gateway, Target
+    from wanflow.demo.targets import Target
 
 # Long enough to show progress. With a correct estimate, the first poll would be after the end.
 _PROGRESSION = "seconds=4,estimate=wrong"
 _SMALL_FILES = "The files are small placeholders: pip install 'wanflow[media]' for real ones"
-_DECLINED, _INTERRUPTED = 1, 130
+_DECLINED = 1
 
 
 @click.command()
@@ -77,7 +80,8 @@ def _for_credits(gateway: Gateway, out: Path, *, agreed: bool) -> None:
     if not agreed and not _confirmed():
         click.echo("Nothing was submitted.", err=True)
         sys.exit(_DECLINED)
-    _run(gateway, out)
+    with open_ledger(None, create=True) as ledger:
+        _run(Gateway(ledger=ledger), out)
 
 
 def _confirmed() -> bool:
@@ -89,6 +93,7 @@ def _confirmed() -> bool:
 
 
 def _run(target: Target, out: Path) -> None:
+    check_writable(out)
     with target.client() as client:
         requests = demo_requests(client.models())
     display = make_display()
@@ -99,11 +104,11 @@ def _run(target: Target, out: Path) -> None:
     try:
         with display:
             run_tasks(tasks, target, out)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         click.echo("interrupted", err=True)
         if target.charges:
             _print_resume_commands(tasks, out)
-        sys.exit(_INTERRUPTED)
+        sys.exit(exit_code_for(interrupt).code)
     click.echo(f"\n{table(tasks)}")
     if any(not task.files for task in tasks):
         sys.exit(1)
@@ -115,3 +120,7 @@ def _print_resume_commands(tasks: list[DemoTask], out: Path) -> None:
         if task.task_id and not task.files:
             command = ["wanflow", "wait", task.task_id, "-o", str(out)]
             click.echo(printable(f"  {shlex.join(command)}"), err=True)
+    click.echo(
+        "wanflow ledger resume names those that may have been charged and whose id isn't known",
+        err=True,
+    )

@@ -13,6 +13,7 @@ from wanflow._config import KEY_VARIABLE, URL_VARIABLE
 from wanflow._http_library import http_library
 
 if TYPE_CHECKING:
+    from wanflow.ledger import Ledger
     from wanflow.mock import MockServer
 
 
@@ -39,17 +40,18 @@ class Mock:
 
 @frozen
 class Gateway:
-    """The API that the environment names; it charges credits."""
+    """The API that the environment names; it charges credits, and `ledger` records for what."""
 
     charges: bool = True
+    ledger: Ledger | None = None
 
     def client(self) -> Client:
         """Make a sync client."""
-        return Client()
+        return Client(ledger=self.ledger)
 
     def async_client(self) -> AsyncClient:
         """Make an async client."""
-        return AsyncClient()
+        return AsyncClient(ledger=self.ledger)
 
     @property
     def host(self) -> str:
