@@ -83,6 +83,22 @@ def test_an_example_shows_why_it_failed(language: str, server: MockServer, tmp_p
     assert not (tmp_path / "lake.png").exists()
 
 
+@pytest.mark.slow  # each starts a compiler
+@pytest.mark.parametrize("language", COMMANDS)
+def test_an_example_ends_where_the_task_does_in_another_way(
+    language: str, server: MockServer, tmp_path: Path
+) -> None:
+    """With a status that no document has, such as that of a cancelled task; it shows the task."""
+    rule = server.faults.add("unknown-status", operation="getTaskDetail")
+    try:
+        said = run(language, server, tmp_path)
+    finally:
+        server.faults.remove(rule.id)
+    assert "exit " in said
+    assert server.tasks[-1]["id"] in said
+    assert not (tmp_path / "lake.png").exists()
+
+
 def test_every_language_promised_is_shown() -> None:
     """Each block is run here, or by the tests of the image."""
     assert set(BLOCKS) - {"yaml"} == {*COMMANDS, "sh", "python"}
