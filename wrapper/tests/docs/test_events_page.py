@@ -42,6 +42,17 @@ def test_each_block_is_run() -> None:
     assert len(BLOCKS) == 4
 
 
+def test_the_page_installs_what_its_examples_import() -> None:
+    """The extra has OpenTelemetry's API only; the example needs its SDK."""
+    imported = {
+        f"opentelemetry-{name}"
+        for name in re.findall(r"^from opentelemetry\.(\w+)", "".join(BLOCKS), re.M)
+    }
+    assert imported
+    installed = " ".join(re.findall(r"`pip install ([^`]+)`", TEXT)).split()
+    assert imported <= set(installed)
+
+
 def test_the_function_gets_every_event(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints the credits and the file."""
     count = example("poster")(client)

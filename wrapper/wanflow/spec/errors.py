@@ -84,8 +84,8 @@ EXIT_CODES = (
     (ProofFailed.exit_code, "not proved"),
     (OverlayError.exit_code, "an overlay is invalid"),
     (FindingsError.exit_code, "`check` found problems"),
-    (NotFetched.exit_code, "a page can't be fetched, or no longer exists"),
     (ToolError.exit_code, "a tool is missing, has the wrong version, or failed"),
+    (NotFetched.exit_code, "a page can't be fetched, or no longer exists"),
 )
 """The exit codes of `wanflow spec`; other commands have different ones."""
 
