@@ -238,10 +238,22 @@ def _in_range(value: object) -> bool:
 
 def _api_key(given: object) -> ApiKey:
     text = given if given is not None else os.environ.get(KEY_VARIABLE, "")
-    wrong = _key_problem(text, KEY_VARIABLE if given is None else "api_key")
+    try:
+        return ApiKey(checked_key(text, KEY_VARIABLE if given is None else "api_key"))
+    finally:
+        del given, text  # tools show the locals of a traceback
+
+
+def checked_key(text: object, source: str) -> str:
+    """Return an API key that came from `source`.
+
+    Raises:
+        ConfigurationError: it isn't one.
+    """
+    wrong = _key_problem(text, source)
     if wrong is None:
-        return ApiKey(str(text))
-    del given, text  # tools show the locals of a traceback
+        return str(text)
+    del text  # tools show the locals of a traceback
     raise ConfigurationError(wrong)
 
 

@@ -144,6 +144,17 @@ class TestEnvironment:
         done = wanflow("run", VIDEO, *PROMPT, "--api-key-file", str(path))
         assert done.code == 3
         assert "a key with" not in done.err
+        assert f"it came from the file {path}" in done.err
+
+    def test_an_invalid_key_of_the_environment(
+        self, wanflow: Callable[..., CommandResult], server: MockServer
+    ) -> None:
+        """The error names the variable, which is where to correct it, and not the key."""
+        given = {"WANFLOW_BASE_URL": server.base_url, "WANFLOW_API_KEY": "your key"}
+        done = wanflow("run", VIDEO, *PROMPT, given=given)
+        assert done.code == 3
+        assert "it came from WANFLOW_API_KEY" in done.err
+        assert "your key" not in done.err
 
     @pytest.mark.parametrize("command", ["status", "wait"])
     def test_unreachable(

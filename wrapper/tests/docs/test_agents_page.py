@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from wanflow._config import checked_key
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.cli.mcp import mcp
 from wanflow.mcp_server.server import make_tools
@@ -29,6 +30,13 @@ def test_the_commands_and_the_configuration_are_valid(tmp_path: Path) -> None:
         given = [str(tmp_path) if "/" in one else one for one in arguments]
         assert name == mcp.name
         assert isinstance(mcp.make_context("mcp", given), click.Context)
+
+
+def test_the_configuration_has_a_key_that_may_be_replaced_or_not() -> None:
+    """Pasted as it is, the server starts: its key is one that a mock takes."""
+    (shown,) = (json.loads(code)["mcpServers"]["wanflow"] for code in blocks("json"))
+    key = shown["env"]["WANFLOW_API_KEY"]
+    assert checked_key(key, "the page") == key
 
 
 def test_the_table_has_all_tools() -> None:

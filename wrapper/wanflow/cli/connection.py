@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 import wanflow
-from wanflow._config import KEY_VARIABLE
+from wanflow._config import KEY_VARIABLE, checked_key
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -57,22 +57,26 @@ class Connection:
         """Return the user's API key.
 
         Raises:
-            ConfigurationError: there is none, or its file can't be read.
+            ConfigurationError: there is none, it is invalid, or its file can't be read.
         """
         if self.key_file is not None:
-            key = read_secret(self.key_file, "key file", _MAX_KEY_LENGTH).strip()
-            if not key:
-                raise ConfigurationError(f"the key file {self.key_file} is empty")
-            return key
-        key = environ.get(KEY_VARIABLE, "")
-        if not key:
+            # No variable has the key: tools show the locals of a traceback.
+            return checked_key(_key_of(self.key_file), f"the file {self.key_file}")
+        if not environ.get(KEY_VARIABLE):
             raise ConfigurationError(f"no API key: set {KEY_VARIABLE}, or use --api-key-file")
-        return key
+        return checked_key(environ[KEY_VARIABLE], KEY_VARIABLE)
 
     def arguments(self) -> list[str]:
         """Return the options as command-line arguments."""
         options = {"--base-url": self.base_url, "--api-key-file": self.key_file}
         return [one for name, value in options.items() if value for one in (name, str(value))]
+
+
+def _key_of(path: Path) -> str:
+    key = read_secret(path, "key file", _MAX_KEY_LENGTH).strip()
+    if not key:
+        raise ConfigurationError(f"the key file {path} is empty")
+    return key
 
 
 def read_secret(path: Path, name: str, limit: int) -> str:
