@@ -18,6 +18,7 @@ from tests.spec.test_merge import RULES
 
 from wanflow.spec.build import build_from
 from wanflow.cli.spec import spec
+from wanflow.spec.diff.change_kinds import Severity
 from wanflow.spec.drift import find_drift, regenerate_client
 from wanflow.spec.errors import OutOfDate, InvalidDocument, ToolError
 from wanflow.spec.generate.generate import (
@@ -30,7 +31,8 @@ from wanflow.spec.generate.generate import (
     settings_of,
 )
 from wanflow.spec.overlay.overlay import read_overlays
-from wanflow.spec.regenerate import regenerate
+from wanflow.spec.read.git_revision import read_working_document
+from wanflow.spec.regenerate import regenerate, summarize
 from wanflow.spec.read.yaml import read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -224,6 +226,16 @@ def test_a_regeneration_ends_with_a_summary_and_an_entry(checkout: Checkout):
     assert changelog.index("## Unreleased") < changelog.index("Regenerated from the documents")
     regenerate(checkout)
     assert checkout.changelog.read_text() == changelog
+
+
+def test_the_first_models_are_an_addition(checkout: Checkout):
+    """There is no earlier spec to compare with, and yet a program notices that they are there."""
+    document = read_working_document(checkout)
+    first = summarize(None, document)
+    assert first.added
+    assert first.severity is Severity.ADDITIVE
+    assert first.sentence.endswith("; nothing that breaks")
+    assert summarize(document, document).severity is Severity.NONE
 
 
 def test_a_revision_of_a_source_is_regenerated(checkout: Checkout, tmp_path: Path):

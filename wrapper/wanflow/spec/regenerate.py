@@ -65,12 +65,18 @@ def _with_heading(text: str) -> str:
 
 @frozen
 class ChangeSummary:
-    """The difference between two merged specs, by models."""
+    """The difference between two merged specs, by models; `first` if there was none before."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     difference: Diff = field(repr=False)
+    first: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """That of the difference; a first spec is an addition, though it is compared with none."""
+        return Severity.ADDITIVE if self.first and self.added else self.difference.severity
 
     @property
     def nothing(self) -> bool:
@@ -90,7 +96,7 @@ class ChangeSummary:
             )
             if names
         ]
-        return f"{', '.join(parts) or 'no model changed'}; {_WHOM[self.difference.severity]}"
+        return f"{', '.join(parts) or 'no model changed'}; {_WHOM[self.severity]}"
 
 
 _WHOM = {
@@ -119,6 +125,7 @@ def summarize(old: JsonObject | None, new: JsonObject) -> ChangeSummary:
         tuple(sorted(changed)),
         tuple(sorted(before.keys() - after.keys())),
         compare(old, new) if old is not None else Diff(()),
+        first=old is None,
     )
 
 
@@ -192,8 +199,7 @@ def regenerate(project: Checkout) -> RegenerateResult:
         made = generate_once(built.document, built.text, settings_of(project), folder)
         changed = AtomicReplace(_texts(project, built, summary), {project.client: made}).commit()
     files = [project.relative(path) for path in changed]
-    level = summary.difference.severity
-    version = next_version(project.root / "pyproject.toml", level)
+    version = next_version(project.root / "pyproject.toml", summary.severity)
     return RegenerateResult(files, summary, version, list(_warnings(built)))
 
 
