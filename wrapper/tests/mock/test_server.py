@@ -78,7 +78,10 @@ def test_a_stopped_server_has_no_url() -> None:
 
 def test_a_port_in_use_is_an_error() -> None:
     """Two servers can't share a port; the message names it."""
-    with MockServer() as server, pytest.raises(PortInUse, match=str(server.port)):
+    with (
+        MockServer() as server,
+        pytest.raises(PortInUse, match=f"{server.port}: .*; choose another port"),
+    ):
         MockServer(port=server.port).__enter__()
 
 

@@ -118,5 +118,8 @@ def _bind(host: str, port: int) -> socket.socket:
         bound.listen(2048)
     except OSError as error:
         bound.close()
-        raise PortInUse(f"the mock can't listen on {host}:{port}: {error.strerror}") from error
+        raise PortInUse(
+            f"the mock can't listen on {host}:{port}: {error.strerror}; choose another port, "
+            "or 0 for a free one"
+        ) from error
     return bound
