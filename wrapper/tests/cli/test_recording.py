@@ -63,6 +63,22 @@ def test_ledger_resume_completes_a_submission(wanflow: Command, default_ledger: 
     assert jobs(default_ledger)[0].state is JobState.SAVED
 
 
+@pytest.mark.parametrize("command", ["run", "submit"])
+def test_an_uncertain_job_ends_with_the_command_that_shows_how_to_settle_it(
+    wanflow: Command, tmp_path: Path, command: str
+) -> None:
+    """For the ledger that has the job; without a ledger there is none to show."""
+    words = (command, IMAGE, "--prompt", "a fox [mock:fault=lost-response]")
+    ledger = str(tmp_path / "own.db")
+    done = wanflow(*words, "--ledger", ledger)
+    assert done.code == 10
+    shown = done.err.splitlines()[-1].partition("   ")[0].strip()
+    assert shown == f"wanflow ledger list --state uncertain --ledger {ledger}"
+    listed = wanflow(*shown.split()[1:])
+    assert f"wanflow ledger discard 1 --ledger {ledger}" in listed.out + listed.err
+    assert "wanflow ledger list" not in wanflow(*words, "--no-ledger").err
+
+
 def test_files_of_a_task_from_elsewhere_are_recorded(
     wanflow: Command, default_ledger: Path
 ) -> None:

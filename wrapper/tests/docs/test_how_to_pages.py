@@ -234,6 +234,28 @@ class TestUncertainSteps:
         self.run_steps(server, [*self.BATCH[0], *self.BATCH[way], again])
         self.check(server, state, sent)
 
+    def test_a_discarded_job_whose_price_nobody_knows(
+        self, server: MockServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A batch with a limit stops, says how to go on, and goes on as it and the page say."""
+        lines = [json.dumps({"model": MODEL, "prompt": prompt}) for prompt in ("Lake", "Fox")]
+        Path("jobs.jsonl").write_text("\n".join(lines))
+        Path("rest.jsonl").write_text(lines[1])
+        limited = "wanflow batch jobs.jsonl -o out/ --max-credits 50"
+        monkeypatch.setattr(sys, "argv", limited.split())
+        said = run(f"{limited}  # exit code 15").splitlines()
+        assert said[-2:] == [
+            "to settle what is uncertain, see:",
+            "  wanflow ledger list --state uncertain",
+        ]
+        run("wanflow ledger discard 1")
+        said = run(f"{limited}  # exit code 15").splitlines()
+        assert "was discarded" in said[-4]
+        assert said[-2:] == ["to resume without a limit:", "  wanflow batch jobs.jsonl -o out/"]
+        run(limited.replace("jobs.jsonl -o out/", "rest.jsonl -o rest/"))
+        run(said[-1].strip())
+        assert submitted(server) == 3
+
     def check(self, server: MockServer, state: str, sent: int) -> None:
         """Compare the state of the job, and what was sent."""
         with Ledger("commands.db") as ledger:

@@ -54,6 +54,8 @@ def test_each_command_prints_events_of_the_schema(
     seen = wanflow(*batch, "--no-wait", "--json", input=line).events
     with fault("reset", operation=SUBMIT):
         worker.turn()
+    said = wanflow(*batch, input=line).err
+    assert "to settle what is uncertain, see:\n  wanflow queue uncertain --queue " in said
     for words in (("status",), ("uncertain",), ("retry", "--uncertain"), ("cancel", "--name=run1")):
         found = wanflow("queue", *words, "--json")
         assert found.code == 0, found.err

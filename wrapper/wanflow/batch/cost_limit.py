@@ -22,8 +22,8 @@ class Decision(Enum):
     WAIT = "wait until the price of the one job of unknown price is reported"
     STOP = "the credit limit is reached"
     UNKNOWN_PRICE = (
-        "the price of a job is unknown, because its submission is uncertain or the API reports no "
-        "price, so further jobs of unknown price could exceed the credit limit"
+        "the price of a job is unknown, because its submission is uncertain or was discarded, or "
+        "the API reports no price, so further jobs of unknown price could exceed the credit limit"
     )
 
 

@@ -24,7 +24,7 @@ from wanflow.cli.batch_summary import print_summary, resume_command
 from wanflow.cli.connection import Connection
 from wanflow.cli.exit_codes import handle_stop_signals
 from wanflow.cli.json_output import emit
-from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option
+from wanflow.cli.ledger_options import ledger_option, open_ledger, prompts_option, uncertain_jobs
 from wanflow.cli.options import (
     connection_options,
     max_credits_option,
@@ -132,7 +132,12 @@ def batch(**options: Any) -> int:
         with handle_stop_signals(run.stop_gracefully, run.exit_now):
             with run.progress, log_to_display(run.progress, logging.WARNING):
                 report = anyio.run(run.run, jobs)
-            return print_summary(report, interrupt=run.interrupt, as_json=options["as_json"])
+            return print_summary(
+                report,
+                uncertain_jobs(options["ledger"]),
+                interrupt=run.interrupt,
+                as_json=options["as_json"],
+            )
 
 
 @define

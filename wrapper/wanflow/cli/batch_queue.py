@@ -59,7 +59,16 @@ def run_queued(
             report = anyio.run(run.run, jobs)
         if report is None:
             return 0
-        return print_summary(report, interrupt=run.interrupt, as_json=options["as_json"])
+        return print_summary(
+            report, _uncertain_jobs(), interrupt=run.interrupt, as_json=options["as_json"]
+        )
+
+
+def _uncertain_jobs() -> list[str]:
+    """Return the command that lists the uncertain jobs of the queue of this command."""
+    context = click.get_current_context()
+    given = context.get_parameter_source("queue") is ParameterSource.COMMANDLINE
+    return ["queue", "uncertain", *(["--queue", context.params["queue"]] if given else [])]
 
 
 def _refuse_options() -> None:

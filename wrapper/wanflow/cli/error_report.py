@@ -36,13 +36,15 @@ _ERROR_ATTRIBUTES = (
 class CommandContext:
     """The context of the running command: its output format, and how to resume its task.
 
-    `options` are the arguments that a command to resume the task needs. A command for many tasks
-    is resumed by running `repeat_command`, which is the same command again. `id_given` is True
-    where the user named the task, so that its id may be wrong.
+    `options` are the arguments that a command to resume the task needs, and `uncertain_jobs` is the
+    command that lists uncertain jobs, None if nothing is recorded. A command for many tasks is
+    resumed by running `repeat_command`, which is the same command again. `id_given` is True where
+    the user named the task, so that its id may be wrong.
     """
 
     as_json: bool = False
     options: list[str] = field(factory=list[str])
+    uncertain_jobs: list[str] | None = None
     repeat_command: str | None = None
     id_given: bool = False
 
@@ -63,6 +65,7 @@ class CommandContext:
         # Without a directory, the name is in the ledger.
         output += ["--name", name] if output_dir and name is not None else []
         self.options = [*output, *connection.arguments(), *ledger_options.to_arguments()]
+        self.uncertain_jobs = ledger_options.uncertain_jobs()
 
     def resume_by_repeating(self) -> None:
         """Record that running the same command again resumes the tasks."""
@@ -77,6 +80,13 @@ class CommandContext:
             return None
         verb = "download" if isinstance(error, errors.DownloadFailed) else "wait"
         return printable(shlex.join(["wanflow", verb, task_id, *self.options]))
+
+    def settle_command(self, error: BaseException) -> str | None:
+        """Return the command that shows how to settle the job of an error, None if none does."""
+        if not isinstance(error, errors.SubmitUncertain) or error.task_id:
+            return None
+        jobs = self.uncertain_jobs
+        return None if jobs is None else printable(shown_command(jobs))
 
     def _is_wrong_id(self, error: BaseException) -> bool:
         return self.id_given and isinstance(error, errors.BadRequest)
@@ -98,6 +108,8 @@ def report_error(error: BaseException, context: CommandContext) -> int:
         message = f"{exit_code_for(error).kind}; the tasks are still running. To resume:"
     if resume is not None:
         message = f"{message}\n  {resume}"
+    if (settle := context.settle_command(error)) is not None:
+        message = f"{message}\n  {settle}   shows the job, and the commands that settle it"
     click.echo(f"wanflow: {message}", err=True)
     if context.as_json:
         emit("error", **_facts(error, resume))

@@ -52,6 +52,10 @@ class LedgerOptions:
         """Return the options as command line arguments."""
         return ledger_arguments(self.path) if self.enabled else ["--no-ledger"]
 
+    def uncertain_jobs(self) -> list[str] | None:
+        """Return the command that lists its uncertain jobs, None if it is disabled."""
+        return uncertain_jobs(self.path) if self.enabled else None
+
     def exists(self) -> bool:
         """Whether it is enabled, and its file exists."""
         from wanflow.ledger.location import default_path, may_exist
@@ -148,6 +152,11 @@ class JobReference(ParsedValue):
 
     def _references(self, job: Job) -> tuple[str | None, ...]:
         return (job.task_id,) if self._tasks_only else (str(job.id), job.task_id, job.name)
+
+
+def uncertain_jobs(ledger: Path | str | None) -> list[str]:
+    """Return the command that lists the uncertain jobs of a ledger, without `wanflow`."""
+    return ["ledger", "list", "--state", "uncertain", *ledger_arguments(ledger)]
 
 
 def ledger_arguments(ledger: Path | str | None) -> list[str]:

@@ -24,10 +24,8 @@ def group() -> None:
 
 
 def _name_option(*, required: bool = False) -> click.Option:
-    only = "" if required else "Only "
-    return click.Option(
-        ["--name"], metavar="BATCH", required=required, help=f"{only}the batch of this name."
-    )
+    which = "The batch of this name." if required else "Only the batch of this name."
+    return click.Option(["--name"], metavar="BATCH", required=required, help=which)
 
 
 def _command(*params: click.Parameter, name: str) -> Callable[[Callable[..., Any]], click.Command]:
