@@ -222,3 +222,25 @@ class TestAResponseWithoutATask:
         worker.drain()
         assert worker.states() == {"uncertain": 1}
         assert worker.rows() == 0
+
+    @pytest.mark.parametrize("text", ["stall-in-body", "drip=2", "lost-response"])
+    def test_because_the_api_accepts_and_never_responds_is_charged_once_and_no_job_waits_for_it(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        new_worker: Callable[..., ManualWorker],
+        account: Account,
+        fault: Callable[..., AbstractContextManager[None]],
+        text: str,
+    ) -> None:
+        """After the window of resends it isn't sent again, also if its user allows resends."""
+        worker = new_worker(timeout=0.5)
+        add_jobs(3, resubmit_uncertain=True)
+        with fault(text, operation=SUBMIT):
+            worker.turn(limit=1)
+        assert account.submitted == 1
+        worker.execute("UPDATE wanflow.job SET intended = intended - 61 WHERE state = 'uncertain'")
+        worker.drain()
+        states = worker.states()
+        assert states.get("saved", 0) + states.get("uncertain", 0) == 3
+        assert states["saved"] >= 2
+        assert account.submitted == 3
