@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sqlite3
 from contextlib import closing, nullcontext
 from itertools import product
+from math import isfinite
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -411,3 +413,25 @@ def test_a_price_is_found_though_the_server_calls_the_model_by_another_name(ledg
     ledger.record_accepted("k" * 16, accepted, hold=False)
     assert [one.price for one in ledger.prices("https://h", "m")] == [3]
     assert ledger.jobs()[0].model == "m"
+
+
+NUMBERS = [1, 3, -1, 0, True, 10**400, -(10**400), 1e308, 5e-324, float("inf"), float("nan")]
+CLASSES = ["", "not json", "[]", "null", "7", "[" * 100_000, *(f'{{"n": {n}}}' for n in (1, 2))]
+
+
+@given(
+    wanted=st.sampled_from(NUMBERS),
+    classes=st.lists(
+        st.sampled_from(CLASSES)
+        | st.sampled_from(NUMBERS).map(lambda number: json.dumps({"model": "x", "n": number}))
+    ),
+    price=st.sampled_from([3.0, 1e308, 5e-324]),
+)
+def test_whatever_a_ledger_has_an_estimate_is_a_number_or_unknown(
+    wanted: float, classes: list[str], price: float
+) -> None:
+    """A ledger may be damaged, and a request may have any number."""
+    records = [PriceRecord(one, price, 1, 0.0) for one in classes]
+    estimate = estimate_price("x", json.dumps({"model": "x", "n": wanted}), records)
+    assert (estimate.credits is None) == (estimate.basis is EstimateBasis.UNKNOWN)
+    assert estimate.credits is None or isfinite(estimate.credits)

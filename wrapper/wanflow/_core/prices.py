@@ -7,9 +7,11 @@ settings, until the provider changes it.
 from __future__ import annotations
 
 import json
+import math
+import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from attrs import frozen
 
@@ -120,9 +122,9 @@ def _proportional(
     price_class: str, records: Iterable[PriceRecord]
 ) -> Iterator[tuple[float, PriceRecord, float]]:
     """Find the records that differ in one number → how far it is off, the record, the guess."""
-    wanted = json.loads(price_class)
+    wanted = _settings(price_class)
     for record in records:
-        other = json.loads(record.price_class)
+        other = _settings(record.price_class)
         names = [
             name for name in wanted.keys() | other.keys() if wanted.get(name) != other.get(name)
         ]
@@ -130,11 +132,24 @@ def _proportional(
             continue
         new, old = wanted.get(names[0]), other.get(names[0])
         if _is_positive(new) and _is_positive(old):
-            yield abs(new - old) / old, record, round(record.price * new / old, 2)
+            ratio = float(new) / float(old)
+            guess = round(record.price * ratio, 2)
+            if math.isfinite(guess):
+                yield abs(ratio - 1), record, guess
 
 
-def _is_positive(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float) and value > 0
+def _settings(price_class: str) -> Mapping[str, Any]:
+    """Return the settings of a price class; none where a ledger has something else there."""
+    try:
+        found: Any = json.loads(price_class)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def _is_positive(value: Any) -> TypeGuard[float]:
+    is_number = not isinstance(value, bool) and isinstance(value, int | float)
+    return is_number and 0 < value <= sys.float_info.max
 
 
 def price_class(catalog: Catalog, body: Mapping[str, Any]) -> str:
