@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -394,6 +396,15 @@ class TestSpendBudget:
         timer.start()
         assert budget.reserve(self.accepted, self.body()).credits == 10
         timer.join()
+
+    def test_a_budget_is_closed_with_its_last_user(self) -> None:
+        """Python warns of a database that nobody closes, since 3.13."""
+        budget = SharedBudget()
+        rows = budget._rows
+        del budget
+        gc.collect()
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            rows.execute("SELECT 1")
 
     def test_a_shared_budget_is_shared(self, tmp_path) -> None:
         """Two processes that open a shared budget reserve and spend from the same credits."""

@@ -6,6 +6,7 @@ import sqlite3
 from enum import Enum
 from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,8 @@ class SharedBudget:
         self._rows = sqlite3.connect(
             path or ":memory:", timeout=_WAIT, isolation_level=None, check_same_thread=False
         )
+        # Python warns of a database that nobody closed, since 3.13.
+        finalize(self, self._rows.close)
         self._rows.execute("PRAGMA synchronous = OFF")  # it is of no use after the run
         self._rows.executescript(_TABLES)
 
