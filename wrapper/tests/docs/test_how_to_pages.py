@@ -375,7 +375,7 @@ class TestContractInCi:
             "SPEND_LIMIT": "5",
         }
         done = subprocess.run(
-            ["bash", "-e", "-c", f"{script} --only head-without-body"],
+            ["bash", "-e", "-c", f"{script} --only broken-http"],
             env=environment,
             capture_output=True,
             text=True,
