@@ -20,6 +20,7 @@ from attrs import define, field, frozen
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.effects import (
     EmitEvent,
+    Finish,
     Finished,
     InvokeCallback,
     RandomFloat,
@@ -99,14 +100,19 @@ class Simulation:
                 self._step(play, outcome)
 
     def cancel(self, play: Play, error: BaseException) -> None:
-        """Break a flow off, as a cancelled task of an event loop is."""
+        """Break a flow off, as a cancelled task of an event loop is, and those that it started."""
         play.steps += 1
         if play.script.effect is None:
             return
         try:
             play.script.throw(error)
-            while isinstance(play.script.effect, EmitEvent | ReadClock):
-                play.script.send(self._perform(play, play.script.effect)[1])
+            while isinstance(play.script.effect, EmitEvent | Finish | ReadClock):
+                if isinstance(play.script.effect, Finish):
+                    for child in play.children:
+                        self.cancel(child, error)
+                    play.script.send(None)
+                else:
+                    play.script.send(self._perform(play, play.script.effect)[1])
         except type(error):
             return
         raise AssertionError("the flow went on")

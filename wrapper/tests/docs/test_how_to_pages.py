@@ -419,7 +419,7 @@ class TestNewDocument:
         from wanflow.spec.errors import EXIT_CODES
 
         codes = re.findall(r"^\| (\d) \|", self.TEXT, re.MULTILINE)
-        assert len(codes) == 5
+        assert len(codes) == 7
         assert {int(code) for code in codes} <= {code for code, _ in EXIT_CODES}
 
     def test_the_head_of_an_overlay_takes_an_action(self) -> None:
