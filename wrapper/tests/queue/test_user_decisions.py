@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +14,9 @@ from wanflow.cli import main
 from wanflow.errors import InvalidRequest
 from wanflow.ledger import Ledger
 from wanflow.queue import admin, user_decisions
-from wanflow.queue.engine import StepKind
+from wanflow.queue.engine import Engine, StepKind
 from wanflow.queue.results import Watch
+from wanflow.queue.schema import open_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,6 +189,33 @@ def test_what_is_not_an_uncertain_job_with_a_task_of_its_own_is_refused(
         with pytest.raises(InvalidRequest, match="or wanflow queue discard"):
             ledger.discard(found)
     assert worker.column("state") == ["uncertain", "accepted"]
+
+
+def test_one_of_many_jobs_gets_the_task_that_all_are_given(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, fault: Fault, queue: str
+) -> None:
+    """The others are refused in a sentence, and stay uncertain."""
+    add_jobs(8)
+    with fault("lost-response", operation=SUBMIT, count=8):
+        worker.turn([StepKind.SUBMIT])
+    assert worker.states() == {"uncertain": 8}
+    begin = Barrier(8)
+
+    def resolve(job: int) -> str:
+        with open_queue(queue) as database:
+            begin.wait()
+            try:
+                user_decisions.resolve(database, Engine(), job, UNKNOWN)
+            except InvalidRequest as error:
+                return str(error)
+            return ""
+
+    with ThreadPoolExecutor(8) as threads:
+        said = list(threads.map(resolve, worker.column("id")))
+    refused = [text for text in said if text]
+    assert len(refused) == 7
+    assert all("and a task has one job only" in text for text in refused), refused
+    assert worker.states() == {"uncertain": 7, "accepted": 1}
 
 
 @pytest.mark.parametrize("sent", [False, True])

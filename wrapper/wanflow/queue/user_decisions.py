@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wanflow._core.arguments import validate_documented_id
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.job import MISSING_STATES, JobState
-from wanflow.ledger.postgres.owner import QUEUE_OWNER
+from wanflow.ledger.postgres.owner import QUEUE_OWNER, lock_number
 from wanflow.ledger.user_decisions import discarded, given_task, not_uncertain, task_taken
 from wanflow.queue.engine import SCHEMA, NextStep, StepKind
 from wanflow.queue.work import NOW
@@ -26,6 +26,8 @@ _JOB = f"""
     FROM {SCHEMA}.job WHERE id = %s AND batch IS NOT NULL FOR UPDATE
 """  # noqa: S608 - our own names
 _OTHER = f"SELECT id FROM {SCHEMA}.job WHERE server = %s AND task = %s AND id <> %s"  # noqa: S608
+# The name of the lock that a ledger takes, too.
+_LOCK = f"SELECT 'task ' || text || ' ' || %s FROM {SCHEMA}.place WHERE id = %s"  # noqa: S608
 # What a worker does meanwhile has an old number, and a retry that waits in the queue, too.
 _DECIDE = f"""
     UPDATE {SCHEMA}.job SET step = step + 1, tries = 0, parked = NULL, resend = false,
@@ -47,6 +49,8 @@ def resolve(database: Database, engine: Engine, job: int, task_id: str) -> None:
     validate_documented_id(task_id)
     with database.transaction() as connection:
         _, server = _undecided(connection, job)
+        (lock,) = connection.execute(_LOCK, [task_id, server]).fetchone() or ("",)
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number(lock)])
         other = connection.execute(_OTHER, [server, task_id, job]).fetchone()
         if other is not None:
             raise task_taken(task_id, other[0])
