@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from mimetypes import guess_type
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from wanflow._core.file_formats import media_type
 from wanflow._core.media_html import media_html
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def _saved(path: Path) -> str:
         content = path.read_bytes() if small else b""
     except OSError:
         content = b""
-    kind = guess_type(path.name)[0] or "application/octet-stream"
-    source = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    source = f"data:{media_type(path.name)};base64,{base64.b64encode(content).decode()}"
     element = media_html(source, path.name, path.suffix.lower(), _STYLE) if content else ""
     return f"{element}<p>{escape(str(path))}</p>"
 

@@ -124,7 +124,7 @@ def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> Non
 
 
 def replace(part: Path, path: Path) -> None:
-    """Rename a closed file over another one.
+    """Rename a closed file over another one, or a folder.
 
     Raises:
         OSError: the path is a folder, or the system refuses.

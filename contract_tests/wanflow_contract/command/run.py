@@ -172,20 +172,25 @@ def _settings(scratch: Path) -> list[str]:
         *("--pyargs", "wanflow_contract", "-p", "wanflow_contract.plugin", *plugins),
         *("-c", str(Path(__file__).with_name("session.ini"))),
         *(f"--rootdir={_PACKAGE.parent}", f"--confcutdir={_PACKAGE}"),
-        *("-o", f"cache_dir={_cache_folder(scratch)}"),
+        *("-o", f"cache_dir={cache_folder(scratch)}"),
     ]
 
 
-def _cache_folder(scratch: Path) -> Path:
+def cache_folder(scratch: Path) -> Path:
     """Return a private temporary directory, kept between runs for --lf."""
-    owner = os.getuid() if hasattr(os, "getuid") else 0
-    folder = Path(tempfile.gettempdir()) / f"wanflow-contract-cache-{owner}"
+    owner = os.getuid() if hasattr(os, "getuid") else None
+    folder = Path(tempfile.gettempdir()) / f"wanflow-contract-cache-{owner or 0}"
     with suppress(OSError):
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if not folder.is_symlink() and found.st_uid == owner and not found.st_mode & 0o022:
+        # Windows has no such owner and mode; there each user has a temporary directory.
+        if not folder.is_symlink() and (owner is None or _is_private(folder.lstat(), owner)):
             return folder
     return scratch / "cache"
+
+
+def _is_private(found: os.stat_result, owner: int) -> bool:
+    """Return whether only its owner writes to a folder."""
+    return found.st_uid == owner and not found.st_mode & 0o022
 
 
 def _keys(given: Mapping[str, Any]) -> dict[str, str]:

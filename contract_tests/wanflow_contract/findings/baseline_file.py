@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tomllib
 from datetime import date, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
+from wanflow._regular_file import replace
 from wanflow_contract.findings.baseline import BaselineUnusable, Entry
 
 if TYPE_CHECKING:
@@ -191,4 +191,4 @@ def _replace(path: Path, text: str) -> None:
         Path(file.name).chmod(target.stat().st_mode & 0o777)
     else:
         Path(file.name).chmod(0o644)
-    os.replace(file.name, target)  # noqa: PTH105
+    replace(Path(file.name), target)

@@ -413,6 +413,24 @@ def test_dates_need_no_dependency(checkout: Checkout, tmp_path: Path):
     assert not any("dateutil" in str(name) for name in imported)
 
 
+def test_a_client_has_the_same_bytes_where_lines_end_in_another_way(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As on Windows, where what is written as text gets a carriage return."""
+    built = build_from([source("nova", document(request("nova-1")))], [])
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    here = generate(built.document, built.text, settings_of(checkout), tmp_path / "here")
+    real = type(tmp_path).write_text
+
+    def write_text(path: Path, text: str, *given: Any, **more: Any) -> int:
+        return real(path, text, *given, **{"newline": "\r\n", **more})
+
+    monkeypatch.setattr(type(tmp_path), "write_text", write_text)
+    there = generate(built.document, built.text, settings_of(checkout), tmp_path / "there")
+    assert contents(there) == contents(here)
+
+
 def test_the_overlays_are_read_in_order(project: Checkout):
     """The committed overlays are read in the order of their names."""
     names = [overlay.name for overlay in read_overlays(project.overlays)]

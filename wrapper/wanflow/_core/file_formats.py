@@ -166,6 +166,9 @@ _BY_TYPE = {name: format_ for format_ in FORMATS for name in format_.types}
 _BY_SUFFIX = {end: format_ for format_ in FORMATS for end in (format_.extension, *format_.suffixes)}
 EXTENSIONS = (*_BY_SUFFIX, UNKNOWN)
 """How names of files end."""
+_TYPE_BY_SUFFIX = {".html": "text/html"} | {
+    end: one.types[0] for one in FORMATS if one.types for end in (one.extension, *one.suffixes)
+}
 _SVG = _BY_TYPE["image/svg+xml"]
 _GENERIC_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -187,6 +190,14 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+
+
+def media_type(name: str) -> str:
+    """Return the media type of a file by its name, the same on every system.
+
+    Python's `mimetypes` reads files and a registry that only some machines have.
+    """
+    return _TYPE_BY_SUFFIX.get(PurePosixPath(name).suffix.lower(), "application/octet-stream")
 
 
 def result_problem(beginning: bytes, content_type: str, kinds: frozenset[str]) -> str | None:

@@ -12,9 +12,9 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from hashlib import sha256
-from mimetypes import guess_type
 from typing import TYPE_CHECKING, Any, cast
 
+from wanflow._core.file_formats import media_type
 from wanflow._core.recorder import File
 from wanflow._storage.download_buffer import DownloadBuffer
 from wanflow._storage.object_client import REQUEST_TIMEOUT, StorageError, call, open_store
@@ -203,7 +203,7 @@ def _put(
 
     timeout = REQUEST_TIMEOUT if len(content) <= _LARGE else _LARGE_TIMEOUT
     store = _store_of(path, timeout)
-    attributes: Any = {"Content-Type": _content_type(path), **metadata}
+    attributes: Any = {"Content-Type": media_type(path.name), **metadata}
     call(
         lambda: obstore.put(
             store,
@@ -214,10 +214,6 @@ def _put(
             use_multipart=False,
         )
     )
-
-
-def _content_type(path: ObjectPath) -> str:
-    return guess_type(path.name)[0] or "application/octet-stream"
 
 
 def _store_of(path: ObjectPath, timeout: float = REQUEST_TIMEOUT) -> Any:

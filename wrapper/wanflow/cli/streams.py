@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-class _Pipe(FileIO):
+_NO_READER = {"nt": (errno.EPIPE, errno.EINVAL)}
+"""What Windows says of a pipe whose reader is gone; other systems say EPIPE."""
+
+
+class Pipe(FileIO):
     """A file that discards what it gets once its reader has closed the pipe, as `head` does."""
 
     reader_is_gone = False
@@ -21,7 +26,9 @@ class _Pipe(FileIO):
         """Write data, or discard it."""
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            if error.errno not in _NO_READER.get(os.name, (errno.EPIPE,)):
+                raise
             self.reader_is_gone = True
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
@@ -50,7 +57,7 @@ def tolerant_streams() -> Generator[None]:
 def reader_is_gone() -> bool:
     """Return whether stdout was a pipe that its reader has closed."""
     raw = _raw(sys.stdout)
-    return isinstance(raw, _Pipe) and raw.reader_is_gone
+    return isinstance(raw, Pipe) and raw.reader_is_gone
 
 
 def _raw(stream: TextIO) -> object:
@@ -66,7 +73,7 @@ def _tolerant(stream: TextIO, errors: str | None = None) -> TextIO:
             text.reconfigure(errors=errors)
         return stream
     stream.flush()
-    pipe = _Pipe(raw.fileno(), "w", closefd=False)
+    pipe = Pipe(raw.fileno(), "w", closefd=False)
     return TextIOWrapper(
         pipe if raw is text.buffer else cast("Any", BufferedWriter(pipe)),
         stream.encoding,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
-from wanflow._regular_file import write_atomically
+from wanflow._regular_file import remove, replace, write_atomically
 from wanflow.spec.errors import InvalidDocument
 
 if TYPE_CHECKING:
@@ -105,16 +105,16 @@ def swap_directories(one: Path, other: Path) -> None:
     with temp_sibling(other) as aside:
         parked = aside / "parked"
         if other.exists():
-            other.replace(parked)
+            replace(other, parked)
         try:
             if one.exists():
-                one.replace(other)
+                replace(one, other)
         except BaseException:
             if parked.exists():
-                parked.replace(other)
+                replace(parked, other)
             raise
         if parked.exists():
-            parked.replace(one)
+            replace(parked, one)
 
 
 def changed_files(made: Path, kept: Path) -> list[str]:
@@ -149,7 +149,7 @@ class AtomicReplace:
         try:
             write_file(note, json.dumps(before))
             changed = self.commit()
-            note.unlink()
+            remove(note)
         except BaseException:
             roll_back(note)
             raise
@@ -182,7 +182,7 @@ def roll_back(journal: Path) -> bool:
     The journal is written before the first change, so it contains all previous files.
     """
     for left in journal.parent.glob(f".{journal.name}~*.part"):
-        left.unlink()
+        remove(left)
     if not journal.is_file():
         return False
     before: dict[str, str | None] = json.loads(journal.read_text("utf-8"))
@@ -190,8 +190,8 @@ def roll_back(journal: Path) -> bool:
         _restore(Path(path), None if text is None else text.encode())
     for left in journal.parent.rglob(".*~*.part"):
         if left.name.startswith(tuple(f".{Path(path).name}~" for path in before)):
-            left.unlink()
-    journal.unlink()
+            remove(left)
+    remove(journal)
     return True
 
 
@@ -201,6 +201,6 @@ def _text_of(path: Path) -> str | None:
 
 def _restore(path: Path, before: bytes | None) -> None:
     if before is None:
-        path.unlink(missing_ok=True)
+        remove(path)
     else:
         write_file(path, before.decode())

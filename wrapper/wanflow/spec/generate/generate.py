@@ -100,6 +100,7 @@ def generate(document: JsonObject, text: str, settings: GeneratorSettings, direc
     (package / FILE_NAME).write_text(packed, "utf-8")
     (package / "py.typed").write_text("", "utf-8")
     (package / "PROVENANCE").write_text(_provenance(text), "utf-8")
+    end_lines_alike(package)
     _require_importable(package)
     return package
 
@@ -133,6 +134,14 @@ def _files(package: Path) -> dict[Path, bytes]:
     """Return the files of a package by their paths in the directory that it is in."""
     paths = filter(Path.is_file, package.rglob("*"))
     return {path.relative_to(package.parent): path.read_bytes() for path in paths}
+
+
+def end_lines_alike(package: Path) -> None:
+    """Write the same bytes on Windows, where the tools end lines in another way."""
+    for path in filter(Path.is_file, package.rglob("*")):
+        content = path.read_bytes()
+        if b"\r\n" in content:
+            path.write_bytes(content.replace(b"\r\n", b"\n"))
 
 
 def _require_importable(package: Path) -> None:
@@ -182,14 +191,15 @@ def _ruff() -> str:
 def run_tool(command: list[str], directory: Path, name: str) -> None:
     """Run a tool without environment variables that could change its output."""
     inherited = {key: value for key, value in os.environ.items() if key in _ENVIRONMENT_VARIABLES}
-    environment = {**inherited, "PYTHONHASHSEED": "0", "NO_COLOR": "1"}
+    environment = {**inherited, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "NO_COLOR": "1"}
     try:
         completed = subprocess.run(  # noqa: S603 - the command is fixed, the document is a file
             command,
             cwd=directory,
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=_TIMEOUT_S,
             check=False,
         )
@@ -203,6 +213,7 @@ def run_tool(command: list[str], directory: Path, name: str) -> None:
 _ENVIRONMENT_VARIABLES = frozenset(
     {
         *("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "HOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH"),
+        *("APPDATA", "USERPROFILE"),  # where Windows has the packages of a user
         *("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"),  # where bytecode is kept, if anywhere
     }
 )
