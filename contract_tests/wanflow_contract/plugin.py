@@ -14,6 +14,7 @@ from wanflow_contract.plan.selection import select_tests, validate_names
 from wanflow_contract.report.formats import DEFAULT, FILES, JUNIT, parse_formats
 from wanflow_contract.support.baseline_options import add_options as add_baseline_options
 from wanflow_contract.support.distributed import Distributed
+from wanflow_contract.support.option_values import credit_limit, request_rate, seed, timeout
 from wanflow_contract.support.reporting import Reporting
 
 # No setting depends on the speed of the machine.
@@ -52,19 +53,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_given("--api-key2", help="API key of a second account, to test isolation of accounts")
     add_given(
         "--spend-limit",
-        type=_credits,
+        type=credit_limit,
         help="credits that may be spent; required unless the server is a mock",
     )
-    add_given("--seed", type=int, help="random seed; the same seed gives the same requests")
+    add_given("--seed", type=seed, help="random seed; the same seed gives the same requests")
     add(
         "--rate",
-        type=float,
+        type=request_rate,
         default=0,
         help="maximum requests per second; 5 by default, unlimited for a mock",
     )
     add(
         "--request-timeout",
-        type=_seconds,
+        type=timeout,
         default=0,
         metavar="SECONDS",
         help="how long a response may take; 30 by default, 10 for a server of this machine",
@@ -109,20 +110,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--no-replay", action="store_true", help="don't run a failed test a second time")
 
 
-def _credits(text: str) -> float:
-    limit = float(text)
-    if not 0 <= limit < float("inf"):
-        raise ValueError
-    return limit
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < float("inf"):
-        raise ValueError
-    return seconds
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks and the reporting plugin, and pass the seed to Hypothesis."""
@@ -132,7 +119,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
     validate_names(config.getoption("--only"))  # before the collection, which takes seconds
     folder = config.getoption("--contract-report")
-    _create(folder)
+    _create("report", folder)
+    _create("tests", config.getoption("--emit-tests"))
     try:
         formats = parse_formats(config.getoption("--contract-formats"))
     except ValueError as error:
@@ -144,13 +132,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Planner(config, plugin), "contract-planner")
     passing = Distributed(config, plugin.recorder, plugin.counters, lambda: plugin.target)
     config.pluginmanager.register(passing, "contract-distributed")
-    seed = config.getoption("--seed")
-    if seed is not None:
-        config.option.hypothesis_seed = str(seed)
+    given = config.getoption("--seed")
+    if given is not None:
+        config.option.hypothesis_seed = str(given)
 
 
-def _create(folder: str | None) -> None:
-    """Create the folder of the report before anything is spent.
+def _create(what: str, folder: str | None) -> None:
+    """Create the folder of the report, or of the tests, before anything is spent.
 
     Raises:
         pytest.UsageError: it can't be created.
@@ -160,7 +148,7 @@ def _create(folder: str | None) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise pytest.UsageError(
-            f"the report folder {folder} can't be created: {error.strerror}"
+            f"the folder of the {what}, {folder}, can't be created: {error.strerror}"
         ) from error
 
 

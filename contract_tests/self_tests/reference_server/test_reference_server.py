@@ -16,6 +16,7 @@ from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import (
     VARIANTS,
     Forgetful,
+    Hinting,
     Replaying,
 )
 
@@ -71,6 +72,13 @@ def test_a_variant_that_differs_in_what_no_document_says_passes(variant) -> None
     """A few tests of each; what differs is a note at most."""
     with variant(*KEYS) as server:
         done = suite(server, "-k", "reused_key or moves_forward", tests=_FEW)
+    assert done.returncode == 0, done.stdout
+
+
+def test_informational_responses_are_passed_over() -> None:
+    """Requests that are sent as bytes are judged by the final response."""
+    with Hinting(*KEYS) as server:
+        done = suite(server, tests=("test_wire.py",))
     assert done.returncode == 0, done.stdout
 
 

@@ -276,6 +276,25 @@ class ChunkedHandler(Handler):
         return None
 
 
+class Hinting(Server):
+    """Informational responses come before each response, as in RFC 8297."""
+
+    def handler(self) -> type[Handler]:
+        return HintingHandler
+
+
+class HintingHandler(Handler):
+    """HTTP/1.1 with Early Hints."""
+
+    def reply(self, status: int, kind: str, content: bytes) -> None:
+        if self.request_version == "HTTP/1.1":
+            for _ in range(2):
+                self.send_response_only(103, "Early Hints")
+                self.send_header("Link", "</style.css>; rel=preload")
+                self.end_headers()
+        super().reply(status, kind, content)
+
+
 class Closing(Server):
     """The connection is closed after each response, as in HTTP/1.0."""
 
@@ -332,6 +351,7 @@ VARIANTS = (
     SignedLinks,
     Chatty,
     Chunked,
+    Hinting,
     Closing,
     Redirecting,
 )

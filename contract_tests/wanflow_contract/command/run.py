@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from argparse import ArgumentTypeError
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,12 @@ from wanflow_contract.command.exit_codes import INTERRUPTED, TERMINATED, ExitCod
 from wanflow_contract.command.formats import FORMATS, TEXT, files_of, render
 from wanflow_contract.command.main import help_sections
 from wanflow_contract.report.result import read_result
+from wanflow_contract.support.option_values import credit_limit, last_day, seed
 from wanflow_contract.support.server_url import split_url
 from wanflow_contract.support.target_options import NO_KEY, TargetUnavailable, mock_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 _PACKAGE = Path(__file__).parents[1]
 # Other plugins of the user's environment might reorder, time out or wrap the tests.
@@ -31,8 +33,19 @@ _PLUGINS = ("xdist.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plu
 _PYTEST = "wanflow_contract.pytest_arguments"
 
 
+class _Context(click.Context):
+    """The context of the default subcommand, whose name nobody writes."""
+
+    @property
+    def command_path(self) -> str:
+        """What a user types."""
+        return self.parent.command_path if self.parent else super().command_path
+
+
 class _Run(click.Command):
     """A command that passes on to pytest what follows `--`."""
+
+    context_class = _Context
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take pytest's arguments away."""
@@ -54,18 +67,47 @@ class _Run(click.Command):
                 formatter.write_dl(rows)
 
 
+def _valid(read: Callable[[str], object]) -> Callable[..., str | None]:
+    """Return a callback that checks a value before pytest starts, which takes seconds."""
+
+    def check(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                read(value)
+        except ArgumentTypeError as error:
+            raise click.BadParameter(str(error)) from error
+        return value
+
+    return check
+
+
 @click.command(cls=_Run)
 @click.argument("url", required=False, envvar=URL)
 @click.option("--api-key", metavar="KEY", help="API key; better set WANFLOW_API_KEY.")
 @click.option("--api-key2", metavar="KEY", help="API key of a second account, to test isolation.")
-@click.option("--spend-limit", metavar="CREDITS", help="Credits that may be spent; 0 by default.")
+@click.option(
+    "--spend-limit",
+    metavar="CREDITS",
+    callback=_valid(credit_limit),
+    help="Credits that may be spent; 0 by default.",
+)
 @click.option("--dry-run", is_flag=True, help="Send all to the bundled mock, and list it.")
 @click.option("--baseline", metavar="FILE", help="Known deviations (TOML or JSON), not failures.")
 @click.option("--baseline-update", is_flag=True, help="Write the findings of this run to it.")
 @click.option("--accepted-by", metavar="NAME", help="Who accepts the entries that are added.")
 @click.option("--accepted-why", metavar="TEXT", help="Why they are accepted.")
-@click.option("--accepted-until", metavar="DATE", help="Until when, such as 2027-01-31.")
-@click.option("--seed", metavar="NUMBER", help="The same seed gives the same requests.")
+@click.option(
+    "--accepted-until",
+    metavar="DATE",
+    callback=_valid(last_day),
+    help="Until when, such as 2027-01-31.",
+)
+@click.option(
+    "--seed",
+    metavar="NUMBER",
+    callback=_valid(seed),
+    help="The same seed gives the same requests.",
+)
 @click.option("--only", metavar="CHECK", multiple=True, help="Only this check; may be repeated.")
 @click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
 @click.option("--report", metavar="FOLDER", help="Write report.html, report.json, junit.xml here.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,12 @@ import pytest
 
 from wanflow_contract.findings.baseline import Acceptance, Baseline, BaselineUnusable
 from wanflow_contract.findings.baseline_file import read_baseline
+from wanflow_contract.support.option_values import last_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_OF_NEW_ENTRIES = ("--accepted-by", "--accepted-why", "--accepted-until")
 
 
 def add_options(add: Callable[..., None]) -> None:
@@ -27,7 +29,11 @@ def add_options(add: Callable[..., None]) -> None:
     )
     add("--accepted-by", help="who accepts new entries; by default the name of the user")
     add("--accepted-why", help="why new entries are accepted")
-    add("--accepted-until", help="the last day on which new entries hold; 90 days by default")
+    add(
+        "--accepted-until",
+        type=last_day,
+        help="the last day on which new entries hold; 90 days by default",
+    )
 
 
 def open_baseline(config: pytest.Config) -> Baseline | None:
@@ -37,9 +43,12 @@ def open_baseline(config: pytest.Config) -> Baseline | None:
         pytest.UsageError: an option or the file is invalid.
     """
     given, updates = config.getoption("--baseline"), config.getoption("--baseline-update")
+    if updates and not given:
+        raise pytest.UsageError("--baseline-update needs --baseline FILE")
+    for name in () if updates else _OF_NEW_ENTRIES:
+        if config.getoption(name):
+            raise pytest.UsageError(f"{name} needs --baseline-update: it is for new entries")
     if not given:
-        if updates:
-            raise pytest.UsageError("--baseline-update needs --baseline FILE")
         return None
     path = Path(given).absolute()
     try:
@@ -55,13 +64,9 @@ def _acceptance(config: pytest.Config) -> Acceptance:
     given: dict[str, Any] = {"by": config.getoption("--accepted-by") or _user()}
     if config.getoption("--accepted-why"):
         given["why"] = config.getoption("--accepted-why")
-    until = config.getoption("--accepted-until")
-    try:
-        return Acceptance(**given, **({"until": date.fromisoformat(until)} if until else {}))
-    except ValueError:
-        raise pytest.UsageError(
-            f"--accepted-until is {until!r}; it must be a day such as 2027-01-31"
-        ) from None
+    if config.getoption("--accepted-until"):
+        given["until"] = config.getoption("--accepted-until")
+    return Acceptance(**given)
 
 
 def _user() -> str:

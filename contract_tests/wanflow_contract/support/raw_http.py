@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOCK_TIMEOUT = 5.0
 _MOST = 16 * 1024**2
 _TOO_MANY = 429
+_SWITCHED, _FINAL, _MOST_INFORMATIONAL = 101, 200, 100
 
 
 class _Stream(io.RawIOBase):
@@ -102,9 +103,8 @@ class RawConnection:
             RateLimited: the server's rate limit refuses the request.
         """
         begun, method = time.monotonic(), sent.split(b" ", 1)[0].decode("latin-1")
-        response = HTTPResponse(_SharedFile(self._incoming), method=method)  # type: ignore[arg-type]
         try:
-            response.begin()
+            response = _begun(self._incoming, method)
             content = _read(response)
         except TimeoutError:
             RESPONDS.fail("there is no complete response", self._exchange(sent, 0, (), b"", begun))
@@ -164,6 +164,20 @@ class RawConnection:
 
     def _short(self, path: str) -> str:
         return path.removeprefix(self.path_prefix)
+
+
+def _begun(incoming: Any, method: str) -> HTTPResponse:
+    """Return the final response, after any informational ones; its headers have been read.
+
+    Raises:
+        HTTPException: it is malformed, or doesn't come.
+    """
+    for _ in range(_MOST_INFORMATIONAL):
+        response = HTTPResponse(_SharedFile(incoming), method=method)  # type: ignore[arg-type]
+        response.begin()
+        if response.status >= _FINAL or response.status == _SWITCHED:
+            return response
+    raise HTTPException(f"{_MOST_INFORMATIONAL} informational responses, and no final one")
 
 
 def _read(response: HTTPResponse) -> bytes:
