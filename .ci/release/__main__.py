@@ -2,6 +2,7 @@
 """Make what a release publishes, and check all of it; nothing is uploaded.
 
 `python .ci/release check [TAG]` builds into dist/, and writes the notes and the SBOM into release/.
+`python .ci/release address NAME/REPOSITORY` sets the repository's address wherever it is named.
 `python .ci/release try DIST [TESTS…]` tries the wheel of a folder in an empty environment, and runs
 tests of its sdist on it; it needs nothing but Python.
 """
@@ -27,6 +28,7 @@ def say(text: str) -> None:
 def check(tag: str = "") -> None:
     """Make and check all that a release with this tag publishes, or without one the next."""
     # They need the project's own environment, which `try` does without.
+    from address import PLACEHOLDER, check_address  # noqa: PLC0415
     from distributions import build_twice, check_contents, git  # noqa: PLC0415
     from sbom import check_sbom, installed, read, write_sbom  # noqa: PLC0415
 
@@ -37,6 +39,9 @@ def check(tag: str = "") -> None:
     if tag and (changed := git(ROOT, "status", "--porcelain")):
         raise ReleaseError(f"these files are not those of {tag}:\n{changed}")
     say(f"the project, the changelog and {tag or 'a tag of it'} agree on {version}")
+    address = check_address(ROOT, tag)
+    waits = address.startswith(PLACEHOLDER)
+    say(f"the repository is {address}" + (", which a tag refuses: set it first" if waits else ""))
     sdist, wheel = build_twice(ROOT, ROOT / "dist")
     say("two builds have the same bytes")
     check_contents(ROOT, sdist, wheel)
@@ -63,6 +68,14 @@ def try_distributions(dist: str, *tests: str) -> None:
         say("the tests pass on it")
 
 
+def set_repository(address: str) -> None:
+    """Replace the repository's address in each file that names it."""
+    from address import set_address  # noqa: PLC0415
+
+    for path in set_address(ROOT, address):
+        say(path)
+
+
 def main() -> None:
     """Run what the arguments name."""
     try:
@@ -71,6 +84,8 @@ def main() -> None:
                 check()
             case ["check", tag]:
                 check(tag)
+            case ["address", address]:
+                set_repository(address)
             case ["try", dist, *tests]:
                 try_distributions(dist, *tests)
             case _:

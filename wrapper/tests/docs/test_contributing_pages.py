@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -19,7 +20,8 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 SECURITY = (ROOT / "SECURITY.md").read_text()
 FORMS = sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml"))
 FORMS_OF_ISSUES = [path for path in FORMS if path.name != "config.yml"]
-ADVISORIES = "https://github.com/OWNER/wanflow/security/advisories/new"
+DECLARED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+ADVISORIES = f"{DECLARED['Repository']}/security/advisories/new"
 
 
 def blocks(language: str) -> list[str]:

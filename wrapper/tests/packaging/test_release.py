@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-MODULES = ("changelog", "distributions", "sbom", "environments")
+MODULES = ("address", "changelog", "distributions", "sbom", "environments")
 TEXT = "# Changelog\n\n## 1.1.0 (2026-11-29)\n\nNew.\n\n## 1.0.0 (2026-10-01)\n\n- First.\n"
 
 
@@ -100,6 +100,69 @@ class TestChangelog:
         tags = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
         found = release["changelog"].sections((checkout / "CHANGELOG.md").read_text("utf-8"))
         assert {tag.removeprefix("v") for tag in tags.stdout.split()} <= set(found)
+
+
+NAMING = {
+    "pyproject.toml": '[project.urls]\nRepository = "https://github.com/OWNER/gear"\n',
+    "docs/a.md": "uses: OWNER/gear@v1 in OWNER/gear\n",
+    "docs/b.md": "OWNER, and picture.png\r\n",
+}
+
+
+@pytest.fixture
+def named(tmp_path: Path) -> Path:
+    """A checkout whose files name the repository by its placeholder."""
+    for name, text in NAMING.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text.encode())
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG \xff OWNER/gear")
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+class TestAddress:
+    """The repository's address has one place, and no release has a placeholder."""
+
+    def test_a_tag_refuses_the_placeholder(
+        self, named: Path, release: dict[str, ModuleType], refused: type[Exception]
+    ) -> None:
+        """It names the files that have it, and the command that sets it."""
+        address = release["address"]
+        assert address.check_address(named) == "OWNER/gear"
+        with pytest.raises(refused, match=r"OWNER/gear, in docs/a.md, .*pyproject.toml: set"):
+            address.check_address(named, "v1.1.0")
+
+    def test_one_command_sets_it_everywhere(
+        self, named: Path, release: dict[str, ModuleType]
+    ) -> None:
+        """Every byte that isn't the address stays."""
+        address = release["address"]
+        changed = address.set_address(named, "acme/wanflow-2")
+        assert changed == ["docs/a.md", "picture.png", "pyproject.toml"]
+        assert (named / "docs/a.md").read_text() == "uses: acme/wanflow-2@v1 in acme/wanflow-2\n"
+        assert (named / "docs/b.md").read_bytes() == NAMING["docs/b.md"].encode()
+        assert (named / "picture.png").read_bytes() == b"\x89PNG \xff acme/wanflow-2"
+        assert address.check_address(named, "v1.1.0") == "acme/wanflow-2"
+
+    @pytest.mark.parametrize("wrong", ["", "acme", "https://github.com/acme/x", "a b/c", "a/b/c"])
+    def test_what_is_no_address_changes_nothing(
+        self, named: Path, release: dict[str, ModuleType], refused: type[Exception], wrong: str
+    ) -> None:
+        """It is named."""
+        with pytest.raises(refused, match="must be OWNER/REPOSITORY"):
+            release["address"].set_address(named, wrong)
+        assert (named / "docs/a.md").read_text() == NAMING["docs/a.md"]
+
+    def test_each_file_names_the_declared_one(
+        self, checkout: Path, release: dict[str, ModuleType]
+    ) -> None:
+        """A file with another owner would be left as it is."""
+        address = release["address"].address_of(checkout)
+        for path in ("SECURITY.md", "action.yml", "docs", ".github", "README.md", "pyproject.toml"):
+            found = [checkout / path, *(checkout / path).rglob("*.*")]
+            text = "".join(one.read_text("utf-8") for one in found if one.is_file())
+            owners = re.findall(r"([\w-]+)/wanflow(?=@v|/security|/issues|/\.github|/blob)", text)
+            assert set(owners) <= {address.partition("/")[0]}, path
 
 
 FILES = [
@@ -224,6 +287,19 @@ def test_each_change_is_tested_with_every_supported_python(checkout: Path) -> No
     declared = (checkout / "pyproject.toml").read_text("utf-8")
     tested = changes["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert tested == re.findall(r":: Python :: (3\.\d+)", declared)
+
+
+def test_each_change_is_tested_on_every_system(checkout: Path) -> None:
+    """The wheel of a change, with the oldest and the newest Python, by the release's command."""
+    jobs = YAML(typ="safe").load(checkout / ".github/workflows/ci.yml")["jobs"]
+    released = YAML(typ="safe").load(checkout / ".github/workflows/release.yml")["jobs"]["test"]
+    matrix = jobs["systems"]["strategy"]["matrix"]
+    others = {one for one in released["strategy"]["matrix"]["system"] if "ubuntu" not in one}
+    assert set(matrix["system"]) == others
+    supported = jobs["test"]["strategy"]["matrix"]["python"]
+    assert matrix["python"] == [supported[0], supported[-1]]
+    assert jobs["systems"]["needs"] == "release-check"
+    assert jobs["systems"]["steps"][-1] == released["steps"][-1]
 
 
 @pytest.fixture
