@@ -79,6 +79,8 @@ def _rewriter(root: Path, source: str, places: dict[str, str], pages: Path) -> C
             return link
         name, _, anchor = link.partition("#")
         target = os.path.normpath(folder / name)
+        if target == source and source.endswith(".ipynb"):
+            return link  # the page of a notebook offers its file
         place = places.get(target) or _copied(root, target, pages)
         if place is None:  # the renderer reports what isn't there
             return "" if (root / target).is_dir() else link

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 from wanflow.mock import MockServer
 
-pytestmark = pytest.mark.slow  # a kernel starts
+starts_a_kernel = pytest.mark.slow
 NOTEBOOK = Path(__file__).parents[3] / "docs/notebook.ipynb"
 
 
@@ -40,6 +40,7 @@ def tables(cell: Any) -> list[str]:
     ]
 
 
+@starts_a_kernel
 def test_a_cell_shows_one_table_which_changes_in_place(cells: list[Any]) -> None:
     """It is the last state of each task: sync, async, and in a batch."""
     run, run_async, batch, _ = map(tables, cells)
@@ -50,11 +51,13 @@ def test_a_cell_shows_one_table_which_changes_in_place(cells: list[Any]) -> None
     assert sorted(saved) == ["fox", "hare", "owl"]
 
 
+@starts_a_kernel
 def test_a_client_with_its_own_function_shows_nothing(cells: list[Any]) -> None:
     """Progress can be left out."""
     assert cells[-1].outputs == []
 
 
+@starts_a_kernel
 def test_the_results_are_shown(cells: list[Any]) -> None:
     """As pictures, and the names of the batch's files."""
     results = [one for cell in cells for one in cell.outputs if one.output_type == "execute_result"]
@@ -62,6 +65,14 @@ def test_the_results_are_shown(cells: list[Any]) -> None:
     assert pictures["text/html"].count("<img ") == 2
     assert links["text/html"].count("<img ") == 1
     assert names["text/plain"] == "['fox.png', 'owl.png', 'hare.png']"
+
+
+def test_it_says_how_to_try_it_without_paying() -> None:
+    """Its first cell starts the mock, and names it before Jupyter starts."""
+    first = nbformat.read(NOTEBOOK, as_version=4).cells[0].source
+    lines = re.findall(r"^(?:pip|wanflow|export|jupyter) .*$", first, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["pip", "wanflow", "export", "jupyter"]
+    assert "export WANFLOW_BASE_URL=http://127.0.0.1:8700/apiv1 WANFLOW_API_KEY=" in first
 
 
 def test_the_notebook_is_stored_without_outputs() -> None:

@@ -211,6 +211,12 @@ class TestPages:
         )
         assert (pages / "files/container/x.yaml").read_text() == "a: 1\n"
 
+    def test_the_page_of_a_notebook_offers_its_file(self, pages: Path) -> None:
+        """Other pages link the page."""
+        assert "](notebook.ipynb)" in (pages / "notebook.md").read_text()
+        assert (pages / "notebook.ipynb").is_file()
+        assert "](notebook.md)" in (pages / "frameworks.md").read_text()
+
     def test_every_error_says_what_to_do(self, pages: Path) -> None:
         """And what it means, how it is caught, and its exit code."""
         assert len(public_errors(MODULES)) > 25
