@@ -8,10 +8,12 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wanflow_contract.support import pace as pace_module
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.support.http_client import RateLimitedClient
 from wanflow_contract.support.pace import Pace, RateLimited, wait_of
@@ -82,6 +84,28 @@ def test_after_a_refusal_requests_are_sent_more_slowly() -> None:
     assert 0 < first <= 20
     pace.slow_down(refusal({}), 0.3)
     assert pace.rate <= first
+
+
+@pytest.mark.parametrize("given", [0.0, 5.0])
+def test_requests_become_faster_again(monkeypatch, given) -> None:
+    """A refusal now and then must not slow a run of thousands of requests for ever."""
+    clock = SimpleNamespace(now=100.0)
+    clock.monotonic = lambda: clock.now
+    clock.sleep = lambda seconds: setattr(clock, "now", clock.now + max(seconds, 0.001))
+    monkeypatch.setattr(pace_module, "time", clock)
+    pace = Pace(given)
+    for _ in range(20):
+        pace.wait()
+    for _ in range(10):
+        pace.slow_down(refusal({}), 1.0)
+        pace.wait()
+    lowest, begun = pace.rate, clock.now
+    while clock.now < begun + 4:
+        pace.wait()
+    assert pace.rate == lowest <= 1
+    while clock.now < begun + 60:
+        pace.wait()
+    assert pace.rate == 5 if given else pace.rate > 5
 
 
 def test_a_wait_longer_than_a_run_can_afford_ends_the_test() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wanflow_contract.checks.account_access import AccountAccess
 from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.definitions.access import (
     KEY_REQUIRED,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 # What servers answer that refuse a used idempotency key.
 _REFUSED_KEY = frozenset({409, 422})
+_VALID = Expectation(Expected.ACCEPT)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 
 
@@ -62,6 +64,7 @@ class RunState:
     tasks: dict[str, TaskHistory] = field(factory=dict)
     _used_keys: Recent[tuple[str, str], int] = field(factory=Recent)
     _submissions: int = 0
+    _access: AccountAccess = field(factory=AccountAccess)
     _reported: Reported = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -162,6 +165,8 @@ class RunState:
         body: Any,
         exchange: Exchange,
     ) -> None:
+        if self._blames_account(expectation, account, exchange):
+            return
         if expectation.expected is Expected.ACCEPT:
             require_accepted(exchange)
         if expectation.expected is Expected.REJECT:
@@ -171,6 +176,8 @@ class RunState:
         model = self.models.get(str(asked.get("model"))) if isinstance(asked, dict) else None
         readable = isinstance(exchange.decoded(), dict)  # otherwise it has failed already
         if exchange.status // 100 == 2 and model is not None and readable:
+            with independent():
+                self._access.check_earlier(operation_id, account, model.name)
             history = start(model, asked, account, body, exchange)
             with independent():
                 self._reported.check_rules(history, exchange)
@@ -184,6 +191,21 @@ class RunState:
             known = self.tasks.setdefault(history.id, history)
             if known is not history:
                 NEW.require(False, f"{history.id} already existed", known.first, exchange)
+
+    def require_accepted(self, exchange: Exchange) -> None:
+        """Check that a valid submission is accepted, unless the account is the reason.
+
+        Raises:
+            CheckFailed: it is refused.
+        """
+        account = self._account(exchange)
+        if account is None or not self._blames_account(_VALID, account, exchange):
+            require_accepted(exchange)
+
+    def _blames_account(self, expectation: Expectation, account: str, exchange: Exchange) -> bool:
+        """Return whether a submission is refused because of the account; a mock's has all."""
+        judged = expectation.expected is not Expected.EITHER and not self.has_mock_controls
+        return judged and self._access.refuses(account, expectation, exchange)
 
     def _repeats_key(self, account: str | None, exchange: Exchange) -> bool:
         """Record the idempotency key of a submission; return whether it was used before."""

@@ -98,3 +98,10 @@ EQUIVALENT_ID = Check(
     why="Some URL libraries encode more than they have to.",
     correct="It decodes the path before it searches for the task.",
 )
+MODEL_ACCESS = Check(
+    "model-access",
+    "The account of the run has access to each model, and enough credits.",
+    note=True,
+    why="What the account may not submit can't be tested.",
+    correct="It refuses what the account may not use with 403, and what it can't pay with 402.",
+)

@@ -1,0 +1,94 @@
+"""Refusals because of the account: notes, unless the server contradicts them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.check import observing
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.request_expectation import expectation_of_request
+from wanflow_contract.checks.run_state import RunState
+from wanflow_contract.findings.finding import NOTE
+from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.support.exchange import Exchange
+
+KEY = "the-key-of-the-first-account"
+MODEL, OTHER = list(packaged_contract().catalog.models.values())[:2]
+OPERATION = packaged_contract().operation_at(MODEL.path)
+JSON = ("content-type", "application/json")
+VALID = cheapest(MODEL)
+INVALID = {**VALID, "prompt": 5}
+DENIED = {"code": 403, "message": "Denied", "type": "permission_error", "param": "model"}
+NAMELESS = {name: value for name, value in DENIED.items() if name != "param"}
+OF_PROMPT = {**DENIED, "param": "prompt"}
+POOR = {"code": 402, "message": "No credits", "type": "insufficient_quota_error"}
+
+
+def accepted(model: Any = MODEL) -> tuple[dict[str, Any], int, dict[str, Any]]:
+    """Return a valid request, the status and the body of its acceptance."""
+    made = {"id": f"task-unified-1-{time.monotonic_ns()}", "model": model.name}
+    more = {"status": "pending", "created": int(time.time())}
+    return cheapest(model), 200, {**made, **more}
+
+
+def judged(*exchanges: Any, mock: bool = False) -> list[tuple[str, bool]]:
+    """Return the checks that failed, and whether each is a note."""
+    state = RunState(packaged_contract().catalog.models, {"one": KEY}, mock, False, time.time)
+    recorder = Recorder(is_known=lambda _finding: True)
+    with observing(recorder):
+        for asked, status, body in exchanges:
+            content = body if status == 200 else {"error": body}
+            sent, received = (json.dumps(one).encode() for one in (asked, content))
+            path = packaged_contract().catalog.models[asked["model"]].path
+            headers = (("Authorization", f"Bearer {KEY}"), JSON)
+            url = f"http://api.example{path}"
+            exchange = Exchange("POST", url, path, headers, sent, status, (JSON,), received)
+            operation = packaged_contract().operation_at(path)
+            expected = expectation_of_request(operation, "POST", dict(headers), sent)
+            state.check(operation, expected, exchange)
+    return sorted({(one.check, one.kind == NOTE) for one in recorder.findings.values()})
+
+
+@pytest.mark.parametrize(
+    "exchanges",
+    [
+        [(VALID, 403, DENIED)],
+        [(VALID, 403, NAMELESS)],
+        [(VALID, 403, DENIED), accepted(OTHER), (INVALID, 403, DENIED)],
+        [(INVALID, 403, DENIED)],
+        [(VALID, 402, POOR), (INVALID, 402, POOR)],
+        [accepted(), (VALID, 402, POOR), accepted()],
+    ],
+)
+def test_a_refusal_because_of_the_account_is_a_note(exchanges) -> None:
+    """The documents have "Access denied for this model", and accounts run out of credits."""
+    assert judged(*exchanges) == [("model-access", True)]
+
+
+@pytest.mark.parametrize(
+    ("check", "exchanges"),
+    [
+        ("accepts", [(VALID, 403, DENIED), accepted()]),
+        ("accepts", [accepted(), (VALID, 403, DENIED)]),
+        ("accepts", [(VALID, 403, OF_PROMPT)]),
+        ("rejects", [(INVALID, 403, DENIED), accepted()]),
+        ("rejects", [accepted(), (INVALID, 403, DENIED)]),
+        ("rejects", [(INVALID, 403, NAMELESS)]),
+        ("rejects", [(INVALID, 402, POOR)]),
+        ("rejects", [(INVALID, 402, POOR), accepted()]),
+    ],
+)
+def test_what_the_account_is_not_the_reason_of_is_a_finding(check, exchanges) -> None:
+    """An account that gets a task of a model has access to it."""
+    assert (check, False) in judged(*exchanges)
+
+
+@pytest.mark.parametrize("refused", [(VALID, 402, POOR), (VALID, 403, DENIED)])
+def test_an_account_of_a_mock_has_all(refused) -> None:
+    """There a refusal is a finding."""
+    assert judged(refused, mock=True) == [("accepts", False)]
