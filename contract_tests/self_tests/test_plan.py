@@ -10,13 +10,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from self_tests.reference_server.faults import NotValidated
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import Unmetered
+from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.edges import choices_of
@@ -24,6 +25,7 @@ from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.plan.combined import combined_probes
 from wanflow_contract.plan.forecast import forecast_of
 from wanflow_contract.plan.order import Stage, Step, cheapest_model, ordered, step_of
+from wanflow_contract.plan.planner import may_be_charged
 from wanflow_contract.plan.prices import documented_of_model
 from wanflow_contract.plan.rules import coverage_of, judged, keywords_of, rules_of_run
 from wanflow_contract.report.counters import Counters
@@ -138,6 +140,22 @@ def test_a_forecast_says_what_a_full_run_costs_and_what_is_left_out(probing) -> 
     text = "\n".join(forecast.lines())
     assert "a full run would submit" in text
     assert "it leaves out test_probe.probe" in text
+
+
+@pytest.mark.parametrize("limit", [None, 5.0])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_mock_without_a_limit_has_no_forecast(limit: float | None, dry_run: bool) -> None:
+    """It gets every test, so a forecast of a run that may spend 0 would be wrong."""
+
+    def charged(base_url: str | None) -> bool:
+        given = {"--base-url": base_url, "--spend-limit": limit, "--dry-run": dry_run}
+        return may_be_charged(cast("pytest.Config", SimpleNamespace(getoption=given.get)))
+
+    with MockServer() as mock, Server(KEY) as other:
+        assert charged(mock.base_url) is (limit is not None or dry_run)
+        assert charged(f"{other.origin}{other.base}")
+    assert charged("http://127.0.0.1:9/closed")
+    assert charged(None) is (limit is not None)
 
 
 def test_coverage_counts_a_rule_only_if_both_sides_were_sent() -> None:

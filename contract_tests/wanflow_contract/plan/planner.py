@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from wanflow_contract.plan.budget import AMPLE
 from wanflow_contract.plan.forecast import Forecast, forecast_of
 from wanflow_contract.plan.order import Stage, Step, ordered, step_of
 from wanflow_contract.report.result import ExitCode
+from wanflow_contract.support.target_options import TargetUnavailable, mock_controls
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,6 +27,16 @@ if TYPE_CHECKING:
 _SUITE = Path(__file__).parents[1]
 _BROKEN = 2
 _MOST_LISTED = 40
+
+
+def may_be_charged(config: pytest.Config) -> bool:
+    """Return whether a run has a limit: without one, a mock gets all tests, and charges nobody."""
+    base_url, limit = config.getoption("--base-url"), config.getoption("--spend-limit")
+    if limit is not None or base_url is None or config.getoption("--dry-run"):
+        return limit is not None or base_url is not None
+    with suppress(TargetUnavailable):  # the run says so itself
+        return mock_controls(str(base_url).rstrip("/")) is None
+    return True
 
 
 class Planner:
@@ -38,7 +50,6 @@ class Planner:
         self._config, self._reporting = config, reporting
         reporting.is_repeatable = self.is_repeatable
         limit = config.getoption("--spend-limit")
-        self._charges = limit is not None or config.getoption("--base-url") is not None
         self._limit = float(limit or 0.0)
         self.limited = limit is not None and limit < AMPLE
         if limit is not None:
@@ -52,7 +63,7 @@ class Planner:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Order the tests of the suite by what they cost, and forecast the cost of the run."""
         ours = [item for item in items if item.path.parent == _SUITE]
-        if not self._charges or not ours:
+        if not ours or not may_be_charged(self._config):
             return
         steps = ordered([step_of(item) for item in ours])
         self._steps = {step.item.nodeid: step for step in steps}
