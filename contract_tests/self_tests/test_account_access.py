@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.checks.check import observing
+from wanflow_contract.checks.check import NotJudged, observing
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.finding import NOTE
@@ -19,7 +21,6 @@ from wanflow_contract.support.exchange import Exchange
 
 KEY = "the-key-of-the-first-account"
 MODEL, OTHER = list(packaged_contract().catalog.models.values())[:2]
-OPERATION = packaged_contract().operation_at(MODEL.path)
 JSON = ("content-type", "application/json")
 VALID = cheapest(MODEL)
 INVALID = {**VALID, "prompt": 5}
@@ -36,20 +37,27 @@ def accepted(model: Any = MODEL) -> tuple[dict[str, Any], int, dict[str, Any]]:
     return cheapest(model), 200, {**made, **more}
 
 
+def submission(asked: Any, status: int, body: Any) -> Exchange:
+    """Return a submission with the key of the account, and its response."""
+    content = body if status == 200 else {"error": body}
+    sent, received = (json.dumps(one).encode() for one in (asked, content))
+    path = packaged_contract().catalog.models[asked["model"]].path
+    headers = (("Authorization", f"Bearer {KEY}"), JSON)
+    return Exchange(
+        "POST", f"http://api.example{path}", path, headers, sent, status, (JSON,), received
+    )
+
+
 def judged(*exchanges: Any, mock: bool = False) -> list[tuple[str, bool]]:
     """Return the checks that failed, and whether each is a note."""
     state = RunState(packaged_contract().catalog.models, {"one": KEY}, mock, False, time.time)
     recorder = Recorder(is_known=lambda _finding: True)
     with observing(recorder):
-        for asked, status, body in exchanges:
-            content = body if status == 200 else {"error": body}
-            sent, received = (json.dumps(one).encode() for one in (asked, content))
-            path = packaged_contract().catalog.models[asked["model"]].path
-            headers = (("Authorization", f"Bearer {KEY}"), JSON)
-            url = f"http://api.example{path}"
-            exchange = Exchange("POST", url, path, headers, sent, status, (JSON,), received)
-            operation = packaged_contract().operation_at(path)
-            expected = expectation_of_request(operation, "POST", dict(headers), sent)
+        for one in exchanges:
+            exchange = submission(*one)
+            operation = packaged_contract().operation_at(exchange.path)
+            headers = dict(exchange.request_headers)
+            expected = expectation_of_request(operation, "POST", headers, exchange.sent)
             state.check(operation, expected, exchange)
     return sorted({(one.check, one.kind == NOTE) for one in recorder.findings.values()})
 
@@ -92,3 +100,13 @@ def test_what_the_account_is_not_the_reason_of_is_a_finding(check, exchanges) ->
 def test_an_account_of_a_mock_has_all(refused) -> None:
     """There a refusal is a finding."""
     assert judged(refused, mock=True) == [("accepts", False)]
+
+
+@pytest.mark.parametrize("mock", [False, True])
+def test_a_test_that_the_account_may_not_run_ends(mock) -> None:
+    """So nothing else is said of the refusal, except on a mock."""
+    state = RunState(packaged_contract().catalog.models, {"one": KEY}, mock, False, time.time)
+    refused = submission(VALID, 402, POOR)
+    expected = Expectation(Expected.ACCEPT)
+    with observing(Recorder()), nullcontext() if mock else pytest.raises(NotJudged):
+        state.stop_without_access(expected, refused)

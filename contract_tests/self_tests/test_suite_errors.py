@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from self_tests.reference_server.server import Handler, Server
+from self_tests.reference_server.server import Handler, Rejected, Server
 from wanflow_contract import conftest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
@@ -148,6 +148,24 @@ def test_what_a_client_does_not_raise_is_a_finding(tmp_path) -> None:
         )
     assert code == 1
     assert {one["check"] for one in report["findings"]} == {"client"}
+    assert report["errors"] == []
+
+
+def test_a_client_that_fails_with_each_model_is_one_finding(tmp_path) -> None:
+    """Its repetitions are skipped, and none is an error of the suite."""
+
+    class Refusing(Server):
+        def validate(self, reference: str, body: dict[str, Any]) -> None:
+            raise Rejected(400, "Not today")
+
+    with Refusing(KEY) as server:
+        code, report = suite(
+            *(server.origin + server.base, tmp_path, "-k", "produces_files"),
+            tests="test_client_end_to_end.py",
+        )
+    assert code == 1
+    assert [one["check"] for one in report["findings"]] == ["client"]
+    assert {one["outcome"] for one in report["tests"]} == {"failed", "skipped"}
     assert report["errors"] == []
 
 

@@ -11,6 +11,7 @@ from wanflow_contract.checks.boundaries import Probe, cheapest, probes_of
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.plan.combined import combined_probes
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _failure(target, model, body) -> CheckFailed | None:
     """Return the failed check if a valid request isn't accepted."""
     try:
         exchange = target.post(model, body)
-        target.run_state.require_accepted(exchange)
+        require_accepted(exchange)
     except CheckFailed as failure:
         return failure
     return None

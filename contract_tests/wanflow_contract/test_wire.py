@@ -16,6 +16,7 @@ from wanflow_contract.checks.definitions.wire import (
     VALID_HTTP,
 )
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.raw_http import RawConnection, raw_connection
 from wanflow_contract.support.raw_requests import (
@@ -190,14 +191,15 @@ def test_a_client_that_waits_for_100_continue_is_answered(target) -> None:
     """A submission with `Expect: 100-continue` is accepted, or refused with 417."""
     with raw_connection(target) as raw:
         head, body = submission(raw, "Expect: 100-continue")
-        charge(target, body, lambda: _expect(raw, head, body))
+        charge(target, body, lambda: _expect(target, raw, head, body))
 
 
-def _expect(raw: RawConnection, head: bytes, body: bytes) -> Exchange | None:
+def _expect(target: ApiUnderTest, raw: RawConnection, head: bytes, body: bytes) -> Exchange:
     raw.send(head)
     raw.peek(0.3)  # a client doesn't wait for ever: RFC 9110, section 10.1.1
     raw.send(body)
     exchange = receive(raw, head + body)
+    target.run_state.stop_without_access(Expectation(Expected.ACCEPT), exchange)
     right = exchange.status in {200, 417}
     VALID_HTTP.require(right, f"{exchange.status} with an expectation", exchange)
     return exchange

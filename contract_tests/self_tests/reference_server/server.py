@@ -29,6 +29,7 @@ DOCUMENT: dict[str, Any] = json.loads(files("wanflow_client").joinpath("openapi.
 ERRORS = {
     400: ("invalid_request", "invalid_request_error"),
     401: ("unauthorized", "authentication_error"),
+    402: ("quota_exceeded", "insufficient_quota_error"),
     403: ("permission_denied", "permission_error"),
     404: ("task_not_found", "not_found_error"),
     413: ("request_too_large", "request_too_large_error"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -17,7 +18,9 @@ from self_tests.reference_server.variants import (
     VARIANTS,
     Forgetful,
     Hinting,
+    Poor,
     Replaying,
+    WithoutOneModel,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +76,20 @@ def test_a_variant_that_differs_in_what_no_document_says_passes(variant) -> None
     with variant(*KEYS) as server:
         done = suite(server, "-k", "reused_key or moves_forward", tests=_FEW)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow  # two runs of the suite's clients; test_account_access.py has each case
+def test_an_account_without_access_or_credits_is_no_finding(tmp_path) -> None:
+    """What it may not submit isn't tested, also by the client; the report has a note."""
+    chosen = "produces_files or all_parameters_together"
+    files = ("test_client_end_to_end.py", "test_json_forms.py")
+    for variant in (WithoutOneModel, Poor):
+        with variant(*KEYS) as server:
+            done = suite(server, f"--contract-report={tmp_path}", "-k", chosen, tests=files)
+        assert done.returncode == 0, done.stdout
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert report["errors"] == []
+        assert "model-access" in {one["check"] for one in report["findings"]}
 
 
 def test_informational_responses_are_passed_over() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from self_tests.reference_server.server import DOCUMENT, Handler, Rejected, Server
 
+CREDITS = 20
+
 
 class Thin(Server):
     """Receipts have only the four fields of every document, and status responses only a few."""
@@ -96,6 +98,31 @@ class Pedantic(Server):
             raise Rejected(400, f"There is no {name}", name)
         if not str(body.get("prompt", "a")).strip():
             raise Rejected(400, "Say something", "prompt")
+
+
+class WithoutOneModel(Server):
+    """The accounts have no access to one model, which is said before anything else."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        denied = max(
+            name for one in self.posts.values() for name in one["discriminator"]["mapping"]
+        )
+        if isinstance(body, dict) and body.get("model") == denied:
+            raise Rejected(403, "Access denied for this model", "model")
+        return super().submit(path, key, body)
+
+
+class Poor(Server):
+    """Each account has a few credits, and then 402."""
+
+    def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+        used = super().usage(kind, body)
+        spent = self.__dict__.setdefault("spent", {})
+        key = self.current.headers["Authorization"]
+        if spent.get(key, 0) + used["credits_reserved"] > CREDITS:
+            raise Rejected(402, "Insufficient quota")
+        spent[key] = spent.get(key, 0) + used["credits_reserved"]
+        return used
 
 
 class Numbered(Server):
@@ -340,6 +367,8 @@ VARIANTS = (
     Forbidding,
     Unmetered,
     Pedantic,
+    WithoutOneModel,
+    Poor,
     Numbered,
     Replaying,
     RefusingKeys,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.account_access import AccountAccess
-from wanflow_contract.checks.check import independent
+from wanflow_contract.checks.check import independent, stop_judging
 from wanflow_contract.checks.definitions.access import (
     KEY_REQUIRED,
 )
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
 # What servers answer that refuse a used idempotency key.
 _REFUSED_KEY = frozenset({409, 422})
-_VALID = Expectation(Expected.ACCEPT)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,512}=*")
 
 
@@ -192,15 +191,18 @@ class RunState:
             if known is not history:
                 NEW.require(False, f"{history.id} already existed", known.first, exchange)
 
-    def require_accepted(self, exchange: Exchange) -> None:
-        """Check that a valid submission is accepted, unless the account is the reason.
+    def stop_without_access(self, expectation: Expectation | None, exchange: Exchange) -> None:
+        """End a test, or a generated case of it, if the account is why a submission was refused.
 
         Raises:
-            CheckFailed: it is refused.
+            CheckFailed: it is, and notes are failures.
+            NotJudged: it is.
         """
         account = self._account(exchange)
-        if account is None or not self._blames_account(_VALID, account, exchange):
-            require_accepted(exchange)
+        if account is None or expectation is None:
+            return
+        if self._blames_account(expectation, account, exchange):
+            stop_judging()
 
     def _blames_account(self, expectation: Expectation, account: str, exchange: Exchange) -> bool:
         """Return whether a submission is refused because of the account; a mock's has all."""

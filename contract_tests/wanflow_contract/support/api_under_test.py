@@ -12,6 +12,7 @@ from attrs import define, field
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import stop_judging
 from wanflow_contract.checks.definitions.tasks import ENDS
+from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import TaskHistory, start
 from wanflow_contract.plan.order import cheapest_model
@@ -82,7 +83,7 @@ class ApiUnderTest(CheckedRequests):
         """
         model = self.models[body["model"]]
         exchange = self.post(model, body, account, headers)
-        self.run_state.require_accepted(exchange)
+        require_accepted(exchange)
         made = exchange.decoded()
         history = self.tasks.get(str(made.get("id"))) if isinstance(made, dict) else None
         return history or stop_judging()

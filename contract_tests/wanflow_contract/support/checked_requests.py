@@ -97,11 +97,13 @@ class CheckedRequests:
 
         Raises:
             CheckFailed: there is no response, or a check of it fails.
+            NotJudged: the account has no access, or no credits.
             BudgetExceeded: it might exceed the budget.
         """
         expectation = self.expectation(method, path, headers, content)
         exchange = self._send_paid(expectation, method, path, headers, content)
         self.run_state.check(self.contract.operation_at(path), expectation, exchange)
+        self.run_state.stop_without_access(expectation, exchange)
         return exchange
 
     def submit_paid(
@@ -113,7 +115,9 @@ class CheckedRequests:
     ) -> Exchange:
         """Send a request within the budget and record its cost, without checking the response."""
         expectation = self.expectation(method, path, headers, content)
-        return self._send_paid(expectation, method, path, headers, content)
+        exchange = self._send_paid(expectation, method, path, headers, content)
+        self.run_state.stop_without_access(expectation, exchange)
+        return exchange
 
     def _send_paid(
         self,
