@@ -1,4 +1,4 @@
-"""Other people's text, made fit for a terminal, a log or a traceback.
+"""Other people's text, decoded, and made fit for a terminal, a log or a traceback.
 
 No control character, escape sequence or change of direction is left, and no half of a surrogate
 pair, such as those that stand for the bytes of a path that isn't UTF-8.
@@ -6,6 +6,7 @@ pair, such as those that stand for the bytes of a path that isn't UTF-8.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from unicodedata import category
@@ -42,3 +43,17 @@ def one_line(text: str) -> str:
 
 def _harmless(letter: str) -> bool:
     return letter.isprintable() or category(letter) == "Zs"
+
+
+def decode_text(content: bytes) -> str:
+    """Decode a file: UTF-8, or UTF-16 with a byte order mark, as PowerShell and Excel write it.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        name = "UTF-16" if is_utf16 else "UTF-8"
+        raise ValueError(f"is not valid {name}: {error.reason}; save it as UTF-8") from None

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wanflow._text import decode_text
 from wanflow.batch import JobSpec, RowError
-from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
+from wanflow.batch.input import RowParser, read_csv, read_jsonl
 from wanflow.catalog.catalog import packaged_catalog
 
 CATALOG = packaged_catalog()

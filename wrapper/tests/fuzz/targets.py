@@ -20,8 +20,8 @@ from wanflow._core.link_expiry import expiry_of
 from wanflow._core.mp3 import NotAnMp3, mp3_seconds
 from wanflow._core.snapshot import parse_snapshot
 from wanflow._core.submission_response import classify
-from wanflow._text import printable
-from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
+from wanflow._text import decode_text, printable
+from wanflow.batch.input import RowParser, read_csv, read_jsonl
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.public_url import public_url_problem
 from wanflow.mock import MockTransport

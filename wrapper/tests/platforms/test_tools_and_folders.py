@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import sys
 import tempfile
 import time
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from wanflow import _regular_file
 from wanflow._core.file_formats import FORMATS, media_type
 from wanflow._core.media_html import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from wanflow.cli import streams
+from wanflow.cli.connection import Connection
+from wanflow.errors import ConfigurationError
 from wanflow.spec.errors import ToolError
 from wanflow.spec.generate.generate import end_lines_alike, run_tool
 from wanflow.spec.project import swap_directories
@@ -112,6 +116,34 @@ class TestTools:
         end_lines_alike(tmp_path)
         found = {name: (tmp_path / name).read_bytes() for name in written}
         assert found == {"a.py": b"a\nb\n", "models/b.py": b"a\n", "PROVENANCE": b"x\n"}
+
+
+class TestSecretFiles:
+    """A key file is read as the editors and shells of each system write it."""
+
+    @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+    def test_in_each_encoding(self, tmp_path: Path, encoding: str, end: str) -> None:
+        """PowerShell's `>` writes UTF-16, and Notepad may begin with a byte order mark."""
+        mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+        path = tmp_path / "key.txt"
+        path.write_bytes(mark + f"a-key-of-a-user{end}".encode(encoding))
+        assert Connection(key_file=path).key() == "a-key-of-a-user"
+
+    @pytest.mark.parametrize("content", [b"secret-1\xff", b"\xff\xfesecret-1\x00\xd8\x00"])
+    def test_another_is_an_error_that_does_not_show_it(
+        self, tmp_path: Path, content: bytes
+    ) -> None:
+        """Nor do the errors behind it, or the values of its traceback."""
+        path = tmp_path / "key.txt"
+        path.write_bytes(content)
+        with pytest.raises(ConfigurationError, match="it isn't UTF-8 text") as caught:
+            Connection(key_file=path).key()
+        assert caught.value.__context__ is None
+        shown = TracebackException.from_exception(caught.value, capture_locals=True)
+        frames = [one for one in shown.stack if one.filename != __file__]
+        assert frames
+        assert "secret" not in "".join(str(one.locals) for one in frames)
 
 
 @pytest.mark.skipif(not hasattr(os, "eventfd"), reason="the fake needs a descriptor of Linux")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 import re
@@ -47,20 +46,6 @@ class RowParser:
         """The columns that the templates use."""
         found = (_PLACEHOLDER.findall(template) for template in self.templates.values())
         return frozenset(name for names in found for name in names)
-
-
-def decode_text(content: bytes) -> str:
-    """Decode a batch file: UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode text").
-
-    Raises:
-        ValueError: it is neither.
-    """
-    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if is_utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        name = "UTF-16" if is_utf16 else "UTF-8"
-        raise ValueError(f"is not valid {name}: {error.reason}; save it as UTF-8") from None
 
 
 def read_jsonl(text: str | Iterable[str], parser: RowParser) -> Iterator[JobSpec | RowError]:

@@ -13,8 +13,9 @@ from attrs import define, field
 
 from wanflow._config import UPLOADER_VARIABLE
 from wanflow._core.file_names import BATCH_FIELDS
+from wanflow._text import decode_text
 from wanflow.async_client import AsyncClient
-from wanflow.batch.input import RowParser, decode_text, read_csv, read_jsonl
+from wanflow.batch.input import RowParser, read_csv, read_jsonl
 from wanflow.batch.models import DEFAULT_MAX_CONCURRENCY, StopSignal
 from wanflow.batch.report import to_dict
 from wanflow.catalog.catalog import packaged_catalog

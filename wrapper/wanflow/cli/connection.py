@@ -9,6 +9,7 @@ from attrs import frozen
 
 import wanflow
 from wanflow._config import KEY_VARIABLE, checked_key
+from wanflow._text import decode_text
 from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -80,14 +81,17 @@ def _key_of(path: Path) -> str:
 
 
 def read_secret(path: Path, name: str, limit: int) -> str:
-    """Read at most `limit` characters of a file of secrets.
+    """Read at most `limit` bytes of a file of secrets.
 
     Raises:
         ConfigurationError: it can't be read, or isn't UTF-8 text; the message has the `name`.
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(limit)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8 text"
-        raise ConfigurationError(f"the {name} {path} can't be read: {reason}") from None
+        with path.open("rb") as file:
+            return decode_text(file.read(limit))
+    except OSError as error:
+        reason = error.strerror
+    except ValueError:
+        reason = "it isn't UTF-8 text"
+    # Not raised from the other error, whose traceback has the secret.
+    raise ConfigurationError(f"the {name} {path} can't be read: {reason}")

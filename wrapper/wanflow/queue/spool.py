@@ -111,7 +111,7 @@ class Spool:
 
     def _remove(self, name: str) -> None:
         if self._unwritten.pop(name, None) is None:
-            (self.folder / name).unlink(missing_ok=True)
+            regular_file.remove(self.folder / name)
 
     def _apply(self, writes: Writes, outcome: SubmissionOutcome, now: TimePoint, name: str) -> bool:
         def write() -> bool:
