@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,6 +23,7 @@ from wanflow_contract.findings.finding import make_finding, redacted
 from wanflow_contract.plan.budget import SpendBudget
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.triage.replay import VARIABLES, NotReplayed, Replay
+from wanflow_contract.triage.report_file import ReportUnusable, find_finding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,14 +239,15 @@ def test_a_replay_without_a_response_says_so() -> None:
 
 
 def test_every_check_can_be_explained() -> None:
-    """By its name, and by the id of any finding of it."""
+    """By its name, and by the id of any finding of it; and all are listed."""
     code = (
         "from pathlib import Path\n"
-        "from wanflow_contract.triage.explain import explain_name, load_checks\n"
-        "checks = load_checks()\n"
+        "from wanflow_contract.triage.explain import explain_name, list_checks, load_checks\n"
+        "checks, listed = load_checks(), list_checks()\n"
         "for name, one in checks.items():\n"
         "    assert one.sentence in explain_name(name, Path('absent'))\n"
         "    assert one.sentence in explain_name(name + '-0123abcd', Path('absent'))\n"
+        "    assert f'\\n{name} ' in '\\n' + listed and one.sentence in listed\n"
         "print(len(checks))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -269,3 +272,19 @@ def test_a_header_names_one_key_however_the_keys_resemble_each_other(keys, sent,
     exchange = Exchange("GET", "http://a.example", "/", (), b"", 200, (), b"", secrets=keys)
     assert exchange.redacted(sent) == shown
     assert not any(key in redacted(sent, keys) for key in keys if len(key) > len("short2"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ((), "no id of a finding begins with 'a-'; the report has no findings"),
+        (("b-1",), "no id of a finding begins with 'a-'; there are b-1"),
+        (("a-1", "a-2", "b-1"), "several ids of findings begin with 'a-'; there are a-1, a-2"),
+    ],
+)
+def test_an_id_that_names_no_finding_is_answered_with_those_there_are(ids, message) -> None:
+    """Or with those that it may mean."""
+    result: Any = SimpleNamespace(findings=[SimpleNamespace(id=one) for one in ids])
+    with pytest.raises(ReportUnusable) as raised:
+        find_finding(result, "a-")
+    assert str(raised.value) == message

@@ -12,7 +12,7 @@ from wanflow_contract.findings.finding import printable
 from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
 from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.target_options import TargetUnavailable, mock_controls
-from wanflow_contract.triage.explain import UnknownName, explain_name
+from wanflow_contract.triage.explain import UnknownName, explain_name, list_checks
 from wanflow_contract.triage.replay import NotReplayed, Replay
 from wanflow_contract.triage.report_file import ReportUnusable, find_finding, load_report
 
@@ -26,15 +26,15 @@ _report_option = click.option(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @_report_option
-def explain(name: str, report: Path) -> None:
-    """Explain a check, or a finding of a report, by its id.
+def explain(name: str | None, report: Path) -> None:
+    """Explain a check, or a finding of a report, by its id; without NAME, list all checks.
 
     Prints the check, the sentence of the documents, why it matters, and what a correct server does.
     """
     try:
-        click.echo(explain_name(name, report))
+        click.echo(list_checks() if name is None else explain_name(name, report))
     except UnknownName as error:
         raise click.UsageError(str(error)) from error
 

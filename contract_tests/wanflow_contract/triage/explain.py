@@ -48,10 +48,18 @@ def explain_name(name: str, report: Path) -> str:
     owner = finding.check if finding else name.rpartition("-")[0]
     if owner not in checks:
         close = difflib.get_close_matches(name, checks, 3, 0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {len(checks)} checks"
+        listing = "wanflow contract explain lists all"
+        hint = f"did you mean {' or '.join(close)}?" if close else listing
         raise UnknownName(f"no check or finding has the id {name!r}; {hint}")
     explained = explain_check(checks[owner])
     return f"{explained}\n\n{explain_finding(finding)}" if finding else explained
+
+
+def list_checks() -> str:
+    """Return all checks with their sentences as text."""
+    checks = load_checks().values()
+    rows = sorted((one.name, "a note: " * one.note + one.sentence) for one in checks)
+    return "\n".join(f"{name:20} {sentence}" for name, sentence in rows)
 
 
 def _finding(name: str, report: Path) -> Finding | None:

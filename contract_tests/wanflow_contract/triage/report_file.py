@@ -42,6 +42,7 @@ def find_finding(result: RunResult, name: str) -> Finding:
     found = exact or [one for one in result.findings if one.id.startswith(name)]
     if len(found) == 1:
         return found[0]
-    listed = ", ".join(one.id for one in found or result.findings) or "none"
-    which = "several findings" if found else "no finding"
-    raise ReportUnusable(f"{which} of the report begin with {name!r}; there are: {listed}")
+    listed = ", ".join(one.id for one in found or result.findings)
+    which = "several ids of findings begin" if found else "no id of a finding begins"
+    there = f"there are {listed}" if listed else "the report has no findings"
+    raise ReportUnusable(f"{which} with {name!r}; {there}")
