@@ -107,10 +107,23 @@ def temporary(path: Path, content: bytes, *, durable: bool = True) -> Generator[
             file.write(content)
             file.flush()
             if durable:
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
         yield part
     finally:
         remove(part)
+
+
+def flush_to_disk(number: int) -> None:
+    """Flush a file, so that it survives a power cut; on macOS, fsync leaves it to the drive.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    with suppress(ImportError, AttributeError, OSError):  # another system, or file system
+        fcntl: Any = import_module("fcntl")
+        fcntl.fcntl(number, fcntl.F_FULLFSYNC)
+        return
+    os.fsync(number)
 
 
 def write_atomically(path: Path, content: bytes, *, durable: bool = True) -> None:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 from traceback import TracebackException
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from wanflow._core.media_html import AUDIO_SUFFIXES, IMAGE_SUFFIXES, VIDEO_SUFFI
 from wanflow.cli import streams
 from wanflow.cli.connection import Connection
 from wanflow.errors import ConfigurationError
+from wanflow.ledger.database import connect
 from wanflow.spec.errors import ToolError
 from wanflow.spec.generate.generate import end_lines_alike, run_tool
 from wanflow.spec.project import swap_directories
@@ -77,6 +79,52 @@ class TestFilesInUse:
         write_baseline(path, [])
         assert [one.name for one in tmp_path.iterdir()] == ["known.toml"]
         assert busy.refused == {str(path)}
+
+
+class TestDurability:
+    """What a power cut must not lose is flushed through the memory of the drive on macOS."""
+
+    @pytest.mark.parametrize(
+        ("refused", "flushed"),
+        [(None, ["full"]), (errno.ENOTSUP, ["full", "fsync"]), (AttributeError, ["fsync"])],
+        ids=["macOS", "a share that can't", "another system"],
+    )
+    def test_a_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: Any, flushed: list[str]
+    ) -> None:
+        """Where the system or the file system has no such call, it is flushed as everywhere."""
+        module, calls, real = ModuleType("fcntl"), list[str](), os.fsync
+
+        def full(number: int, command: int) -> None:
+            assert command == 51
+            calls.append("full")
+            if refused is not None:
+                raise OSError(refused, os.strerror(refused))
+            real(number)
+
+        def fsync(number: int) -> None:
+            calls.append("fsync")
+            real(number)
+
+        module.fcntl = full  # type: ignore[attr-defined]
+        if refused is not AttributeError:
+            module.F_FULLFSYNC = 51  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "fcntl", module)
+        monkeypatch.setattr(os, "fsync", fsync)
+        _regular_file.write_atomically(tmp_path / "outcome.json", b"{}")
+        assert calls == flushed
+
+    def test_a_ledger(self, tmp_path: Path) -> None:
+        """SQLite does it where the system can."""
+        connection = connect(tmp_path / "ledger.db")
+        try:
+            found = [
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("fullfsync", "checkpoint_fullfsync")
+            ]
+        finally:
+            connection.close()
+        assert found == [1, 1]
 
 
 class TestTools:

@@ -101,7 +101,7 @@ def _create(path: Path, name: bytes) -> None:
             with regular_file.open_regular(path, flags) as file:
                 file.write(text)
                 file.flush()
-                os.fsync(file.fileno())
+                regular_file.flush_to_disk(file.fileno())
     directories.fsync_dir(path.parent)
 
 
