@@ -1,4 +1,4 @@
-"""A proxy of PostgreSQL's socket that cuts a connection at a chosen message of the client."""
+"""A proxy of PostgreSQL's socket: it cuts at a chosen message of the client, is slow, or silent."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,11 @@ class CuttingProxy:
         self.folder = Path(tempfile.mkdtemp(prefix="wanflow-proxy-", dir="/tmp"))
         self.cut: Callable[[bytes], Cut | None] = lambda _: None
         self.refusing = False
+        self.delay = 0.0
+        """Seconds by which each part of the client's is late."""
+        self.passing = threading.Event()
+        """While it is cleared, nothing is passed on, and no connection breaks."""
+        self.passing.set()
         self._open: list[socket.socket] = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.folder / server_socket.name))
@@ -34,6 +40,7 @@ class CuttingProxy:
 
     def close(self) -> None:
         """Cut all connections, and accept no more."""
+        self.passing.set()
         self._listener.close()
         self.cut_all()
         shutil.rmtree(self.folder)
@@ -63,6 +70,8 @@ class CuttingProxy:
     ) -> None:
         with suppress(OSError):
             while data := client.recv(65536):
+                time.sleep(self.delay)
+                self.passing.wait()
                 cut = self.cut(data)
                 if cut == "before":
                     break
@@ -77,6 +86,7 @@ class CuttingProxy:
     ) -> None:
         with suppress(OSError):
             while (data := server.recv(65536)) and not dropped.is_set():
+                self.passing.wait()
                 client.sendall(data)
         _end(client, server)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.any_model import model_name
+from tests.ledger.cutting_proxy import CuttingProxy
 from tests.queue.manual_worker import ManualWorker, enqueue
 from tests.uploads import conftest as object_storage
 from wanflow.mock import MockServer
@@ -59,6 +60,21 @@ def queue(postgres_url: str) -> str:
     """The URL of a database with an empty queue."""
     initialize(postgres_url)
     return postgres_url
+
+
+@pytest.fixture
+def proxy(postgres_server: PostgresServer) -> Iterator[CuttingProxy]:
+    """A proxy before the server, which can be slow and silent."""
+    proxy = CuttingProxy(postgres_server.folder / ".s.PGSQL.5432")
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def proxied_queue(queue: str, proxy: CuttingProxy, postgres_server: PostgresServer) -> str:
+    """The URL of the queue by the proxy."""
+    database = queue.partition("?")[0].rpartition("/")[2]
+    return postgres_server.url(database, host=str(proxy.folder), connect_timeout="2")
 
 
 def initialize(url: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from tests.queue.test_steps import SUBMIT
-from wanflow.errors import InvalidRequest
+from wanflow.errors import InvalidRequest, LedgerError
 from wanflow.ledger.job import JobState
 from wanflow.queue import admin
-from wanflow.queue.engine import StepKind
+from wanflow.queue.database import Database
+from wanflow.queue.engine import Engine, StepKind
 from wanflow.queue.submission_outcome import NotAccepted, Uncertain
 
 if TYPE_CHECKING:
@@ -193,3 +197,39 @@ def test_a_batch_that_is_halted_goes_on_only_where_it_is_meant(
     assert halted(jobs=[first]) == ["run2", "run3"]
     assert halted("run2") == ["run1", "run3"]
     assert halted() == []
+
+
+@pytest.mark.parametrize("command", ["cancel", "retry"])
+def test_a_command_that_conflicts_with_a_worker_is_done_after_it(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, queue: str, command: str
+) -> None:
+    """Each has locked a job that the other one needs: PostgreSQL ends one of them."""
+    add_jobs(2)
+    if command == "retry":
+        worker.execute("UPDATE wanflow.job SET parked = 'a reason'")
+    first, second = worker.column("id")
+    ends: list[Any] = []
+    lock = "UPDATE wanflow.job SET tries = 0 WHERE id = %s"
+
+    def decide() -> None:
+        try:
+            if command == "cancel":
+                ends.append(admin.cancel(worker.database, "run1"))
+            else:
+                ends.append(admin.retry(worker.database, Engine()))
+        except LedgerError as error:
+            ends.append(error)
+
+    with Database(queue) as watching, watching.connection() as connection:
+        with psycopg.connect(queue) as other:
+            other.execute(lock, [second])
+            thread = Thread(target=decide)
+            thread.start()
+            waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            while not connection.execute(waits).fetchall():
+                Event().wait(0.01)
+            # Where this one is ended, the other one has no conflict any more.
+            with suppress(psycopg.errors.DeadlockDetected):
+                other.execute(lock, [first])
+        thread.join()
+    assert ends == [2]

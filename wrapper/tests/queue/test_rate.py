@@ -10,7 +10,7 @@ import pytest
 from attrs import define
 
 from wanflow.queue.database import Database
-from wanflow.queue.rate import SLICE, SharedRate, key_hash
+from wanflow.queue.rate import SLICE, RateStopped, SharedRate, key_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,6 +113,36 @@ def test_a_429_slows_every_worker_and_lets_all_pause(
     asyncio.run(other.acquire())
     assert clock.now - start >= 29
     assert other.per_second == pytest.approx(before / 2, rel=0.1)
+
+
+def test_a_call_that_was_granted_before_a_429_does_not_begin_after_it(
+    new_rate: Callable[..., tuple[SharedRate, FakeClock]],
+) -> None:
+    """The response to the lease comes late where the database is slow."""
+    rate, clock = new_rate()
+    read = rate.run
+    rejected: list[float] = []
+
+    async def late(function: Callable[[], Any]) -> Any:
+        found = await read(function)
+        if not rejected:
+            rejected.append(clock.now)
+            await rate.slow_down(30.0)
+        return found
+
+    rate.run = late
+    asyncio.run(rate.acquire())
+    assert clock.now - rejected[0] >= 29
+
+
+def test_no_call_begins_once_the_worker_ends(
+    new_rate: Callable[..., tuple[SharedRate, FakeClock]],
+) -> None:
+    rate, _ = new_rate()
+    asyncio.run(rate.slow_down(600.0))
+    rate.stop()
+    with pytest.raises(RateStopped):
+        asyncio.run(rate.acquire())
 
 
 def test_the_key_is_not_in_the_database(

@@ -91,6 +91,51 @@ def test_a_discarded_job_is_not_sent_again_and_its_credits_stay_reserved(
     assert account.submitted == 1
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["with it", "later"])
+def test_a_batch_with_a_limit_goes_on_within_it_once_its_user_says_what_a_discarded_job_cost(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    fault: Fault,
+    queue: str,
+    later: bool,
+) -> None:
+    """Nobody else knows that: no job has shown its price."""
+    add_jobs(3, max_credits=9)
+    with fault("lost-response", operation=SUBMIT):
+        worker.make_due()
+        worker.run(worker.take([StepKind.SUBMIT], limit=1))
+    worker.turn([StepKind.SUBMIT])
+    ((job,),) = worker.execute("SELECT id FROM wanflow.job WHERE state = 'uncertain'")
+    ((halted,),) = worker.execute("SELECT halted FROM wanflow.batch")
+    assert "unknown" in halted
+    if later:
+        assert run("discard", str(job), queue=queue).exit_code == 0
+        assert worker.execute("SELECT halted FROM wanflow.batch") == [(halted,)]
+    assert run("discard", str(job), "--credits", "8", queue=queue).exit_code == 0
+    worker.sweep()
+    worker.drain()
+    worker.sweep()
+    worker.drain()
+    ((reserved,),) = worker.execute("SELECT reserved FROM wanflow.batch")
+    ((price,),) = worker.execute("SELECT max(price) FROM wanflow.job")
+    sent = account.submitted - 1
+    assert reserved == pytest.approx(8 + sent * price)
+    assert sent == 1 + (reserved + price <= 9)
+    assert worker.states()["discarded"] == 1
+    shown = run("status", queue=queue).stdout
+    assert f"{8 + sent * price:g}" in shown
+
+
+@pytest.mark.parametrize("cost", ["-1", "nan", "inf", "x"])
+def test_no_number_of_credits_changes_nothing(
+    lost: tuple[int, str], worker: ManualWorker, queue: str, cost: str
+) -> None:
+    ended = run("discard", str(lost[0]), "--credits", cost, queue=queue)
+    assert ended.exit_code == 2
+    assert worker.states() == {"uncertain": 1}
+
+
 def test_a_wrong_task_can_be_replaced_until_one_was_found(
     lost: tuple[int, str], worker: ManualWorker
 ) -> None:

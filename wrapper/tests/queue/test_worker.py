@@ -90,6 +90,48 @@ def test_a_stopped_worker_finishes_what_is_in_flight_and_holds_nothing(
     assert worker.sweep() == 0
 
 
+def test_a_stopped_worker_does_not_wait_for_its_turn(
+    add_jobs: Callable[..., QueuedBatch], new: Callable[..., Worker], worker: ManualWorker
+) -> None:
+    """A server may ask for a pause that is longer than a supervisor waits."""
+    add_jobs(3)
+    run, stop = new(), StopSignal()
+    thread = Thread(target=run.run, args=[stop])
+    thread.start()
+    wait_until(lambda: bool(worker.states().get("saved")))
+    worker.execute(
+        "UPDATE wanflow.rate SET tokens = 0, paused_until = extract(epoch from now()) + 3600"
+    )
+    add_jobs(20, "a dog", name="run2")
+    wait_until(lambda: bool(worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'")))
+    stop.set()
+    thread.join(60)
+    ended = not thread.is_alive()
+    worker.execute("UPDATE wanflow.rate SET paused_until = 0, tokens = 100")
+    thread.join()
+    assert ended
+    assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
+    assert "intent" not in worker.states()
+    assert worker.sweep() == 0
+
+
+def test_a_lease_is_renewed_while_other_statements_last(
+    add_jobs: Callable[..., QueuedBatch],
+    new: Callable[..., Worker],
+    worker: ManualWorker,
+    fault: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """Else a slow database would make others take this worker for dead."""
+    batch = add_jobs(1)
+    run = new(lease=2.0)
+    with fault("latency=8", operation="createImageGeneration"), running(run):
+        wait_until(lambda: worker.states() == {"intent": 1})
+        with run._reader.connection():
+            Event().wait(5)
+        assert worker.execute("SELECT max(attempts) FROM wanflow.queue") == [(0,)]
+        assert batch.wait().complete
+
+
 def test_a_worker_has_only_so_many_submissions_in_flight(
     add_jobs: Callable[..., QueuedBatch],
     queue: str,

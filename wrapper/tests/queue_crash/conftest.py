@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.queue import conftest as queues
 
 server, account, fault = queues.server, queues.account, queues.fault
+proxy, proxied_queue = queues.proxy, queues.proxied_queue
 queue, new_worker, worker, add_jobs = (
     queues.queue,
     queues.new_worker,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from tests.ledger.cutting_proxy import CuttingProxy
     from tests.queue.manual_worker import ManualWorker
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
@@ -88,6 +89,67 @@ def test_a_second_sigterm_does_not_wait_and_pays_nothing_twice(
     worker.drain()
     assert worker.states() == {"uncertain": 1}
     assert account.submitted <= 1
+
+
+def test_a_sigterm_while_the_database_is_silent_ends_it_and_no_response_is_lost(
+    start: Start,
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    fault: Fault,
+    proxy: CuttingProxy,
+    proxied_queue: str,
+    tmp_path: Path,
+) -> None:
+    """No connection breaks, so only the time shows that the database is lost."""
+    add_jobs(4)
+    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
+        port = probe.getsockname()[1]
+    with fault("latency=8", operation=SUBMIT):
+        process = start("--queue", proxied_queue, "--lease", "3", "--metrics-port", str(port))
+        wait_until(lambda: worker.states() == {"intent": 4})
+        proxy.passing.clear()
+        wait_until(lambda: _get(port, "/healthz").startswith("no database"))
+        process.terminate()
+        out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert "Traceback" not in out
+    assert len(list((tmp_path / "spool").glob("*.outcome.json"))) == 4
+    assert worker.states() == {"intent": 4}
+    proxy.passing.set()
+    other = start("--lease", "3")
+    wait_until(lambda: worker.states() == {"saved": 4})
+    other.terminate()
+    other.communicate()
+    assert account.submitted == 4
+
+
+def test_with_a_slow_database_holds_its_leases_and_drains(
+    start: Start,
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    fault: Fault,
+    proxy: CuttingProxy,
+    proxied_queue: str,
+) -> None:
+    """Each of its statements lasts a second: a live worker isn't taken for dead."""
+    add_jobs(4)
+    proxy.delay = 1.0
+    with fault("latency=20", operation=SUBMIT):
+        process = start("--queue", proxied_queue, "--lease", "6")
+        wait_until(lambda: worker.states() == {"intent": 4})
+        seen = set[int]()
+        while worker.states() == {"intent": 4}:
+            seen |= {count for (count,) in worker.execute("SELECT attempts FROM wanflow.queue")}
+            Event().wait(0.2)
+    wait_until(lambda: bool(worker.states().get("saved")))
+    process.terminate()
+    assert process.wait(120) == 0
+    assert seen == {0}
+    assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
+    assert set(worker.states()) <= {"saved", "completed", "accepted"}
+    assert account.submitted == 4
 
 
 def test_a_port_in_use_ends_it_in_one_sentence_before_it_takes_a_step(

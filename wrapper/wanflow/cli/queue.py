@@ -133,14 +133,23 @@ def resolve(queue: str, job: int, task_id: str, as_json: bool) -> None:
     _print_count("resolved", 1, as_json=as_json)
 
 
-@_command(_JOB, name="discard")
-def discard(queue: str, job: int, as_json: bool) -> None:
+@_command(
+    _JOB,
+    click.Option(
+        ["--credits", "cost"],
+        type=click.FloatRange(0),
+        metavar="CREDITS",
+        help="What it cost at most, if that isn't known: a batch with a limit then goes on.",
+    ),
+    name="discard",
+)
+def discard(queue: str, job: int, cost: float | None, as_json: bool) -> None:
     """End an uncertain JOB. It is never sent again, and counts as if it had been charged."""
     from wanflow.queue import user_decisions
     from wanflow.queue.schema import open_queue
 
     with open_queue(queue) as database:
-        user_decisions.discard(database, job)
+        user_decisions.discard(database, job, cost)
     _print_count("discarded", 1, as_json=as_json)
 
 

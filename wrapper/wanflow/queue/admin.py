@@ -168,7 +168,8 @@ def retry(
     One that is being sent again just now is left alone.
     """
     values = {"name": name, "jobs": jobs, "uncertain": uncertain}
-    with database.transaction() as connection:
+
+    def write(connection: Connection[Any]) -> int:
         _require(connection, name)
         rows = connection.execute(_RETRY, values).fetchall()
         connection.execute(_GO_ON, values)
@@ -178,7 +179,9 @@ def retry(
             if JobState(state) in _KINDS
         ]
         engine.put(connection, steps)
-    return len(steps)
+        return len(steps)
+
+    return database.transact(write)
 
 
 def cancel(database: Database, name: str) -> int:
@@ -187,12 +190,15 @@ def cancel(database: Database, name: str) -> int:
     Jobs that were sent are paid for, and go on. One that is being sent just now, or was uncertain,
     isn't sent again by itself.
     """
-    with database.transaction() as connection:
+
+    def write(connection: Connection[Any]) -> int:
         _require(connection, name)
         count = connection.execute(_CANCEL.encode(), [name]).rowcount
         for query in (_NOT_AGAIN, _REMEMBER):
             connection.execute(query, [name])
-    return count
+        return count
+
+    return database.transact(write)
 
 
 def _require(connection: Connection[Any], name: str | None) -> None:

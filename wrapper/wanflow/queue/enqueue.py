@@ -178,8 +178,9 @@ def _store(
 ) -> EnqueuedBatch:
     with schema.open_queue(options.queue) as database:
         engine = Engine()
-        with database.transaction() as connection:
-            batch, added = _add(operations, connection, engine, jobs, options)
+        batch, added = database.transact(
+            lambda connection: _add(operations, connection, engine, jobs, options)
+        )
         if added < len(jobs):
             # Jobs of an earlier run may have been left without a row when the batch was halted.
             sweeper.sweep(database, engine)

@@ -63,6 +63,10 @@ _SLOW_DOWN = f"""
 """  # noqa: S608
 
 
+class RateStopped(Exception):
+    """The worker ends, so no call begins any more."""
+
+
 def key_hash(header: str) -> bytes:
     """Return what names a key in the database, from which the key can't be computed."""
     return sha256(b"wanflow rate\n" + header.encode()).digest()[:16]
@@ -85,6 +89,9 @@ class SharedRate:
     _tokens: float = 0.0
     _next_lease: float = 0.0
     _waiting: int = 0
+    _slowed: int = 0
+    """How often the rate was slowed down here."""
+    _stopped: bool = False
     _lock: Lock = field(factory=Lock, repr=False)
 
     async def acquire(self) -> None:
@@ -92,19 +99,27 @@ class SharedRate:
 
         Raises:
             DatabaseLost: the database can't be reached.
+            RateStopped: the worker ends.
         """
         self._waiting += 1
         try:
             async with self._lock:
-                while self._tokens < 1:
+                while self._tokens < 1 and not self._stopped:
                     await self._lease()
+                if self._stopped:
+                    raise RateStopped
                 self._tokens -= 1
         finally:
             self._waiting -= 1
 
+    def stop(self) -> None:
+        """Let no call begin any more."""
+        self._stopped = True
+
     async def slow_down(self, retry_after: float | None) -> None:
         """Halve the rate of all workers, and let them pause as long as the server asked for."""
         self._tokens = 0.0
+        self._slowed += 1
         pause = 1.0 if retry_after is None else bounded_pause(retry_after)
         values = {**self._names, "min": _MIN_RATE, "pause": pause}
 
@@ -119,8 +134,10 @@ class SharedRate:
         if delay > 0:
             await self.pause(delay)
         wanted, waiting = math.ceil(self.per_second * SLICE), self._waiting
+        slowed = self._slowed
         granted, paused, self.per_second = await self.run(lambda: self._read(wanted, waiting))
-        self._tokens = granted
+        # What was granted before a 429 came isn't used after it.
+        self._tokens = granted if slowed == self._slowed else 0.0
         missing = 1 / self.per_second if granted < 1 else 0.0
         self._next_lease = self.clock() + max(SLICE, min(paused, 5.0), missing)
 

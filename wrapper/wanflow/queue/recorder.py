@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wanflow._core.effects import Outcome
 from wanflow._core.snapshot import LINK_LIFETIME
+from wanflow.errors import ConnectionFailed
 from wanflow.ledger.fields import is_replay, snapshot_fields, truncated
 from wanflow.ledger.job import JobState
 from wanflow.queue import moves
@@ -33,6 +36,7 @@ _ASKED_AGAIN = 3
 """So often a completed task without links is polled again."""
 _ACCEPTED = frozenset({JobState.ACCEPTED})
 _COMPLETED = frozenset({JobState.COMPLETED})
+_TOO_LATE = "the database was too slow to write the intent, so nothing was sent"
 _FILE = f"""
     INSERT INTO {SCHEMA}.file (job, place, name, size, sha256) VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (job, place) DO UPDATE
@@ -46,7 +50,9 @@ class StepRecorder:
 
     What an attempt came to without a task is only noted here: the error that follows says more,
     and both become one write. `sending` is how many seconds the request may last, the lease
-    included, and `window` for how many seconds from its intent a submission may be sent again.
+    included, and `window` for how many seconds from its intent a submission may be sent again. It
+    isn't sent if its intent was written later than a `lease` after it was begun: the request would
+    be in flight when others decide that it has ended.
     """
 
     work: Work
@@ -54,6 +60,7 @@ class StepRecorder:
     spool: Spool
     sending: float
     window: float
+    lease: float = 30.0
     token: int = field(factory=lambda: randbits(63))
     """Names the intent of this step, if it has one."""
     intended: bool = field(init=False, default=False)
@@ -63,15 +70,30 @@ class StepRecorder:
     recorded: bool = field(init=False, default=False)
     """Whether what came of the step is written, or in the spool."""
     spooled: bool = field(init=False, default=False)
+    _begun: float | None = field(init=False, default=None)
+    """When the intent was begun that is being written."""
 
     def submit(self, function: Callable[[], Any], deliver: Deliver) -> None:
         """Call a function that writes, in one transaction with other steps of the batch."""
-        self.writes.submit(self.work.batch, function, deliver)
+
+        def pass_on(outcome: Outcome) -> Callable[[], object] | None:
+            late = self._is_late()
+            if late and outcome.error is None:
+                outcome = Outcome(error=ConnectionFailed(_TOO_LATE))
+            return deliver(outcome)
+
+        self.writes.submit(self.work.batch, function, pass_on)
+
+    def _is_late(self) -> bool:
+        """Return whether the intent that was just written was begun longer than a lease ago."""
+        begun, self._begun = self._begun, None
+        return begun is not None and time.monotonic() > begun + self.lease
 
     def record_intent(self, intent: SubmissionIntent) -> Snapshot | None:  # noqa: ARG002
         """Record that the job is sent now, by this worker alone."""
         # Set before the commit, whose end may never be known.
         self.intended = True
+        self._begun = time.monotonic()
         try:
             transaction = self.writes.transaction
             moves.intend(transaction, self.work, self.token, self.sending, self.window)

@@ -24,6 +24,7 @@ from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
 from wanflow.queue.error_outcome import may_pass, outcome_of, wrong_task
 from wanflow.queue.moves import Following, StepLost
+from wanflow.queue.rate import RateStopped
 from wanflow.queue.recorder import StepRecorder
 from wanflow.queue.submission_outcome import Uncertain
 
@@ -65,7 +66,8 @@ _HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.Wron
 class Steps:
     """Runs the steps that a worker takes.
 
-    `sending` is how many seconds a request may last at most, the lease included.
+    `sending` is how many seconds a request may last at most, the lease included: in so many seconds
+    it must begin.
     """
 
     operations: Callable[[StepRecorder], Operations]
@@ -77,6 +79,7 @@ class Steps:
     sending: float
     window: float = RESEND_WINDOW
     jitter: Callable[[], float] = field(default=random.random)
+    lease: float = 30.0
     abandoned: set[int] = field(factory=set[int])
     """The queue rows of steps whose end could not be written."""
 
@@ -85,10 +88,12 @@ class Steps:
 
         Raises nothing but what ends the process.
         """
-        recorder = StepRecorder(work, self.writes, self.spool, self.sending, self.window)
+        recorder = StepRecorder(
+            work, self.writes, self.spool, self.sending, self.window, self.lease
+        )
         try:
             await self._run(work, recorder)
-        except DatabaseLost as error:
+        except (DatabaseLost, RateStopped) as error:
             self._abandon(work, error)
         except Exception as error:
             known = isinstance(error, errors.WanflowError)
@@ -291,11 +296,15 @@ class Steps:
         except errors.LedgerError as lost:
             self._abandon(work, lost)
 
-    def _abandon(self, work: Work, error: errors.LedgerError) -> None:
-        """Leave a step whose end can't be written; it is given back as soon as that is possible."""
-        self.metrics.count("steps_abandoned")
+    def _abandon(self, work: Work, error: errors.LedgerError | RateStopped) -> None:
+        """Leave a step, which is given back as soon as that is possible.
+
+        Its end can't be written, or it hasn't begun.
+        """
         self.abandoned.add(work.row.id)
-        _log.info("a step of job %s is done again later: %s", work.id, error)
+        if isinstance(error, errors.LedgerError):
+            self.metrics.count("steps_abandoned")
+            _log.info("a step of job %s is done again later: %s", work.id, error)
 
     async def _park(self, recorder: StepRecorder, reason: str) -> None:
         self.metrics.count("jobs_parked")

@@ -202,9 +202,12 @@ def _adopt(transaction: Transaction, outcome: Accepted, values: dict[str, Any]) 
 
 
 def belongs(transaction: Transaction, outcome: SubmissionOutcome) -> bool:
-    """Return whether the database has the job of an outcome, and not another one of its number."""
+    """Return whether the database has the job of an outcome, and not another one of its number.
+
+    The job is locked: a connection that was given up may have sent a commit that has no end yet.
+    """
     found = transaction.connection.execute(
-        f"SELECT 1 FROM {SCHEMA}.job WHERE id = %s AND key = %s",  # noqa: S608
+        f"SELECT 1 FROM {SCHEMA}.job WHERE id = %s AND key = %s FOR UPDATE",  # noqa: S608
         [outcome.job, outcome.key],
     ).fetchone()
     return found is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from wanflow._core.arguments import validate_documented_id
@@ -9,6 +10,7 @@ from wanflow.errors import InvalidRequest
 from wanflow.ledger.job import MISSING_STATES, JobState
 from wanflow.ledger.postgres.owner import QUEUE_OWNER, lock_number
 from wanflow.ledger.user_decisions import discarded, given_task, not_uncertain, task_taken
+from wanflow.queue import ceiling
 from wanflow.queue.engine import SCHEMA, NextStep, StepKind
 from wanflow.queue.work import NOW
 
@@ -38,6 +40,13 @@ _DECIDE = f"""
     WHERE id = %(job)s RETURNING step
 """  # noqa: S608
 
+_CHARGE = f"""
+    UPDATE {SCHEMA}.job AS job SET credits = %(credits)s::float8 / job.sends,
+        reserved = CASE WHEN old.reserved IS NOT NULL THEN %(credits)s::float8 END
+    FROM (SELECT id, reserved FROM {SCHEMA}.job WHERE id = %(job)s) AS old
+    WHERE job.id = old.id RETURNING job.batch, old.reserved
+"""  # noqa: S608
+
 
 def resolve(database: Database, engine: Engine, job: int, task_id: str) -> None:
     """Record the task of an uncertain job, and let workers poll it.
@@ -47,7 +56,8 @@ def resolve(database: Database, engine: Engine, job: int, task_id: str) -> None:
             uncertain.
     """
     validate_documented_id(task_id)
-    with database.transaction() as connection:
+
+    def write(connection: Connection[Any]) -> None:
         _, server = _undecided(connection, job)
         (lock,) = connection.execute(_LOCK, [task_id, server]).fetchone() or ("",)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number(lock)])
@@ -57,16 +67,42 @@ def resolve(database: Database, engine: Engine, job: int, task_id: str) -> None:
         step = _decide(connection, job, given_task(task_id))
         engine.put(connection, [NextStep(StepKind.POLL, server, job, step)])
 
+    database.transact(write)
 
-def discard(database: Database, job: int) -> None:
+
+def discard(database: Database, job: int, cost: float | None = None) -> None:
     """End an uncertain job: it is never sent again, and what it may have cost stays reserved.
 
+    Where nobody knows what that is, `cost` says what it is at most, in credits: a batch with a
+    limit sends no other job of unknown price before. A discarded job can be given it, too.
+
     Raises:
-        InvalidRequest: the job isn't uncertain.
+        InvalidRequest: the job isn't uncertain, or the cost is no number of 0 or more.
     """
-    with database.transaction() as connection:
-        reason, _ = _undecided(connection, job)
-        _decide(connection, job, discarded(reason))
+    if cost is not None and not (isfinite(cost) and cost >= 0):
+        raise InvalidRequest(f"the credits of a job are a number of 0 or more, not {cost}")
+
+    def write(connection: Connection[Any]) -> None:
+        if cost is None or not _is_discarded(connection, job):
+            reason, _ = _undecided(connection, job)
+            _decide(connection, job, discarded(reason))
+        if cost is not None:
+            _charge(connection, job, cost)
+
+    database.transact(write)
+
+
+def _is_discarded(connection: Connection[Any], job: int) -> bool:
+    found = connection.execute(_JOB.encode(), [job]).fetchone()
+    return found is not None and found[0] == JobState.DISCARDED
+
+
+def _charge(connection: Connection[Any], job: int, cost: float) -> None:
+    found = connection.execute(_CHARGE, {"job": job, "credits": cost}).fetchone()
+    assert found is not None
+    batch, before = found
+    if before is not None:
+        ceiling.settle(connection, batch, job, before, cost)
 
 
 def _undecided(connection: Connection[Any], job: int) -> tuple[str | None, int]:

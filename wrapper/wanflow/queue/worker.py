@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,7 @@ from attrs import define, field
 from wanflow._base_client import operations_of
 from wanflow.batch.models import StopSignal
 from wanflow.errors import ConfigurationError, LedgerError
-from wanflow.queue import schema, sweeper
-from wanflow.queue.callbacks import bring_forward_early
+from wanflow.queue import schema
 from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.engine import SCHEMA, Engine, StepKind
 from wanflow.queue.health import serve_metrics
@@ -22,12 +20,12 @@ from wanflow.queue.metrics import Metrics
 from wanflow.queue.rate import SharedRate, key_hash
 from wanflow.queue.spool import Spool, default_folder
 from wanflow.queue.steps import RESEND_WINDOW, Steps
+from wanflow.queue.upkeep import LOST_INTERVAL, Upkeep, note_lost
 from wanflow.queue.work import Work, load, read_clock
 from wanflow.queue.worker_clock import WorkerClock
 from wanflow.queue.writes import Writes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from wanflow._base_client import BaseClient
@@ -41,9 +39,10 @@ DEFAULT_LEASE = 30.0
 _IDLE = 0.25
 """Seconds between two checks for due steps while there are none."""
 _BUSY = 0.02
-_LOST = 1.0
-"""Seconds between two attempts to reach a database that is lost."""
-_RETURN_INTERVAL = 2.0
+_LIMIT = 20.0
+"""Seconds after which a database that doesn't respond counts as lost: longer than it lets a stalled
+transaction hold a lock, and shorter than a lease."""
+_LEASE_SHARE = 2 / 3
 _OTHERS = (StepKind.RESOLVE, StepKind.DOWNLOAD, StepKind.POLL)
 _SUBMISSIONS = (StepKind.SUBMIT,)
 
@@ -82,8 +81,9 @@ class Worker:
     _engine: Engine = field(factory=Engine, init=False, repr=False)
     _reader: Database = field(init=False, repr=False)
     _writer: Database = field(init=False, repr=False)
+    _upkeep: Database = field(init=False, repr=False)
+    _sweeping: Database = field(init=False, repr=False)
     _clock: WorkerClock = field(init=False, repr=False)
-    _last_taken: float = field(default=0.0, init=False, repr=False)
     _running: dict[int, asyncio.Task[None]] = field(
         factory=dict[int, "asyncio.Task[None]"], init=False
     )
@@ -95,7 +95,11 @@ class Worker:
             raise ConfigurationError("a worker needs a submission, a poll and a lease at least")
         with Database(self.queue) as database:
             schema.require_installed(database)
-        self._reader, self._writer = Database(self.queue), Database(self.queue)
+        limit = min(_LIMIT, self.lease * _LEASE_SHARE)
+        self._reader, self._writer, self._upkeep = (
+            Database(self.queue, limit=limit) for _ in range(3)
+        )
+        self._sweeping = Database(self.queue)
 
     def run(self, stop: StopSignal | None = None) -> None:
         """Run steps until `stop` is set; those in flight are then finished."""
@@ -114,8 +118,9 @@ class Worker:
                 await self._serve(steps, stop)
         finally:
             await operations_of(self.client)[2].close()
-            self._reader.close()
-            self._writer.close()
+            self._give_up()
+            for database in self._databases:
+                database.close()
 
     async def _prepared(self, stop: StopSignal) -> Steps | None:
         """Prepare, and wait for a database that is lost; None if it was stopped meanwhile."""
@@ -123,8 +128,8 @@ class Worker:
             try:
                 return await asyncio.to_thread(self._prepare)
             except DatabaseLost as error:
-                self._note_lost(error)
-                await asyncio.sleep(_LOST)
+                note_lost(self.metrics, error)
+                await asyncio.sleep(LOST_INTERVAL)
         return None
 
     def _prepare(self) -> Steps:
@@ -146,42 +151,41 @@ class Worker:
             self.metrics,
             self.lease + config.timeout,
             self.window,
+            lease=self.lease,
         )
 
     async def _serve(self, steps: Steps, stop: StopSignal) -> None:
-        self._last_taken = time.monotonic()
-        upkeep = [
-            asyncio.create_task(self._every(self.lease / 4, self._beat)),
-            asyncio.create_task(
-                self._every(_RETURN_INTERVAL, partial(self._return_abandoned, steps))
-            ),
-            asyncio.create_task(self._every(sweeper.SWEEP_INTERVAL, self._sweep)),
-            asyncio.create_task(self._every(_LOST, partial(self._replay, steps))),
-            asyncio.create_task(self._watch_database()),
-        ]
+        upkeep = Upkeep(
+            self._upkeep, self._sweeping, self._engine, steps, self.lease, self._running.keys
+        )
+        upkeep.start()
         try:
             while not stop.is_set:
-                await self._wait(await self._start_due(steps))
-            while self._running:
-                await asyncio.wait(self._running.values())
-            await asyncio.to_thread(self._replay, steps)
-        except LedgerError as error:
-            _log.warning("outcomes of submissions are left in the spool: %s", error)
+                await self._wait(await self._start_due(steps, upkeep))
+            await self._drain(steps, upkeep)
         finally:
-            for task in upkeep:
-                task.cancel()
-            await asyncio.gather(*upkeep, return_exceptions=True)
+            await upkeep.stop()
             steps.writes.close()
 
-    async def _start_due(self, steps: Steps) -> float:
+    async def _drain(self, steps: Steps, upkeep: Upkeep) -> None:
+        """Finish what was sent, and leave the rest to other workers."""
+        steps.rate.stop()
+        while self._running:
+            await asyncio.wait(self._running.values())
+        try:
+            await asyncio.to_thread(upkeep.replay)
+            await asyncio.to_thread(upkeep.return_abandoned)
+        except LedgerError as error:
+            _log.warning("what could not be written is left in the spool: %s", error)
+
+    async def _start_due(self, steps: Steps, upkeep: Upkeep) -> float:
         """Start the steps that are due, as many as fit; return the seconds until the next check."""
         try:
             works = await asyncio.to_thread(self._take, steps.rate.server)
         except LedgerError as error:
-            self._note_lost(error)
-            return _LOST
-        self._last_taken = time.monotonic()
-        self.metrics.set("database_up", 1)
+            upkeep.note_lost(error)
+            return LOST_INTERVAL
+        upkeep.note_reached()
         for work in works:
             self._clock.database = work.clock
             self._start(steps, work)
@@ -229,53 +233,14 @@ class Worker:
             seconds = _BUSY
         await asyncio.sleep(seconds)
 
-    async def _every(self, seconds: float, function: Callable[[], Any]) -> None:
-        while True:
-            try:
-                await asyncio.to_thread(function)
-            except LedgerError as error:
-                self._note_lost(error)
-            except Exception:
-                _log.exception("the upkeep of the queue failed, and is tried again")
-            await asyncio.sleep(seconds)
+    @property
+    def _databases(self) -> tuple[Database, ...]:
+        return self._reader, self._writer, self._upkeep, self._sweeping
 
-    def _beat(self) -> None:
-        with self._reader.connection() as connection:
-            self._engine.beat(connection, list(self._running))
-
-    def _return_abandoned(self, steps: Steps) -> None:
-        """Give back the steps of dead workers, and those that this one could not end."""
-        own = list(steps.abandoned)
-        with self._reader.connection() as connection:
-            self._engine.give_back(connection, own)
-            self._engine.return_abandoned(connection, self.lease)
-        steps.abandoned.difference_update(own)
-        bring_forward_early(self._reader)
-
-    def _sweep(self) -> None:
-        self.metrics.count("rows_refilled", sweeper.sweep(self._reader, self._engine))
-
-    def _replay(self, steps: Steps) -> None:
-        waiting = steps.spool.count()
-        self.metrics.set("outcomes_waiting", waiting)
-        if not waiting:
-            return
-        with self._reader.connection() as connection:
-            now = read_clock(connection).time_point()
-        self.metrics.count("outcomes_replayed", steps.spool.replay(steps.writes, now))
-
-    async def _watch_database(self) -> None:
-        """Notice a database that neither responds nor breaks the connection."""
-        while True:
-            await asyncio.sleep(_LOST)
-            silent = time.monotonic() - self._last_taken
-            if silent > self.lease:
-                self._note_lost(DatabaseLost(f"the queue's database is silent for {silent:.0f} s"))
-
-    def _note_lost(self, error: LedgerError) -> None:
-        if self.metrics.value("database_up"):
-            _log.warning("%s; the worker goes on when it can be reached", error)
-        self.metrics.set("database_up", 0)
+    def _give_up(self) -> None:
+        """Let no thread wait for a database any more."""
+        for database in self._databases:
+            database.give_up()
 
 
 def server_number(connection: Any, base_url: str) -> int:

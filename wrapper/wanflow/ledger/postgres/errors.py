@@ -102,7 +102,7 @@ def translate(error: BaseException, name: str) -> BaseException:
     if isinstance(error, _OF_VALUES):
         reason = f"a value can't be stored: {type(error).__name__}"
     elif isinstance(error, psycopg.Error):
-        reason = _reason(error)
+        reason = reason_of(error)
     else:
         return error
     found = LedgerError(f"ledger {name}: {reason}", path=name)
@@ -110,7 +110,8 @@ def translate(error: BaseException, name: str) -> BaseException:
     return found
 
 
-def _reason(error: psycopg.Error) -> str:
+def reason_of(error: psycopg.Error) -> str:
+    """Return what an error of PostgreSQL means for its user, in a sentence."""
     if isinstance(error, CommitUnknown):
         return (
             "the connection to the server was lost during a commit; whether it was written will "
