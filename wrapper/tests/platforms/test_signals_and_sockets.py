@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import importlib.util
 import os
 import signal
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,6 +17,7 @@ import pytest
 from wanflow.cli import exit_codes
 from wanflow.mcp_server.run import _watch_signals
 from wanflow.mock import server
+from wanflow_contract.command import interrupts
 from wanflow_contract.command.run import _interrupt
 
 if TYPE_CHECKING:
@@ -99,6 +102,83 @@ class TestSignals:
         process: Any = Process()
         _interrupt(process, system)
         assert process.received == sent
+
+
+class Kernel:
+    """The functions of Windows that wait for a process; each wait gives the next answer."""
+
+    def __init__(self, handle: int | None, answers: list[int]) -> None:
+        self.handle, self.answers, self.asked = handle, answers, list[tuple[Any, ...]]()
+        self.released = threading.Event()
+        self.OpenProcess, self.WaitForSingleObject = Call(self.open), self.wait
+
+    def open(self, *given: Any) -> int | None:
+        self.asked.append(given)
+        return self.handle
+
+    def wait(self, handle: ctypes.c_void_p, milliseconds: int) -> int:
+        assert (handle.value, milliseconds) == (self.handle, 0)
+        answer = self.answers.pop(0)
+        if not self.answers:
+            self.released.set()
+            self.answers.append(answer)
+        return answer
+
+
+class Call:
+    """A function that has attributes, as those of a library have."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+        self.restype: Any = None
+
+    def __call__(self, *given: Any) -> Any:
+        assert self.restype is ctypes.c_void_p, "a handle has 64 bits"
+        return self.function(*given)
+
+
+RUNNING, ENDED = 258, 0
+
+
+def wait_in_steps() -> None:
+    """Wait ten seconds; one long wait would be interrupted at its end only."""
+    for _ in range(1000):
+        threading.Event().wait(0.01)
+
+
+class TestStarterThatIsKilled:
+    """The suite ends with the command that has started it, also where that isn't its parent.
+
+    On Windows, the `python` of an environment starts another one.
+    """
+
+    @pytest.fixture
+    def watched(self, monkeypatch: pytest.MonkeyPatch) -> Any:
+        """A watch of Windows, by its answers."""
+
+        def watch(handle: int | None, answers: list[int]) -> tuple[Kernel, Any]:
+            kernel = Kernel(handle, answers)
+            monkeypatch.setattr(ctypes, "WinDLL", lambda _: kernel, raising=False)
+            monkeypatch.setattr(interrupts, "_INTERVAL", 0.001)
+            return kernel, interrupts.ending_with(4711, "nt")
+
+        return watch
+
+    def test_it_ends_when_the_starter_has_ended(self, watched: Any) -> None:
+        """The interrupt is one that Python handles, so the report is written."""
+        kernel, watching = watched(1 << 40, [RUNNING, RUNNING, ENDED])
+        with pytest.raises(KeyboardInterrupt), watching:
+            wait_in_steps()
+        assert kernel.asked == [(0x00100000, False, 4711)]
+
+    @pytest.mark.parametrize(("handle", "answers"), [(7, [RUNNING, RUNNING]), (None, [ENDED])])
+    def test_it_goes_on_otherwise(
+        self, watched: Any, handle: int | None, answers: list[int]
+    ) -> None:
+        """Though another process is its parent, and where the starter can't be watched."""
+        kernel, watching = watched(handle, answers)
+        with watching:
+            assert kernel.released.wait(10 if handle else 0.1) is bool(handle)
 
 
 class TestSockets:
