@@ -102,6 +102,23 @@ _refuses_url(
 )
 
 
+def _refuses_size(name: str, description: str, size: str) -> None:
+    """Register a mutant that refuses one size, such as a corner of what is allowed."""
+
+    def refuse(call: MutableRequest, _state: State) -> MutableResponse | None:
+        if call.body.get("size") != size:
+            return None
+        return error(400, "invalid_request_error", param="size")
+
+    probe = {**cheapest(image_model()), "size": size}
+    kind = "validation too strict"
+    register(Mutant(name, kind, description, "submit", submits, before=refuse, probe=probe))
+
+
+_refuses_size("no-short-side", "An image with the shortest side is refused.", "384x1536")
+_refuses_size("no-long-side", "An image with the longest side is refused.", "2880x720")
+
+
 def _failed(call: MutableRequest, response: MutableResponse, state: State) -> None:
     body = response.body
     if call.is_submission and response.status == 200 and call.body.get("n") == 3:

@@ -21,6 +21,7 @@ def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     yield _named(isqrt(high) * 2, isqrt(high) * 2)
     yield from (_named(*one) for one in _ORDINARY if _is_within(rule, *one))
     yield from _ratios(rule, (low + high) // 2)
+    yield from (_named(*one) for one in _vertices(rule))
     side = isqrt((low + high) // 2)
     yield from ((f"spelled-{index}", text) for index, text in enumerate(_misspelled(side)))
 
@@ -40,9 +41,22 @@ _ORDINARY = (
 def corners(rule: Mapping[str, float]) -> list[str]:
     """Return valid sizes that are far apart: fewest and most pixels, widest and tallest."""
     low, high = (isqrt(int(rule[name])) for name in ("minimumPixels", "maximumPixels"))
-    short = low + 16
-    long = min(short * int(rule["maximumRatio"]), high * high // short)
-    return [f"{low}x{low}", f"{high}x{high}", f"{long}x{short}", f"{short}x{long}"]
+    vertices = list(_vertices(rule))
+    return [
+        f"{low}x{low}",
+        f"{high}x{high}",
+        *(f"{w}x{h}" for w, h in vertices[:1] + vertices[-1:]),
+    ]
+
+
+def _vertices(rule: Mapping[str, float]) -> Iterator[tuple[int, int]]:
+    """Yield valid sizes at a limit of the pixels and of the ratio together."""
+    for pixels in (rule["minimumPixels"], rule["maximumPixels"]):
+        for ratio in (rule["minimumRatio"], rule["maximumRatio"]):
+            width = isqrt(int(pixels * ratio))
+            height = round(width / ratio)
+            if _is_within(rule, width, height):
+                yield width, height
 
 
 def _ratios(rule: Mapping[str, float], pixels: int) -> Iterator[tuple[str, str]]:
