@@ -51,6 +51,7 @@ class Planner:
         reporting.is_repeatable = self.is_repeatable
         limit = config.getoption("--spend-limit")
         self._limit = float(limit or 0.0)
+        self._is_bundled = limit is None and config.getoption("--base-url") is None
         self.limited = limit is not None and limit < AMPLE
         if limit is not None:
             reporting.recorder.raised_at_most = _BROKEN
@@ -169,7 +170,7 @@ class Planner:
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         """Name the rules that were not tested on both sides."""
         coverage = self._reporting.plan.get("coverage")
-        if not coverage or not self._reporting.counters.requests or not self._charges:
+        if not coverage or not self._reporting.counters.requests or self._is_bundled:
             return
         write, untested = terminalreporter.write_line, coverage["untested"]
         for one in untested[:_MOST_LISTED]:
