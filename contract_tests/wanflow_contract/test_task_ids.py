@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from wanflow_contract.checks.definitions.access import EQUIVALENT_ID, UNDOCUMENTED_PATH, UNKNOWN
 from wanflow_contract.plan.order import Stage
 from wanflow_contract.support.raw_requests import new_task
 
+if TYPE_CHECKING:
+    from wanflow_contract.support.api_under_test import ApiUnderTest
+
+
+def in_capitals(name: str) -> str:
+    """Return an id with capitals after the beginning that all ids have."""
+    head, sign, tail = name.rpartition("-")
+    return f"{head}{sign}{tail.upper()}"
+
 
 def other_ids(name: str) -> dict[str, str]:
     """Return strings that a careless server takes for a task's id."""
     head, last = name[:-1], name[-1]
     return {
+        "in capitals": in_capitals(name),
         "with a slash encoded": f"..%2Ftasks%2F{name}",
         "encoded twice": name.replace("-", "%252D"),
         "with a parameter": f"{name};a=1",
@@ -37,7 +49,7 @@ def other_ids(name: str) -> dict[str, str]:
 @pytest.mark.fast
 @pytest.mark.costs(0, stage=Stage.SHARED)
 @pytest.mark.parametrize("way", sorted(other_ids("task-unified-1-a")))
-def test_an_id_is_compared_exactly(target, way) -> None:
+def test_an_id_is_compared_exactly(target: ApiUnderTest, way: str) -> None:
     """Whatever only resembles a task's id names no task."""
     name = new_task(target)
     other = other_ids(name)[way]
@@ -49,7 +61,7 @@ def test_an_id_is_compared_exactly(target, way) -> None:
 
 @pytest.mark.fast
 @pytest.mark.costs(0, stage=Stage.SHARED)
-def test_a_slash_is_not_encoded(target) -> None:
+def test_a_slash_is_not_encoded(target: ApiUnderTest) -> None:
     """An encoded slash is a part of a name, and separates no parts of a path."""
     name = new_task(target)
     path = "%2F".join(target.task_path(name).rsplit("/", 1))
@@ -59,7 +71,7 @@ def test_a_slash_is_not_encoded(target) -> None:
 
 @pytest.mark.fast
 @pytest.mark.costs(0, stage=Stage.SHARED)
-def test_an_id_may_be_percent_encoded(target) -> None:
+def test_an_id_may_be_percent_encoded(target: ApiUnderTest) -> None:
     """Encoding characters that need no encoding doesn't change which task is meant."""
     name = new_task(target)
     for encoded in (name.replace("-", "%2D"), name.replace("-", "%2d"), f"%74{name[1:]}"):

@@ -30,6 +30,7 @@ def _find(name: str, description: str, change: Callable[[str], str], form: str) 
             form.replace("ID", made)
             .replace("HEAD", made[:-1])
             .replace("CODED", made.replace("-", "%252D"))
+            .replace("CAPITALS", made[:13] + made[13:].upper())
         )
 
     SCRIPTS[name] = script
@@ -79,6 +80,7 @@ _find(
     lambda tail: re.sub("%22|%7B|%7D", "", tail),
     "%22ID%22",
 )
+_find("id-folded", "An id is found in capitals, too.", str.lower, "CAPITALS")
 
 
 def _pattern(name: str, description: str, sign: str, form: str) -> None:
