@@ -13,7 +13,9 @@ import pytest
 from tests.any_model import model_name
 from tests.queue.manual_worker import enqueue
 from tests.queue.test_worker import wait_until
+from wanflow.errors import LedgerError
 from wanflow.queue.engine import MAX_PRIORITY, NextStep, StepKind
+from wanflow.queue.recorder import StepRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,3 +202,41 @@ def test_no_clock_of_a_worker_counts(
     assert account.submitted == 7
     for name in ("intended", "accepted", "ended"):
         assert all(start - 1 <= at <= time.time() + 1 for at in worker.column(name)), name
+
+
+class TestAnUncertainJob:
+    """It is sent again only where its user or its batch says so."""
+
+    @pytest.fixture
+    def uncertain(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> tuple[int, int, int]:
+        """A job that was sent just now: its number, its step and its server."""
+        add_jobs(1)
+        query = "UPDATE wanflow.job SET state = 'uncertain', step = step + 1"
+        ((job, step, server),) = worker.execute(f"{query} RETURNING id, step, server")
+        return job, step, server
+
+    @pytest.mark.usefixtures("uncertain")
+    def test_is_not_sent_again_by_an_old_step_that_fails(
+        self, worker: ManualWorker, account: Account, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: StepRecorder) -> None:
+            raise LedgerError("the write failed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StepRecorder, "drop", fail)
+            assert len(worker.turn()) == 1
+        worker.drain()
+        assert account.submitted == 0
+        assert worker.states() == {"uncertain": 1}
+
+    def test_is_not_sent_again_by_a_step_that_nobody_asked_for(
+        self, uncertain: tuple[int, int, int], worker: ManualWorker, account: Account
+    ) -> None:
+        job, step, server = uncertain
+        with worker.database.connection() as connection:
+            worker.engine.put(connection, [NextStep(StepKind.SUBMIT, server, job, step)])
+        worker.drain()
+        assert account.submitted == 0
+        assert worker.states() == {"uncertain": 1}

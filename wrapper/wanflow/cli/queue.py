@@ -164,6 +164,19 @@ def cancel(queue: str, name: str, as_json: bool) -> None:
     _print_count("canceled", count, as_json=as_json)
 
 
+@_command(name="restored")
+def restored(queue: str, as_json: bool) -> None:
+    """Let workers go on after a restore from a backup; all planned jobs are uncertain then.
+
+    They may have been sent since the backup. Stop all workers before.
+    """
+    from wanflow.queue.schema import acknowledge_restore, open_queue
+
+    with open_queue(queue) as database:
+        count = acknowledge_restore(database)
+    _print_count("uncertain", count, as_json=as_json)
+
+
 def _print_count(what: str, count: int, *, as_json: bool) -> None:
     if as_json:
         emit("queue_changed", what=what, jobs=count)

@@ -177,6 +177,7 @@ def _store(
     operations: Operations, jobs: Mapping[str, PlannedJob], options: EnqueueOptions
 ) -> EnqueuedBatch:
     with schema.open_queue(options.queue) as database:
+        schema.require_workable(database)
         engine = Engine()
         batch, added = database.transact(
             lambda connection: _add(operations, connection, engine, jobs, options)

@@ -178,7 +178,8 @@ def intend(transaction: Transaction, work: Work, token: int, sending: float, win
     """Record that a job is sent now, by this worker alone; `token` names this intent.
 
     The request ends within `sending` seconds. An uncertain job is sent again at the user's request,
-    or within `window` seconds from its first intent: a server may forget its key later.
+    or, where its batch says so, within `window` seconds from its first intent: a server may forget
+    its key later.
 
     Raises:
         StepLost: another worker sends it, or it may not be sent.
@@ -194,7 +195,9 @@ def intend(transaction: Transaction, work: Work, token: int, sending: float, win
         reserved = ceiling.reserve(connection, work)
     values: list[Any] = [token, sending, reserved, work.id, work.step, reserved]
     query = _INTEND_AGAIN if again else _INTEND
-    found = connection.execute(query, [*values, window] if again else values).fetchone()
+    found = connection.execute(
+        query, [*values, window * work.resubmit] if again else values
+    ).fetchone()
     if found is None:
         # Nothing was sent, so nothing is spent: this undoes the reservation, too.
         ceiling.release(connection, work, reserved)

@@ -246,7 +246,8 @@ class StepRecorder:
         following: Following | None = None,
     ) -> bool:
         """Write what came of the step; False if the job has another step by now."""
-        fence = Fence(self.work.id, states, step=self.work.step)
+        # The number that was given: the job may have had another one when it was read.
+        fence = Fence(self.work.id, states, step=self.work.row.step)
         row = self.work.row.id
         moved = moves.move(self.writes.transaction, fence, values, following, row=row)
         self.recorded = True

@@ -10,6 +10,7 @@ from wanflow.errors import ConfigurationError
 from wanflow.ledger.ledger import Ledger
 from wanflow.ledger.postgres.owner import QUEUE_OWNER
 from wanflow.ledger.postgres.pooler import require_session
+from wanflow.ledger.postgres.schema import MIGRATIONS as LEDGER_MIGRATIONS
 from wanflow.queue.database import Database
 from wanflow.queue.engine import SCHEMA, Engine
 
@@ -66,6 +67,7 @@ MIGRATIONS: tuple[str, ...] = (
     )
     """,
     f"ALTER TABLE {SCHEMA}.batch ADD COLUMN canceled float8",
+    f"ALTER TABLE {SCHEMA}.queue_version ADD COLUMN origin text",
 )
 """
 `batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost,
@@ -74,10 +76,27 @@ MIGRATIONS: tuple[str, ...] = (
 `early_callback`: tasks whose callbacks came before a job had them. `job`: `step` numbers the steps
 of a job, and is the fence of every write; `token` names its last intent, and `sending_until` is
 when the request of that has certainly ended; `schedule` is what its polls have shown, and
-`notified` whether a callback came while it was being polled.
+`notified` whether a callback came while it was being polled. `queue_version`: `origin` names the
+tables by numbers that a restore from a dump doesn't keep.
+
+Workers of the version before run for up to a sweep after a migration: it leaves what they use.
 """
 _LOCK = 0x77666C71
 _TABLE = f"{SCHEMA}.queue_version"
+_ORIGIN = f"""
+    SELECT oid::text || ' ' || '{SCHEMA}.job'::regclass::oid::text FROM pg_database
+    WHERE datname = current_database()
+"""  # noqa: S608 - our own names
+_LEDGER = f"SELECT coalesce(max(version), 0) FROM {SCHEMA}.wanflow_schema"  # noqa: S608
+# Whatever was planned or was to be sent again may have been sent since the backup.
+_UNCERTAIN = f"""
+    UPDATE {SCHEMA}.job AS job SET state = 'uncertain', step = job.step + 1, resend = false,
+        reason = 'restored from a backup',
+        reserved = CASE WHEN job.state = 'uncertain' THEN job.reserved
+            WHEN batch.max_credits IS NOT NULL THEN 0 END
+    FROM {SCHEMA}.batch AS batch
+    WHERE batch.id = job.batch AND (job.state = 'planned' OR job.state = 'uncertain' AND job.resend)
+"""  # noqa: S608
 
 
 @frozen
@@ -96,29 +115,48 @@ def initialize(url: str) -> Initialized:
         LedgerError: the database can't be reached, or refuses it.
     """
     Ledger(url).close()
-    with Database(url) as database, database.connection() as connection:
-        return Initialized(install(connection), without_standby(connection))
+    with Database(url) as database:
+        changes = database.transact(install)
+        with database.connection() as connection:
+            return Initialized(changes, without_standby(connection))
 
 
 def install(connection: Connection[Any]) -> int:
-    """Create or migrate the tables of the queue in one transaction; return the number of changes.
+    """Create or migrate the tables of the queue in a transaction; return the number of changes.
 
     The tables of the ledger exist already. Any number of processes may do this concurrently.
 
     Raises:
         ConfigurationError: the tables are of a newer version.
     """
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (version integer NOT NULL)")
-        before = _version(connection) or 0
-        _require_supported(before)
-        Engine.install(connection)
-        for script in MIGRATIONS[before:]:
-            connection.execute(script.encode())
-        connection.execute(f"DELETE FROM {_TABLE}")  # noqa: S608 - our own name
-        connection.execute(f"INSERT INTO {_TABLE} VALUES (%s)", [len(MIGRATIONS)])  # noqa: S608
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (version integer NOT NULL)")
+    before = _version(connection) or 0
+    _require_supported(before)
+    Engine.install(connection)
+    for script in MIGRATIONS[before:]:
+        connection.execute(script.encode())
+    if not before:
+        connection.execute(f"INSERT INTO {_TABLE} VALUES (0)")  # noqa: S608 - our own name
+    connection.execute(
+        f"UPDATE {_TABLE} SET version = %s, origin = coalesce(origin, ({_ORIGIN}))".encode(),  # noqa: S608
+        [len(MIGRATIONS)],
+    )
     return len(MIGRATIONS) - before
+
+
+def acknowledge_restore(database: Database) -> int:
+    """Let workers go on after a restore from a backup; return how many jobs are uncertain now.
+
+    These are all that were planned: they may have been sent since the backup.
+    """
+
+    def write(connection: Connection[Any]) -> int:
+        count = connection.execute(_UNCERTAIN.encode()).rowcount
+        connection.execute(f"UPDATE {_TABLE} SET origin = ({_ORIGIN})".encode())  # noqa: S608
+        return count
+
+    return database.transact(write)
 
 
 def require_installed(database: Database) -> None:
@@ -131,13 +169,41 @@ def require_installed(database: Database) -> None:
     """
     with database.connection() as connection:
         require_session(connection, database.url)
-        found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_TABLE]).fetchone()
-        version = (_version(connection) or 0) if found and found[0] else 0
+        _require_version(connection)
+
+
+def require_workable(database: Database) -> None:
+    """Check that the tables exist in this version, and that they weren't restored from a dump.
+
+    Raises:
+        ConfigurationError: something else is the case.
+        DatabaseLost: the database can't be reached.
+    """
+    with database.connection() as connection:
+        _require_version(connection)
+        query = f"SELECT origin IS DISTINCT FROM ({_ORIGIN}) FROM {_TABLE}"  # noqa: S608
+        found = connection.execute(query.encode()).fetchone()
+    if found is not None and found[0]:
+        raise ConfigurationError(
+            "the queue was restored from a backup, so jobs that are planned in it may have been "
+            "paid for: stop all workers, then run wanflow queue restored"
+        )
+
+
+def _require_version(connection: Connection[Any]) -> None:
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_TABLE]).fetchone()
+    version = (_version(connection) or 0) if found and found[0] else 0
+    if not version:
+        raise ConfigurationError("the database has no queue: run wanflow queue init URL")
     _require_supported(version)
     if version < len(MIGRATIONS):
-        raise ConfigurationError(
-            "the database has no tables of a queue in this version: run wanflow queue init URL"
-        )
+        raise _older("queue", version, len(MIGRATIONS))
+    found = connection.execute(_LEDGER.encode()).fetchone()
+    ledger: int = 0 if found is None else found[0]
+    if ledger > len(LEDGER_MIGRATIONS):
+        raise _newer("ledger of the queue", ledger, len(LEDGER_MIGRATIONS))
+    if ledger < len(LEDGER_MIGRATIONS):
+        raise _older("ledger of the queue", ledger, len(LEDGER_MIGRATIONS))
 
 
 def open_queue(url: str) -> Database:
@@ -170,7 +236,18 @@ def _version(connection: Connection[Any]) -> int | None:
 
 def _require_supported(version: int) -> None:
     if version > len(MIGRATIONS):
-        raise ConfigurationError(
-            f"the queue has version {version}, and this wanflow supports versions up to "
-            f"{len(MIGRATIONS)}; use a newer wanflow"
-        )
+        raise _newer("queue", version, len(MIGRATIONS))
+
+
+def _newer(what: str, version: int, known: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"the {what} has version {version}, and this wanflow supports versions up to {known}; "
+        "use a newer wanflow"
+    )
+
+
+def _older(what: str, version: int, known: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"the {what} has version {version}, and this wanflow needs version {known}: run wanflow "
+        "queue init URL"
+    )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow.errors import LedgerError
-from wanflow.queue import sweeper
+from wanflow.errors import ConfigurationError, LedgerError
+from wanflow.queue import schema, sweeper
 from wanflow.queue.callbacks import bring_forward_early
 from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.work import read_clock
@@ -42,6 +42,8 @@ class Upkeep:
     steps: Steps
     lease: float
     running: Callable[[], Collection[int]]
+    refused: ConfigurationError | None = field(default=None, init=False)
+    """Why the worker can't go on: its tables are those of another version now."""
     _last_reached: float = field(factory=time.monotonic, init=False)
     _tasks: list[asyncio.Task[None]] = field(factory=list["asyncio.Task[None]"], init=False)
 
@@ -111,6 +113,11 @@ class Upkeep:
     def _sweep(self) -> None:
         # It may take long, and holds nobody up: its connection is made for it.
         with self.sweeping as database:
+            try:
+                schema.require_workable(database)
+            except ConfigurationError as error:
+                self.refused = error
+                return
             refilled = sweeper.sweep(database, self.engine)
         self.steps.metrics.count("rows_refilled", refilled)
 

@@ -95,6 +95,7 @@ class Worker:
             raise ConfigurationError("a worker needs a submission, a poll and a lease at least")
         with Database(self.queue) as database:
             schema.require_installed(database)
+            schema.require_workable(database)
         limit = min(_LIMIT, self.lease * _LEASE_SHARE)
         self._reader, self._writer, self._upkeep = (
             Database(self.queue, limit=limit) for _ in range(3)
@@ -160,9 +161,11 @@ class Worker:
         )
         upkeep.start()
         try:
-            while not stop.is_set:
+            while not stop.is_set and upkeep.refused is None:
                 await self._wait(await self._start_due(steps, upkeep))
             await self._drain(steps, upkeep)
+            if upkeep.refused is not None:
+                raise upkeep.refused
         finally:
             await upkeep.stop()
             steps.writes.close()
