@@ -161,7 +161,7 @@ class TestEnqueuing:
         self, server: MockServer, api_key: str, tmp_path: Path
     ) -> None:
         url = "postgresql://someone:secret@127.0.0.1:1/none"
-        with pytest.raises(LedgerError, match="database can't be reached") as caught:
+        with pytest.raises(LedgerError, match="the server can't be reached") as caught:
             enqueue(url, server, api_key, [job()], tmp_path)
         assert "secret" not in str(caught.value)
 
