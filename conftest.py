@@ -1,7 +1,40 @@
 """What holds for all tests."""
 
+import os
 import signal
+import subprocess
+from typing import Any, NoReturn
+
+import pytest
 
 # A shell ignores Ctrl-C for what runs in its background: tests that press it would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MAY_START_PROCESSES = ("processes", "builds", "postgres", "slow")
+"""The marks of the tests that `make tests` leaves out: a process takes longer than most tests."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark that all directories of tests share."""
+    what = "tests that start programs, or fork; part of `make process-test`"
+    config.addinivalue_line("markers", f"processes: {what}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    """Fail a test that starts a process and has no mark that says so."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(item.get_closest_marker(name) for name in MAY_START_PROCESSES):
+            patch.setattr(subprocess.Popen, "__init__", _refuse)
+            patch.setattr(os, "fork", _refuse, raising=False)
+        return (yield)
+
+
+def _refuse(*_arguments: Any, **_options: Any) -> NoReturn:
+    """Refuse to start a process.
+
+    Raises:
+        AssertionError: always.
+    """
+    raise AssertionError(f"mark this test `processes`: {os.environ.get('PYTEST_CURRENT_TEST')}")

@@ -91,6 +91,7 @@ def suite(
     )
 
 
+@pytest.mark.processes
 def test_without_a_limit_nothing_is_submitted(tmp_path) -> None:
     """Against a server that isn't the mock, no valid submission is sent without a limit."""
     with CountingServer(KEY) as server:
@@ -175,6 +176,7 @@ def test_a_dry_run_sends_nothing_and_lists_all_requests(tmp_path) -> None:
     assert "credits would be spent at most" in done.stdout
 
 
+@pytest.mark.processes
 def test_no_output_contains_the_key(tmp_path) -> None:
     """Neither the terminal output nor the report nor the JUnit file contains the key."""
 

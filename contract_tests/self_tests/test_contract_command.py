@@ -104,6 +104,7 @@ WRONG_TOO = [
 SLOW = [pytest.param(*case, marks=pytest.mark.slow) for case in WRONG_TOO]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("options", "said"), [*WRONG, *SLOW])
 def test_wrong_usage_ends_with_2(tmp_path, options, said) -> None:
     """The message names the option or the file; nothing is sent."""
@@ -144,6 +145,7 @@ def test_an_output_that_cannot_be_written_is_no_finding(tmp_path) -> None:
     assert "No space left" in done.stderr
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("keys", "said"), [((), "an API key is needed: set WANFLOW_API_KEY"), (KEYS, "doesn't respond")]
 )
@@ -189,6 +191,7 @@ def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> 
     assert f"interrupted, the results of {report['missing']} tests are missing" in shown
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("options", "code"),
     # Many others end with 0 without testing every rule.
@@ -203,6 +206,7 @@ def test_a_run_that_must_be_complete_ends_with_5(tmp_path, options, code) -> Non
     assert "0 of 91 rules tested on both sides" in done.stdout
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])
 def test_a_note_is_a_failure_with_strict_only(tmp_path, options, code) -> None:
     """A server that replays the first task for any body deviates from a note."""

@@ -25,6 +25,8 @@ from self_tests.reference_server.faults import (
 )
 from self_tests.reference_server.server import Server
 
+pytestmark = pytest.mark.processes
+
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 ENVIRONMENT = {"WANFLOW_API_KEY": KEYS[0], "WANFLOW_CONTRACT_API_KEY2": KEYS[1]}
 

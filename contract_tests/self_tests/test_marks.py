@@ -13,6 +13,8 @@ import pytest
 from self_tests.reference_server.server import Server
 from wanflow_contract.report.result import ExitCode
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = ("the-key-that-pays-0001", "the-key-of-another-0002")
 OF_CONTROLS = "it needs the mock's controls"

@@ -104,6 +104,7 @@ def test_what_no_document_says_is_no_source(text) -> None:
     assert not is_cited(text)
 
 
+@pytest.mark.processes
 def test_checks_are_defined_by_topic_only() -> None:
     """No other module defines a check, so importing `wanflow_contract.checks` registers all."""
     elsewhere = [

@@ -238,6 +238,7 @@ def test_a_replay_without_a_response_says_so() -> None:
     assert "responds" in {one.check for one in replay.recorder.findings.values()}
 
 
+@pytest.mark.processes
 def test_every_check_can_be_explained() -> None:
     """By its name, and by the id of any finding of it; and all are listed."""
     code = (

@@ -157,6 +157,7 @@ class TestCommand:
     def command(self, sent: bytes, url: str, *headers: tuple[str, str]) -> str:
         return Exchange("POST", url, "", headers, sent, 0, (), b"", secrets=KEYS).curl()
 
+    @pytest.mark.processes
     @pytest.mark.parametrize(
         "sent",
         [
@@ -196,6 +197,7 @@ class TestCommand:
         assert "--head" in shown
         assert "-X" not in shown
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("way", ["{}a", "{}b", "x{}", "swapped", "short"])
     def test_wrong_keys_are_derived_from_the_right_one(self, way) -> None:
         """The shell derives an altered key from the variable."""

@@ -23,6 +23,8 @@ from wanflow_contract.support.pace import RateLimited
 if TYPE_CHECKING:
     from socketserver import BaseServer
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "the-key-of-a-broken-server"
 MODEL = min(packaged_contract().catalog.models.values(), key=lambda one: one.name)

@@ -116,6 +116,7 @@ class AllDown(Server):
 SLOW_TOO = [pytest.param("final", limit, marks=pytest.mark.slow) for limit in ("0", "50")]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("check", "limit"), [("schema", "50"), *SLOW_TOO])
 def test_a_check_that_could_judge_nothing_is_not_green(
     tmp_path: Path, check: str, limit: str

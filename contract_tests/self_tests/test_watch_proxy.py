@@ -138,6 +138,7 @@ def test_bytes_pass_unchanged_in_both_directions() -> None:
     assert not result.findings
 
 
+@pytest.mark.processes
 def test_a_client_works_through_the_command_and_is_judged(tmp_path: Path) -> None:
     """No key is in what the proxy writes, and a mock has no finding; Ctrl-C ends it with 0."""
     with MockServer(polls=2, api_key=KEY) as server:

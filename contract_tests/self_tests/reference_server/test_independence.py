@@ -49,6 +49,7 @@ def test_it_imports_only_independent_modules(name) -> None:
     assert "importlib" not in modules, "dynamic imports can't be checked"
 
 
+@pytest.mark.processes
 def test_importing_it_loads_no_module_of_wanflow() -> None:
     """Importing it loads no module of wanflow, and none of the suite except itself."""
     lines = (f"import self_tests.reference_server.{name}" for name in MODULES)

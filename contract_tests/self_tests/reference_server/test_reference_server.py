@@ -70,6 +70,7 @@ def test_every_variant_that_the_documents_allow_passes(variant) -> None:
 _FEW = ("test_idempotency.py", "test_lifecycle.py")  # collecting all takes seconds
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("variant", [Replaying, Forgetful])
 def test_a_variant_that_differs_in_what_no_document_says_passes(variant) -> None:
     """A few tests of each; what differs is a note at most."""
@@ -92,6 +93,7 @@ def test_an_account_without_access_or_credits_is_no_finding(tmp_path) -> None:
         assert "model-access" in {one["check"] for one in report["findings"]}
 
 
+@pytest.mark.processes
 def test_informational_responses_are_passed_over() -> None:
     """Requests that are sent as bytes are judged by the final response."""
     with Hinting(*KEYS) as server:

@@ -56,6 +56,7 @@ def area(tab: Browser, selector: str) -> Image.Image:
     return Image.open(BytesIO(tab.screenshot())).convert("RGB").crop(tuple(map(int, box)))
 
 
+@pytest.mark.processes
 def test_a_film_shows_its_beginning(tab: Browser, report: Report) -> None:
     """Its frame is there before it is played: the page has more than a black box."""
     opened(tab, report).until("document.querySelector('video').readyState >= 2")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
 
+pytestmark = pytest.mark.processes
+
 IN_FLIGHT = 6
 SUBMITS = "createImageGeneration"
 _TIMEOUT = 60.0

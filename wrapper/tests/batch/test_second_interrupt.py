@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
 
+pytestmark = pytest.mark.processes
+
 JOBS = 3
 _TIMEOUT = 60.0
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     Process = Callable[..., subprocess.Popen[str]]
     Command = Callable[..., CommandResult]
 
+pytestmark = pytest.mark.processes
+
 REQUEST = (IMAGE, "--prompt", "x")
 PRINTS = [
     ("--help",),

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tests.cli.helpers import CommandResult
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 TIMEOUT = 60
 PROMPT = "ready> "
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.cli.helpers import CommandResult
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[MockServer]:

@@ -35,6 +35,7 @@ class TestStart:
         )
         return set(done.stderr.split())
 
+    @pytest.mark.processes
     def test_help_loads_nothing_heavy(self) -> None:
         """It loads neither the HTTP client nor the validator, nor the mock or the pipeline."""
         loaded = self.loaded("--help")
@@ -42,6 +43,7 @@ class TestStart:
         heavy = {"httpx", "httpx2", "anyio", "jsonschema_rs", "rich", "uvicorn", "wanflow.mock"}
         assert heavy & loaded == set()
 
+    @pytest.mark.processes
     def test_a_models_help_loads_no_client(self) -> None:
         """A model's help needs only the spec."""
         loaded = self.loaded("run", VIDEO, "--help")
@@ -117,6 +119,7 @@ class TestCompletion:
         assert self.completed(wanflow, "run", VIDEO, "--quality", "4") == ["480p"]
         assert self.completed(wanflow, "run", VIDEO, "--prompt-extend", "t") == ["true"]
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_scripts(self, shell: str) -> None:
         """The documented line prints a script for each shell."""

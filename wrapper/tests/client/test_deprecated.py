@@ -16,6 +16,8 @@ import pytest
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.deprecation import deprecation_of, deprecation_warnings
 
+pytestmark = pytest.mark.processes
+
 Json = dict[str, Any]
 
 MODEL = next(m for m in packaged_catalog().models.values() if m.required == ("prompt",))

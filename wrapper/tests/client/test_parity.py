@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from wanflow._event_loop import WakeupEvent
 
+pytestmark = pytest.mark.processes
+
 CHECKOUT = Path(__file__).parents[3]
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tests.crash.worker import WorkerTask
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 _JOBS_A_ROUND = 3
 _TIMEOUT = 120.0
 

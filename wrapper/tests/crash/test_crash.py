@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.crash.worker import WorkerTask
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 _TIMEOUT = 300
 UNCERTAIN_POINTS = (
     "after record_intent",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from wanflow.demo.requests import DemoRequest
 
+pytestmark = pytest.mark.processes
+
 KIND_OF = {name: model.kind for name, model in packaged_catalog().models.items()}
 # The size of the mock's images if the model has no parameter for it.
 DEFAULT_SIZE = "1280x1280"

@@ -69,6 +69,7 @@ def test_the_progress_is_shown(client: Client, capsys: pytest.CaptureFixture[str
     assert "http" in capsys.readouterr().out
 
 
+@pytest.mark.processes
 def test_the_log_is_json(mock: MockServer, api_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line has the keys that the page names."""
     monkeypatch.setenv("WANFLOW_BASE_URL", mock.base_url)

@@ -116,6 +116,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.processes
 def test_django(server: MockServer, tmp_path: Path) -> None:
     """In a process of its own, since its settings hold for a whole process."""
     (tmp_path / "views.py").write_text(BLOCKS["Django"])
@@ -153,6 +154,7 @@ app.conf.update(
 """
 
 
+@pytest.mark.processes
 def test_celery_with_forked_workers(server: MockServer, tmp_path: Path) -> None:
     """Two messages of one job are one submission; the prefork pool saves its file."""
     for name in ("queue", "control", "results"):

@@ -266,6 +266,7 @@ class TestUncertainSteps:
 class TestCallbacks:
     """The trial on one machine changes the example as the page says."""
 
+    @pytest.mark.processes
     def test_the_changes_for_the_trial_apply(self, tmp_path: Path) -> None:
         """To the first program of the page, which still compiles then."""
         text = page("callbacks.md")

@@ -26,6 +26,7 @@ LIBRARY = re.findall(
 )
 
 
+@pytest.mark.processes
 def test_the_first_example_runs_as_pasted(tmp_path: Path) -> None:
     """In an empty directory, it saves a valid video file, without an account."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WANFLOW_")}
@@ -82,6 +83,7 @@ def test_the_example_of_many_tasks_runs(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out.count("task-unified-") == 2
 
 
+@pytest.mark.processes
 def test_the_example_of_a_test_passes_as_a_test(tmp_path: Path) -> None:
     """pytest collects it, the installed plugin has its fixture, and it passes."""
     (tmp_path / "test_example.py").write_text(PYTHON[1])

@@ -94,6 +94,7 @@ def site_of(folder: Path, **pages: str) -> Path:
 class TestChecks:
     """Each rule for the built site is checked, and a correct site passes."""
 
+    @pytest.mark.processes
     @pytest.mark.parametrize(
         ("body", "finding"),
         [
@@ -122,6 +123,7 @@ class TestChecks:
         assert len(found) == bool(finding)
         assert finding in "".join(found)
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("name", ["x.js", "x.css"])
     def test_what_scripts_and_style_sheets_load(self, tmp_path: Path, name: str) -> None:
         """A URL in one of them is a finding, unless it is the name of an XML namespace."""
@@ -131,6 +133,7 @@ class TestChecks:
         (site / name).write_text('url("https://fonts.example/x.woff")')
         assert check_site(site, ROOT) == [f"{name}: may load https://fonts.example/x.woff"]
 
+    @pytest.mark.processes
     def test_a_directive_in_a_markdown_copy(self, tmp_path: Path) -> None:
         """It stands for text that a reader of the copy doesn't get."""
         site = site_of(tmp_path / "site", a="")
@@ -140,6 +143,7 @@ class TestChecks:
         found = "a.md: has a directive that only the renderer knows"
         assert check_site(site, ROOT) == [found]
 
+    @pytest.mark.processes
     def test_a_public_name_that_is_not_described(self, tmp_path: Path) -> None:
         """It is named, whether it is of a module or of a class."""
         site = site_of(tmp_path / "site", a="")
@@ -153,6 +157,7 @@ class TestChecks:
         """Otherwise the checks of nothing would pass."""
         assert len(check_site(tmp_path, ROOT)) == 1
 
+    @pytest.mark.processes
     def test_every_kind_of_public_name_is_asked_for(self) -> None:
         """Those of modules, methods of both clients, inherited ones, and fields."""
         names = set(public_names(ROOT))

@@ -6,7 +6,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from tests.any_model import model_name
 from tests.uploads.conftest import image
@@ -14,9 +16,6 @@ from wanflow import Client
 from wanflow.cli.exit_codes import exit_code_for
 from wanflow.errors import UploadFailed
 from wanflow.mock import MockServer
-
-if TYPE_CHECKING:
-    import pytest
 
 TEXT = (Path(__file__).parents[3] / "docs/uploads.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
@@ -54,6 +53,7 @@ def test_the_example_of_an_uploader_is_one(tmp_path: Path) -> None:
     assert re.search(r"https://files\.example\.com/[0-9a-f]{64}\.png", sent[0])
 
 
+@pytest.mark.processes
 def test_the_command_for_the_mock_runs_as_it_is_written(tmp_path: Path) -> None:
     """With the base URL and any key of the mock in the environment."""
     image(tmp_path)

@@ -123,6 +123,7 @@ def test_with_options_sets_on_event_for_its_own_client(runner: Any, mock: MockSe
     assert len(seen) == count
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_emits_events(mock: MockServer) -> None:

@@ -16,6 +16,8 @@ from wanflow import Client, ConfigurationError, events
 if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 PROGRAM = """
 import sys
 from wanflow import Client

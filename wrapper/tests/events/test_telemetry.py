@@ -192,6 +192,7 @@ def test_metrics_count_what_happened(runner: Any, mock: MockServer, tmp_path: Pa
     assert size.sum == sum(path.stat().st_size for path in result.paths)
 
 
+@pytest.mark.processes
 def test_without_the_extra_the_error_names_it() -> None:
     """The client works without it."""
     code = """
@@ -209,6 +210,7 @@ else:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+@pytest.mark.processes
 def test_the_extra_needs_only_the_api() -> None:
     """The SDK is the program's choice; without one nothing is recorded, and nothing fails."""
     code = """

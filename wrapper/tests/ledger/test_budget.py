@@ -93,6 +93,7 @@ def known_price(ledger: Ledger, budget: Budget) -> None:
     ledger.record_accepted(first.key, snapshot, hold=False)
 
 
+@pytest.mark.processes
 def test_processes_that_resend_concurrently_stay_below_the_ceiling(location: Path | str) -> None:
     """However many uncertain jobs there are, and whichever process sends them."""
     jobs, allowed, processes = 6, 2, 3
@@ -123,6 +124,7 @@ def test_processes_that_resend_concurrently_stay_below_the_ceiling(location: Pat
         assert ledger.budget(SERVER, budget).committed == limit
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are forked")
 def test_processes_that_submit_concurrently_reach_the_ceiling_exactly(
     location: Path | str,

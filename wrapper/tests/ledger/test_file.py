@@ -90,6 +90,7 @@ def test_a_replaced_file_stops_a_resubmission(path: Path, ledger: Ledger) -> Non
         ledger.record_intent(intent(1, resend=True))
 
 
+@pytest.mark.processes
 def test_a_ledger_that_others_open_and_close_stays_the_same(path: Path, ledger: Ledger) -> None:
     """Normal use by other processes is not a replacement."""
     script = "import sys; from wanflow.ledger import Ledger; Ledger(sys.argv[1]).close()"
@@ -191,6 +192,7 @@ os._exit(9)  # the parent exits, and its child runs on
 """
 
 
+@pytest.mark.processes
 def test_a_forked_child_does_not_own_the_jobs_of_its_dead_parent(path: Path) -> None:
     """The parent's jobs are free when it has exited, even if its child still runs."""
     words = [sys.executable, "-c", PARENT_EXITS, str(path)]
@@ -220,6 +222,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.processes
 def test_a_child_that_exits_does_not_free_the_jobs_of_its_parent(path: Path) -> None:
     """The parent still owns its jobs."""
     words = [sys.executable, "-c", CHILD_EXITS, str(path)]

@@ -220,6 +220,7 @@ threading.Event().wait()
 """
 
 
+@pytest.mark.processes
 def test_a_submission_that_waits_for_a_connection_has_no_intent(
     location: Path | str, model: str
 ) -> None:

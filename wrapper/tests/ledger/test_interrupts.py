@@ -237,6 +237,7 @@ def test_an_interrupt_loses_no_write_of_another_thread(fast_dir: Path) -> None:
 
 def test_an_interrupt_during_a_migration_leaves_the_ledger_writable(fast_dir: Path) -> None:
     """It has the old or the new version, and others can write."""
+    gc.freeze()  # what there is need not be gone through for each line
     for nth in range(200):
         path = fast_dir / f"{nth}.db"
         tracer = interrupted(nth, partial(opened_and_closed, path))
@@ -288,6 +289,7 @@ def test_an_interrupt_after_a_statement_leaves_no_transaction(path: Path, after:
         assert real.execute("SELECT count(*) FROM t").fetchone() == (kept + 1,)
 
 
+@pytest.mark.processes
 def test_a_signal_while_sqlite_waits_for_a_lock_leaves_the_ledger_writable(path: Path) -> None:
     """The signal handler runs after the wait, when `BEGIN` was executed."""
     script = """

@@ -266,6 +266,7 @@ def test_a_batch_is_run_on_it(
         assert [str(job.state) for job in ledger.jobs()] == ["saved"] * 3
 
 
+@pytest.mark.processes
 def test_psycopg_is_imported_by_a_url_only(tmp_path: Path) -> None:
     """Neither a client nor a ledger in a file imports it."""
     script = (

@@ -68,6 +68,7 @@ def claimer(location: Path | str) -> Iterator[tuple[int, subprocess.Popen[str]]]
             process.kill()
 
 
+@pytest.mark.processes
 def test_two_processes_never_own_the_same_job(ledger: Ledger, location: Path | str) -> None:
     """A job is owned by one running process, and is free when that is killed."""
     for number in range(3):
@@ -103,6 +104,7 @@ def test_an_intent_of_a_dead_process_is_uncertain(location: Path | str) -> None:
         assert second.jobs()[0].state is JobState.UNCERTAIN
 
 
+@pytest.mark.processes
 def test_processes_that_create_a_ledger_concurrently_all_write(location: Path | str) -> None:
     """Several processes may create the same ledger, and none loses a job."""
     words = [[sys.executable, "-c", WRITE, str(location), f"process-{name}"] for name in range(5)]
@@ -139,6 +141,7 @@ def test_a_failed_write_does_not_affect_concurrent_ones(ledger: Ledger) -> None:
     assert settled == [number != 5 for number in range(1, 9)]
 
 
+@pytest.mark.processes
 def test_a_ledger_is_not_used_across_a_fork(ledger: Ledger, location: Path | str) -> None:
     """In a forked process the error says to open the ledger again."""
     script = """

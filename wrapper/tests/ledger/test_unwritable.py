@@ -86,6 +86,7 @@ def run_as_other(folder: Path, *words: str) -> tuple[int, str, str]:
     return code, texts[0], texts[1]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("state", ["closed", "killed", "open"])
 def test_a_ledger_that_cannot_be_written_can_be_read(
     state: str, folder: Path, mock: MockServer, api_key: str
@@ -117,6 +118,7 @@ def test_a_ledger_that_cannot_be_written_can_be_read(
         writing.close()
 
 
+@pytest.mark.processes
 def test_a_check_warns_that_nothing_can_be_recorded(
     folder: Path, mock: MockServer, api_key: str
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_check_warns_that_nothing_can_be_recorded(
     assert json.loads(out)["event"] == "checked"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("words", [("forget", "1", "--force"), ("resume",)])
 def test_what_writes_says_what_to_do(
     words: tuple[str, ...], folder: Path, mock: MockServer, api_key: str
@@ -146,6 +149,7 @@ def test_what_writes_says_what_to_do(
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.processes
 def test_a_ledger_that_cannot_be_read_is_an_error(
     folder: Path, mock: MockServer, api_key: str
 ) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.mcp.conftest import Setup
     from wanflow.catalog.document import JsonObject
 
+pytestmark = pytest.mark.processes
+
 MODEL = "nova-2-sun"
 
 

@@ -21,6 +21,8 @@ from wanflow.ledger import Ledger
 if TYPE_CHECKING:
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 STEPS = ("record_intent", "submit", "record_accepted", "record_done", "record_files")
 POINTS = [f"{side} {step}" for step in STEPS for side in ("before", "after")]
 _OPTIONS = ("--max-credits", "100000", "--unknown-price", "100", "--resubmit-uncertain")

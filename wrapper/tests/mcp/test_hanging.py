@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from tests.mcp.conftest import Setup
 
+pytestmark = pytest.mark.processes
+
 TASK = "task-unified-1-abcdefgh"
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 10000\r\n\r\n"
 

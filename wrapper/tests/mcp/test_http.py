@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 TOKEN = "a-token-of-enough-characters"
 
 

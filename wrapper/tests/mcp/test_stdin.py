@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.mcp.raw import raw_agent
 
 if TYPE_CHECKING:
     from tests.mcp.conftest import Setup
+
+pytestmark = pytest.mark.processes
 
 
 def test_half_a_surrogate_pair_is_replaced_in_every_text(setup: Setup) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.mcp.conftest import Setup
     from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 # The first is how clients stop a server that doesn't end soon. The others are slow: each starts
 # a process.
 WAYS = [

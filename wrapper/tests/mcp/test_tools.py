@@ -24,6 +24,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_an_agent_submits_waits_and_downloads(
     setup: Setup, mock_server: MockServer, request_body: dict[str, Any], mode: str
@@ -67,6 +68,7 @@ async def test_the_same_request_is_charged_once_and_another_variation_again(
     assert len(charged(mock_server)) == 2
 
 
+@pytest.mark.processes
 async def test_concurrent_calls_and_servers_stay_below_the_ceiling(
     setup: Setup, mock_server: MockServer, request_body: dict[str, Any]
 ) -> None:
@@ -154,6 +156,7 @@ def test_the_schema_of_each_model_accepts_its_valid_requests(name: str) -> None:
     assert not jsonschema_rs.is_valid(schema, {**body, "model": "another"})
 
 
+@pytest.mark.processes
 async def test_the_key_is_in_no_frame_and_not_on_stderr(
     setup: Setup, mock_server: MockServer, request_body: dict[str, Any]
 ) -> None:

@@ -338,6 +338,7 @@ def test_wrong_usage_is_named(arguments, message, tmp_path, monkeypatch) -> None
     assert message in done.output
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="it ends by a signal")
 def test_the_command_records_and_says_what(tmp_path) -> None:
     """It names server, limit and folder at the start; lives, credits and refusals at the end."""

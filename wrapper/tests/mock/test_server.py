@@ -314,6 +314,7 @@ def test_an_error_of_another_schema_is_as_in_the_spec() -> None:
 class TestCommand:
     """`python -m wanflow mock`, the same as `wanflow mock`."""
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_a_signal_stops_it_cleanly(self, number) -> None:
         """It prints its URL, serves, and exits with 0 and nothing on stderr."""
@@ -340,6 +341,7 @@ class TestCommand:
             process.communicate()
         assert (process.returncode, errors) == (0, "")
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_signals_at_any_time_stop_it_cleanly(self, number) -> None:
         """Signals may come directly after the start and during a stalled response."""
@@ -365,6 +367,7 @@ class TestCommand:
             process.communicate()
         assert (process.returncode, errors) == (0, "")
 
+    @pytest.mark.processes
     def test_dangerous_options_are_named_at_the_start(self) -> None:
         """Allowed loopback callbacks are named."""
         process = subprocess.Popen(

@@ -199,6 +199,7 @@ def test_a_failed_write_is_repeated(path, monkeypatch) -> None:
         assert http.get(f"/v1/tasks/{task}").status_code == 200
 
 
+@pytest.mark.processes
 def test_a_killed_server_has_written_recent_tasks(path) -> None:
     """After SIGKILL almost nothing is lost."""
     command = [sys.executable, "-u", "-m", "wanflow", "mock", "--port", "0", "--state", str(path)]

@@ -77,6 +77,7 @@ class TestTransport:
             run_task(http)
         assert threading.active_count() == before
 
+    @pytest.mark.processes
     def test_it_works_without_the_server_s_libraries(self) -> None:
         """It imports neither uvicorn nor httptools."""
         code = """
@@ -170,6 +171,7 @@ class TestFixture:
         )
         return done.stdout + done.stderr
 
+    @pytest.mark.processes
     def test_each_test_gets_its_own_mock(self, tmp_path) -> None:
         """Tasks, clock and faults of one test do not affect the next."""
         out = self.run(
@@ -191,6 +193,7 @@ class TestFixture:
         )
         assert "2 passed" in out, out
 
+    @pytest.mark.processes
     def test_a_marker_sets_its_options(self, tmp_path) -> None:
         """Options come from markers; the nearest one takes precedence."""
         out = self.run(
@@ -209,6 +212,7 @@ class TestFixture:
         )
         assert "1 passed" in out, out
 
+    @pytest.mark.processes
     @pytest.mark.parametrize(
         ("marked", "message"),
         [

@@ -22,6 +22,8 @@ from tests.packaging.test_workflows import GUARD, ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.processes
+
 ACTION: dict[str, Any] = YAML(typ="safe").load(ROOT / "action.yml")
 INSTALL, MOCK, CONTRACT = ACTION["runs"]["steps"]
 FAKE_PYTHON = """#!/bin/sh

@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 NEEDED = ("sh", "timeout", "mktemp", "rm", "tail", "cat", "env")
 CHROMIUM = "#!/bin/sh\necho Chromium 1.2.3\n"
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 # Slow to import, and not needed before a client is created.
 SLOW = {
     *("aiohttp", "asyncio", "click", "concurrent.futures", "httpcore", "httpx", "jsonschema_rs"),

@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 
 def run(checkout: Path, folder: Path, **programs: str) -> str:
     """Run it on a machine with these programs and root; it must succeed. Return what it says."""

@@ -92,6 +92,7 @@ class TestChangelog:
         with pytest.raises(refused, match=said.replace("(", r"\(")):
             release["changelog"].notes(text, "1.1.0", tag)
 
+    @pytest.mark.processes
     def test_each_tag_has_its_section(self, checkout: Path, release: dict[str, ModuleType]) -> None:
         """What was released is never taken out of the changelog."""
         if not (checkout / ".git").exists():
@@ -123,6 +124,7 @@ def named(tmp_path: Path) -> Path:
 class TestAddress:
     """The repository's address has one place, and no release has a placeholder."""
 
+    @pytest.mark.processes
     def test_a_tag_refuses_the_placeholder(
         self, named: Path, release: dict[str, ModuleType], refused: type[Exception]
     ) -> None:
@@ -132,6 +134,7 @@ class TestAddress:
         with pytest.raises(refused, match=r"OWNER/gear, in docs/a.md, .*pyproject.toml: set"):
             address.check_address(named, "v1.1.0")
 
+    @pytest.mark.processes
     def test_one_command_sets_it_everywhere(
         self, named: Path, release: dict[str, ModuleType]
     ) -> None:
@@ -144,6 +147,7 @@ class TestAddress:
         assert (named / "picture.png").read_bytes() == b"\x89PNG \xff acme/wanflow-2"
         assert address.check_address(named, "v1.1.0") == "acme/wanflow-2"
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("wrong", ["", "acme", "https://github.com/acme/x", "a b/c", "a/b/c"])
     def test_what_is_no_address_changes_nothing(
         self, named: Path, release: dict[str, ModuleType], refused: type[Exception], wrong: str
@@ -346,6 +350,7 @@ class TestWorkflow:
         assert upload["uses"].startswith("pypa/gh-action-pypi-publish@")
         assert upload["with"] == {"attestations": True}
 
+    @pytest.mark.processes
     def test_the_commands_of_the_announcement_work(
         self, jobs: dict[str, Any], tmp_path: Path
     ) -> None:

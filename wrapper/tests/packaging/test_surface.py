@@ -13,6 +13,8 @@ from tests.packaging.surface import MODULES, ROOT, main, public_modules
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 BEFORE = '''
 """A package."""
 

@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 PROMISED = (
     *("demo", "test", "check", "specs", "generate", "regenerate"),
     *("drift", "contract", "mock", "bench", "build"),
@@ -297,7 +299,10 @@ class TestCI:
         assert commands[1:] == []
         assert where == 'cd "$(dirname "$0")/.."'
         assert installed == [".ci/browser", ".ci/shells", ".ci/postgres"]
-        assert test == "exec make --no-print-directory image-test queue-test build-test test"
+        assert (
+            test
+            == "exec make --no-print-directory image-test queue-test build-test process-test test"
+        )
 
     def test_workflows_call_make_only(self, checkout: Path) -> None:
         """Each command of the workflow is a make target, or checks what was left or answered."""
@@ -306,7 +311,7 @@ class TestCI:
         assert commands
         allowed = r"make [a-z-]+$|test -z .*git |test .*curl "
         assert [c for c in commands if not re.match(allowed, c)] == []
-        assert {"make test", "make build-test"} <= set(commands)
+        assert {"make test", "make build-test", "make process-test"} <= set(commands)
 
     def test_workflow_needs_no_secret(self, checkout: Path) -> None:
         """The workflow gets no secret."""

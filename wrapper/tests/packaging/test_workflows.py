@@ -172,6 +172,7 @@ def test_what_is_no_pin(place: str, uses: str) -> None:
     assert unpinned(place % uses)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["regenerate.yml", "upgrade.yml", TEMPLATE.name])
 def test_a_push_gets_its_token_from_the_environment_of_its_step(name: str, tmp_path) -> None:
     """git asks `gh`, which has it from GH_TOKEN; nothing is written to .git/config."""
@@ -202,6 +203,7 @@ def test_a_push_gets_its_token_from_the_environment_of_its_step(name: str, tmp_p
     assert "password=the-token" in done.stdout.splitlines()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("tool", "right", "wrong"),
     [
@@ -267,6 +269,7 @@ def test_each_command_exists(path) -> None:
         assert name in makefile or (ROOT / name).exists()
 
 
+@pytest.mark.processes
 @by_any_file
 def test_each_command_is_valid_shell_syntax(path) -> None:
     """bash parses it."""

@@ -130,12 +130,14 @@ class TestDurability:
 class TestTools:
     """The programs that generate a client are run and read in UTF-8, whatever a console has."""
 
+    @pytest.mark.processes
     def test_an_output_of_any_bytes_is_shown(self, tmp_path: Path) -> None:
         """As a formatter of another language writes it."""
         code = r"import sys; sys.stderr.buffer.write(b'caf\xe9 \x81'); sys.exit(1)"
         with pytest.raises(ToolError, match="the tool failed: caf"):
             run_tool([sys.executable, "-c", code], tmp_path, "the tool")
 
+    @pytest.mark.processes
     def test_a_tool_writes_any_character(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -145,6 +147,7 @@ class TestTools:
         run_tool([sys.executable, "-c", code], tmp_path, "the tool")
         assert (tmp_path / "x").read_text("utf-8") == "é"
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("name", ["APPDATA", "USERPROFILE"])
     def test_a_tool_finds_what_a_user_installed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -9,6 +9,8 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.soak.worker import ENDS
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.ledger import JobState, Ledger
@@ -17,6 +19,8 @@ from wanflow.mock.gateway.fault import FAULT_KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.processes
 
 SECONDS = float(os.environ.get("WANFLOW_SOAK_SECONDS") or 10)
 SEED = int(os.environ.get("WANFLOW_SOAK_SEED") or 1)

@@ -60,6 +60,7 @@ def test_a_text_beyond_the_limits_is_rejected_quickly(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.processes
 def test_the_process_survives_deep_nesting(tmp_path: Path) -> None:
     """The command ends with its own exit code, not with a signal."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)

@@ -278,6 +278,7 @@ def test_the_exit_code_is_that_of_the_severity(
     assert report["changes"][0]["body"]["model"] == "wan2.5-text-to-video"
 
 
+@pytest.mark.processes
 def test_a_git_revision_can_be_compared(project: Checkout, built: BuildResult, tmp_path: Path):
     """By default, the committed spec is compared with the one in the checkout."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)

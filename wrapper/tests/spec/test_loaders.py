@@ -40,6 +40,7 @@ def test_there_are_documents_to_read():
     assert len(FILES) >= 7
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("module", "command"),
     [("yaml", "build"), ("jsonpath", "build"), ("openapi_spec_validator", "check")],

@@ -181,6 +181,7 @@ def test_a_file_in_an_excepted_network_is_fetched_directly(
             assert (files.count("GET"), proxy.count("GET")) == ((1, 1) if direct else (0, 2))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_certificates_of_the_environment_are_trusted(
     variable: str, runner: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -259,6 +260,7 @@ def test_a_client_with_a_key_log_has_its_own_context(
     assert tls_context(True) is True
 
 
+@pytest.mark.processes
 def test_a_forked_child_has_its_own_context() -> None:
     """Another thread of the parent may have locked the parent's at the fork."""
     program = (
@@ -271,6 +273,7 @@ def test_a_forked_child_has_its_own_context() -> None:
     assert run.stdout.split() == [b"0", b"True"]
 
 
+@pytest.mark.processes
 def test_importing_a_client_does_not_import_httpx() -> None:
     """httpx2 and httpx are slow to import, so they are imported when a client is created."""
     program = (

@@ -60,6 +60,7 @@ def run(kind: str, scene: str, server: MisbehavingServer) -> list[dict[str, str]
     return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", ["sync", "asyncio", "aiohttp", "trio"])
 def test_each_process_gets_its_own_responses(kind: str) -> None:
     """A client that was used before the fork works in the parent and all children concurrently."""
@@ -72,6 +73,7 @@ def test_each_process_gets_its_own_responses(kind: str) -> None:
         assert server.count("POST") == EACH * (len(found) + 1)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("kind", ["asyncio", "aiohttp"])
 def test_a_child_opens_new_connections_in_the_same_event_loop(kind: str) -> None:
     """It doesn't close the inherited connections, which the parent still uses."""
@@ -84,6 +86,7 @@ def test_a_child_opens_new_connections_in_the_same_event_loop(kind: str) -> None
         assert server.used["before"] & server.used["parentlater"]
 
 
+@pytest.mark.processes
 def test_a_child_waits_for_no_lock_or_slot_of_its_parent() -> None:
     """What another thread owned at the fork is free in the child, which lacks that thread."""
     with KeyAsTaskIdServer(post=[responds(b"")], get=[responds(b"")]) as server:

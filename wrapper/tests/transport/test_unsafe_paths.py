@@ -228,6 +228,7 @@ def test_an_unwritable_directory_is_an_error_message(out: Path) -> None:
     closed.unlink()
 
 
+@pytest.mark.processes
 def test_a_forked_child_does_not_keep_a_part_locked(out: Path) -> None:
     """The lock ends in the parent, although the child has the same file open."""
     part = PartFile(out, "a", 10_000_000)

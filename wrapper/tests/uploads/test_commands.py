@@ -187,6 +187,7 @@ def test_check_says_whether_the_uploader_can_be_used(
     assert submissions() == 0
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_an_absent_extra_is_one_sentence(
     command: str, environment: dict[str, str], tmp_path: Path
@@ -210,6 +211,7 @@ def test_an_absent_extra_is_one_sentence(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.processes
 def test_commands_without_local_files_need_no_extra(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -95,6 +95,7 @@ def test_a_file_that_a_function_read_after_it_changed_is_not_sent(
     assert mock.accounts.for_key(api_key).submitted == 0
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_a_forked_child_does_not_wait_for_an_upload_of_its_parent(
     mock: MockServer, api_key: str, tmp_path: Path
@@ -212,6 +213,7 @@ def test_a_cancellation_does_not_wait_for_an_uploader_that_hangs(
     assert mock.accounts.for_key(api_key).submitted == 1
 
 
+@pytest.mark.processes
 def test_a_process_ends_although_an_uploader_hangs(
     mock: MockServer, api_key: str, tmp_path: Path
 ) -> None:

@@ -250,6 +250,7 @@ os.wait()
 """
 
 
+@pytest.mark.processes
 def test_a_forked_process_gets_an_error_instead_of_hanging() -> None:
     """Obstore's threads aren't copied by a fork, so a request would wait for ever."""
     done = subprocess.run(
@@ -357,6 +358,7 @@ class HalfwayProxy(threading.Thread):
             near.shutdown(socket.SHUT_WR)
 
 
+@pytest.mark.processes
 def test_a_killed_process_leaves_nothing_in_the_storage(
     s3: Any, s3_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

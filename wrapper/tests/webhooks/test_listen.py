@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 MODEL = next(m for m in packaged_catalog().models.values() if "callback_url" in m.parameters)
 LISTEN_EVENTS = {"listening", "url", "ended"}
 SECRET = "a secret of sixteen"

@@ -280,6 +280,7 @@ class TestStartAndStop:
         ):
             pass
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("name", ["uvicorn", "httptools"])
     def test_a_missing_extra_is_named(self, name: str) -> None:
         """A receiver works without the extra; the server and the command name the pip command."""

@@ -73,6 +73,7 @@ def test_the_extra_is_installed() -> None:
     assert available()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("program", "said"),
     [(WITHOUT_THE_EXTRA, "stood in"), (IMPORTS_NOTHING, "imported nothing")],

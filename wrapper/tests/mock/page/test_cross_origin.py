@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import pytest
 
 from tests.any_model import model_name
 from tests.mock.test_mounts import stripping_proxy
@@ -70,6 +71,7 @@ def used_by(tab: Any, origin: str, server: MockServer) -> Any:
 class TestCors:
     """A page that isn't the mock's own submits, polls and downloads."""
 
+    @pytest.mark.processes
     def test_an_allowed_page_does_all_of_it(self, tab) -> None:
         """Requests with a key and JSON, which are preflighted, and headers of the response."""
         with page() as origin, MockServer(polls=2, cors=[origin]) as server:

@@ -34,6 +34,7 @@ def text_of(browser, selector: str) -> str:
 class TestLife:
     """A task, a fault and the clock, used by mouse clicks."""
 
+    @pytest.mark.processes
     def test_a_task_from_its_submission_to_its_image(self, browser, server) -> None:
         """A task is submitted, advanced by the clock, and shown when completed."""
         entry = f"[data-operation={MODEL.operation_id}]"
