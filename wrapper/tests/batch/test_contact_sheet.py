@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from wanflow.batch import Report
 
+pytestmark = pytest.mark.processes
+
 __all__ = ["tab"]
 PROMPT = '<script>document.title = "taken"</script><b>"fox" & \'hound\'</b>'
 MODELS = [m for m in packaged_catalog().models.values() if m.required == ("prompt",)]

@@ -111,6 +111,7 @@ def test_the_bucket_is_created_by_its_program(s3_url: str) -> None:  # noqa: F81
     urlopen(Request(f"{s3_url}/results", method="DELETE")).close()
 
 
+@pytest.mark.processes
 def test_the_unit_is_valid(tmp_path: Path) -> None:
     """For systemd itself, with a program that exists."""
     verify = shutil.which("systemd-analyze")

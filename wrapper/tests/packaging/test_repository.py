@@ -32,6 +32,7 @@ def texts(checkout: Path, committed: list[str]) -> dict[str, str]:
 class TestWhatIsCommitted:
     """The repository depends on no machine."""
 
+    @pytest.mark.processes
     def test_no_machine(self, texts: dict[str, str]) -> None:
         """No file names a home directory or the host of a package index."""
         found = {path: MACHINES.findall(text) for path, text in texts.items()}
@@ -42,10 +43,12 @@ class TestWhatIsCommitted:
         """The test above can fail."""
         assert MACHINES.search("/".join(parts))
 
+    @pytest.mark.processes
     def test_no_secret(self, texts: dict[str, str]) -> None:
         """No file has what could be a key."""
         assert [path for path, text in texts.items() if KEYS.search(text)] == []
 
+    @pytest.mark.processes
     def test_no_output(self, committed: list[str]) -> None:
         """No output of a make target, and no cache, is committed."""
         output = re.compile(r"(^|/)(out|dist|build|__pycache__|\.venv|\.[a-z_]+_cache)/|\.pyc$")

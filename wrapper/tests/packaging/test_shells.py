@@ -12,6 +12,8 @@ from tests.packaging.test_browser import Machine
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 SHELL = "#!/bin/sh\n"
 
 

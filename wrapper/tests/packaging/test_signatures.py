@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.processes
+
 HTTP = {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "h11", "yarl"}
 SAMPLE = """
 import httpx

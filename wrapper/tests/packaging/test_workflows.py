@@ -121,6 +121,7 @@ def unpinned(text: str) -> list[str]:
     return [name for name, more in used.items() if more and not name.startswith("./")]
 
 
+@pytest.mark.processes
 def test_each_action_is_one_of_github_and_pinned_by_commit(committed: list[str]) -> None:
     """No third-party action is used, but the one of the package index that publishes there."""
     names = [

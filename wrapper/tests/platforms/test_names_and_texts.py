@@ -85,6 +85,7 @@ class TestPaths:
 class TestTerminals:
     """A terminal that can't show a character shows its number, and nothing fails."""
 
+    @pytest.mark.processes
     @pytest.mark.parametrize("encoding", ENCODINGS)
     @pytest.mark.parametrize(
         "words", [["check", "", "--prompt", "画 é 🎬 \u202e"], ["models"], ["-h"]]

@@ -253,6 +253,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("old", "new", "parameter"),
     [

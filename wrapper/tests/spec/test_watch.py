@@ -293,6 +293,7 @@ def test_no_credentials_are_sent(
     assert "secret" not in str(site.asked)
 
 
+@pytest.mark.processes
 def test_changes_are_regenerated_and_summarized(site: Site, tmp_path: Path) -> None:
     """In a checkout with a client, the summary is that of `regenerate`."""
     (tmp_path / "specs" / "sources").mkdir(parents=True)

@@ -20,6 +20,8 @@ from wanflow.mock import MockServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.processes
+
 MODEL = packaged_catalog().models[model_name("image")]
 PAGE = b"<!doctype html><html data-ready=yes><title>Shop</title><link rel=icon href='data:,'>"
 RUN = """(async () => {

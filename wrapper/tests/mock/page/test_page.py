@@ -12,6 +12,8 @@ from tests.plain_http import PLAIN
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 
+pytestmark = pytest.mark.processes
+
 CATALOG = packaged_catalog()
 MODEL = next(model for model in CATALOG.models.values() if model.kind == "image")
 QUERY = CATALOG.status_operation.operation_id
