@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from hypothesis.errors import Flaky
@@ -83,7 +83,7 @@ def target_options(
 @pytest.fixture(scope="session")
 def target(target_options: TargetOptions, pytestconfig: pytest.Config) -> Iterator[ApiUnderTest]:
     """The server under test."""
-    reporting = pytestconfig.pluginmanager.get_plugin("contract-reporting")
+    reporting: Any = pytestconfig.pluginmanager.get_plugin("contract-reporting")
     try:
         with target_options.target() as found:
             reporting.target = found
@@ -157,7 +157,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     uses_client = "client_kind" in getattr(item, "fixturenames", ())
     if uses_client:
         CLIENT.evaluated()
-    target = item.config.pluginmanager.get_plugin("contract-reporting").target
+    reporting: Any = item.config.pluginmanager.get_plugin("contract-reporting")
+    target = reporting.target
     not_sent = target.budget.not_sent if target else 0
     try:
         with _skipping_what_is_not_sent():

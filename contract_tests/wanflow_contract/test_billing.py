@@ -86,14 +86,14 @@ def test_a_larger_request_costs_more(target, name, field, sentence) -> None:
         right = _is_higher(low, high, growth, whole=_are_whole(seen))
         PRECHARGE.require(right, detail, first, second, cites=sentence, **at)
     (_, low, first), *_, (_, high, second) = seen
-    detail, at = f"{low} for the least, {high} for the most", request_field(field)
+    detail = f"{low} for the least, {high} for the most"
     PRECHARGE.require(
         low < high or high <= (1 if _are_whole(seen) else 0),
         detail,
         first,
         second,
         cites=sentence,
-        pointer=at,
+        pointer=request_field(field),
         shape=f"{name}: no higher price",
     )
     if "maximum" in model.parameters[field]:

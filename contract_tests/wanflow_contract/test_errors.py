@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -87,7 +88,7 @@ def type_of(status: int) -> type[wanflow.APIError]:
     return wanflow.ServerError if status >= 500 else TYPES.get(status, wanflow.APIError)
 
 
-def example_request(operation_id: str) -> dict:
+def example_request(operation_id: str) -> dict[str, Any]:
     """A valid request of an operation's first model."""
     found = (one for one in CONTRACT.catalog.models.values() if one.operation_id == operation_id)
     return dict(next(found).example)
@@ -108,8 +109,9 @@ def raised_error(operation_id: str, client_kind: str, **settings) -> wanflow.API
     with pytest.raises((wanflow.APIError, wanflow.SubmitUncertain)) as caught:
         call_client(client_kind, work, retry_timeout=0, **settings)
     error = caught.value
-    if not isinstance(error, wanflow.SubmitUncertain):
+    if isinstance(error, wanflow.APIError):
         return error
+    assert isinstance(error, wanflow.SubmitUncertain)
     cause = error.__cause__
     assert isinstance(cause, wanflow.ServerError), "a rejection was taken as uncertain"
     assert (error.status, error.code, error.body) == (cause.status, cause.code, cause.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -68,7 +69,7 @@ QUALITY_MODELS = [
 ]
 
 
-def dear(cases: list, is_cheap) -> list:
+def dear(cases: list[Any], is_cheap) -> list[Any]:
     """Mark as slow the cases that take seconds to draw, except where one stands for all."""
     return [
         pytest.param(*case, marks=[] if is_cheap(*case) else pytest.mark.slow) for case in cases

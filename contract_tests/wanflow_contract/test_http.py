@@ -72,7 +72,7 @@ def test_undocumented_methods_are_rejected(target, operation_id, method) -> None
     if method == CONTRACT.operations[operation_id].operation.method.upper():
         return
     headers = {**target.authorization(), "Content-Type": "application/json"}
-    path, contents = path_of(target, operation_id), [None]
+    path, contents = path_of(target, operation_id), list[bytes | None]([None])
     if operation_id in SUBMISSIONS and method != "GET" and target.budget.ample:
         contents.append(json.dumps(cheapest(model_of(target, operation_id))).encode())
     for content in contents:

@@ -99,7 +99,8 @@ def test_other_methods_show_and_create_no_task(target, operation_id, method) -> 
     if operation_id == CONTRACT.status_operation.id:
         tasks = target.tasks or {target.some_task().id: None}
         path = target.task_path(next(iter(tasks)))
-    for headers in (target.authorization(), {}):
+    no_key = dict[str, str]()
+    for headers in (target.authorization(), no_key):
         exchange = target.exchange(method, path, headers)
         NO_TASK_SHOWN.require(not exchange.shows_task, f"{exchange.status} with a task", exchange)
         if method not in {"HEAD", "OPTIONS"}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,7 +102,7 @@ def test_a_request_may_arrive_in_pieces(target) -> None:
     for cut in (1, 20, -1):
         with raw_connection(target) as raw:
             head, body = submission(raw)
-            charge(target, body, lambda h=head, b=body, at=cut: _in_pieces(raw, h, b, at))
+            charge(target, body, partial(_in_pieces, raw, head, body, cut))
 
 
 def _in_pieces(raw: RawConnection, head: bytes, body: bytes, cut: int) -> Exchange:

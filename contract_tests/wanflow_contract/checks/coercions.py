@@ -73,5 +73,6 @@ def _lists(value: list[Any]) -> Iterator[tuple[str, Any]]:
     yield "within-a-list", [value]
     yield "joined", ",".join(map(str, value))
     yield "entries-as-objects", [{"url": one} for one in value]
-    for name, more in {"null": None, "text": "", "list": []}.items():
+    empty: dict[str, Any] = {"null": None, "text": "", "list": []}
+    for name, more in empty.items():
         yield f"with-an-empty-{name}", [*value, more]

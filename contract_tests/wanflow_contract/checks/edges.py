@@ -210,8 +210,8 @@ def choices_of(rule: JsonObject) -> list[Any]:
         return [{name: one} for name, choices in inner for one in choices]
     if rule.get("type") == "array":
         item = (rule.get("example") or [""])[0]
-        ends = {rule.get("minItems", 1) or 1, rule.get("maxItems", 1)}
-        return [[_another(item, index) for index in range(count)] for count in sorted(ends)]
+        counts = {rule.get("minItems", 1) or 1, rule.get("maxItems", 1)}
+        return [[_another(item, index) for index in range(count)] for count in sorted(counts)]
     ends = sorted(rule[word] for word in ("minimum", "maximum") if word in rule)
     longest = ["a" * rule.get("maxLength", 0)] if rule.get("format") != "uri" else []
     return [*ends, *filter(None, longest)] or [rule["example"]] * ("example" in rule)

@@ -150,7 +150,8 @@ def _check_schema(documented: DocumentedResponse, body: Any, exchange: Exchange)
         return
     for error in documented.validator.iter_errors(body):
         place = "/".join(str(part) for part in error.instance_path) or "the body"
-        absent = [error.kind.property] if error.kind.name == "required" else []
+        kind: Any = error.kind
+        absent = [kind.property] if kind.name == "required" else []
         SCHEMA.require(
             False,
             f"{place}: {error.message}",

@@ -123,7 +123,7 @@ def _valid(read: Callable[[str], object]) -> Callable[..., str | None]:
 @click.option("--strict", is_flag=True, help="Also fail for notes: checks without a sentence.")
 @click.option("--require-complete", is_flag=True, help="Exit with 5 if a rule was not tested.")
 @click.pass_context
-def run(ctx: click.Context, form: str, report: str | None, **given: Any) -> None:
+def run(ctx: click.Context, /, form: str, report: str | None, **given: Any) -> None:
     """Test a server of the API against its documents; without URL, the bundled mock.
 
     \b

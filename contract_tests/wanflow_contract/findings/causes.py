@@ -94,8 +94,8 @@ class _Groups:
         for group in self.groups:
             sign = next((found for one in group if (found := key(one)) is not None), None)
             (rest if sign is None else by_key[sign]).append(group)
-        for found in by_key.values():
-            rest += [_joined(found)] if len(found) >= least else found
+        for groups in by_key.values():
+            rest += [_joined(groups)] if len(groups) >= least else groups
         self.groups = rest
 
     def add_consequences(self) -> None:

@@ -26,8 +26,9 @@ def make_schema() -> Any:
     schema = schemathesis.openapi.from_dict(load_packaged())
     schema.config.generation.update(with_security_parameters=False)
     # Schemathesis draws a seed of its own, which Hypothesis would use instead of the given one.
-    if core.global_force_seed is not None:
-        schema.config.seed = core.global_force_seed
+    seed: int | None = core.global_force_seed
+    if seed is not None:
+        schema.config.seed = seed
     return schema
 
 

@@ -28,7 +28,9 @@ class JudgingTransport:
         del observer
         library = http_library(inner)
         bases = (library.BaseTransport, library.AsyncBaseTransport)
-        return object.__new__(_of_library(cls, *bases))
+        of_library: Any = _of_library
+        made: JudgingTransport = object.__new__(of_library(cls, *bases))
+        return made
 
     def __init__(self, inner: Any, observer: Observer) -> None:
         self._inner, self.observer = inner, observer

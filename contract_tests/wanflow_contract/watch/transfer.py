@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h11
 from attrs import define, field
@@ -219,7 +219,7 @@ class Transfer:
         )
 
 
-def _pairs(headers: h11.Headers) -> Headers:
+def _pairs(headers: Any) -> Headers:
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.raw_items()
     )
