@@ -187,8 +187,9 @@ def test_after_the_restore_of_the_page_nothing_is_sent_until_a_user_names_a_job(
     assert account.submitted == 1
     with psycopg.connect(queue, autocommit=True) as other:
         other.execute("DROP SCHEMA wanflow CASCADE")
-        postgres("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={backup}", queue)
-        other.execute(blocks(TEXT, "sql")[0].encode())
+    postgres("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={backup}", queue)
+    assert "`wanflow queue restored`" in TEXT
+    run("wanflow queue restored", WANFLOW_QUEUE=queue)
     restored = new_worker()
     assert restored.states() == {"uncertain": 3}
     restored.sweep()

@@ -170,7 +170,7 @@ class TestAWriteThatTheDatabaseRefuses:
         worker.execute("ALTER TABLE wanflow.job ADD CONSTRAINT none CHECK (state <> 'completed')")
         worker.drain()
         (reason,) = worker.column("parked")
-        assert "refused a statement" in reason
+        assert 'violates check constraint "none"' in reason
         worker.execute("ALTER TABLE wanflow.job DROP CONSTRAINT none")
         assert admin.retry(worker.database, worker.engine) == 1
         worker.drain()
