@@ -16,10 +16,12 @@ from self_tests.reference_server.faults import FAULTS
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import (
     VARIANTS,
+    DatedModels,
     Forgetful,
     Hinting,
     Poor,
     Replaying,
+    ShortReceipts,
     WithoutOneModel,
 )
 
@@ -71,7 +73,7 @@ _FEW = ("test_idempotency.py", "test_lifecycle.py")  # collecting all takes seco
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("variant", [Replaying, Forgetful])
+@pytest.mark.parametrize("variant", [Replaying, Forgetful, ShortReceipts, DatedModels])
 def test_a_variant_that_differs_in_what_no_document_says_passes(variant) -> None:
     """A few tests of each; what differs is a note at most."""
     with variant(*KEYS) as server:

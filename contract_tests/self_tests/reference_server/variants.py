@@ -185,6 +185,22 @@ class Forgetful(Server):
         return {name: seen[name] for name in ("id", "status", "results") if name in seen}
 
 
+class ShortReceipts(Server):
+    """A submission answers with what the documents name: the id to ask about."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        return {"id": super().submit(path, key, body)["id"]}
+
+
+class DatedModels(Server):
+    """A task names the version of the model that runs."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        made = super().submit(path, key, body)
+        self.tasks[made["id"]]["task"]["model"] = f"{made['model']}-2026-11-01"
+        return {**made, "model": f"{made['model']}-2026-11-01"}
+
+
 class LastFault(Pedantic):
     """Of several faults, the error names an unknown field first, or else the last one."""
 
@@ -381,6 +397,8 @@ VARIANTS = (
     Chatty,
     Chunked,
     Hinting,
+    ShortReceipts,
+    DatedModels,
     Closing,
     Redirecting,
 )

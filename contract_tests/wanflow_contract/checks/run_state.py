@@ -184,7 +184,8 @@ class RunState:
                 self._reported.check_price(history, exchange)
             with independent():
                 clock = self.clock if self.has_mock_controls else None
-                check_created(body.get("created"), exchange, clock)
+                if "created" in body:
+                    check_created(body.get("created"), exchange, clock)
             if not history.id:
                 return
             known = self.tasks.setdefault(history.id, history)

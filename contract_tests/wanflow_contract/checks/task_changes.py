@@ -110,7 +110,7 @@ def check_order(history: TaskHistory, body: dict[str, Any], seen: tuple[Exchange
             shape="changed",
         )
     FORWARD.require(
-        _RANK.get(now, -1) >= _RANK.get(was, 3),
+        "status" not in history.state or _RANK.get(now, -1) >= _RANK.get(was, 3),
         f"{was} became {now}",
         *seen,
         pointer=at,

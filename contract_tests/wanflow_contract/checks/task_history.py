@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from wanflow.catalog.catalog import packaged_catalog
 from wanflow_contract.checks.check import independent
-from wanflow_contract.checks.definitions.tasks import ID, KIND, RECEIPT
+from wanflow_contract.checks.definitions.tasks import ID, KIND, RECEIPT, RECEIPT_FIELDS
 from wanflow_contract.checks.faulty_field import response_field
 from wanflow_contract.checks.task_changes import check_identity, check_order
 from wanflow_contract.checks.task_state import (
@@ -104,13 +105,17 @@ def start(
     Raises:
         CheckFailed: the response doesn't match the request.
     """
-    for name in ("id", "model", "status", "created"):
-        RECEIPT.require(
-            receipt.get(name) is not None,
-            f"{name} is absent",
-            exchange,
-            pointer=response_field(name),
-        )
+    RECEIPT.require(
+        receipt.get("id") is not None, "id is absent", exchange, pointer=response_field("id")
+    )
+    for name in ("model", "status", "created"):
+        with independent():
+            RECEIPT_FIELDS.require(
+                receipt.get(name) is not None,
+                f"{name} is absent",
+                exchange,
+                pointer=response_field(name),
+            )
     history = TaskHistory(model, request, account, receipt, exchange, exchange, receipt)
     named = str(receipt.get("id", f"{ID_PREFIX}absent"))  # an absent one has failed already
     ID.require(
@@ -137,9 +142,15 @@ def _check_kind(history: TaskHistory, exchange: Exchange) -> None:
     for name, value in right.items():
         found = receipt.get(name, value)
         KIND.require(
-            found == value,
+            found == value or (name == "model" and _is_version(found, value)),
             f"the {name} is {found!r}",
             exchange,
             pointer=response_field(name),
             shape="another",
         )
+
+
+def _is_version(found: object, name: str) -> bool:
+    """Return whether a model is a version of another one: "Actual model name used"."""
+    others = packaged_catalog().models
+    return isinstance(found, str) and found.startswith(f"{name}-") and found not in others
