@@ -91,6 +91,30 @@ def test_a_discarded_job_is_not_sent_again_and_its_credits_stay_reserved(
     assert account.submitted == 1
 
 
+def test_a_response_that_comes_after_a_discard_is_a_job_that_the_queue_owns(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    new_worker: Callable[..., ManualWorker],
+    queue: str,
+) -> None:
+    """A discarded job has no owner any more, and its task is polled by workers alone."""
+    add_jobs(1)
+    (work,) = worker.take()
+    respond = worker.stalled_submission(work)
+    worker.execute("UPDATE wanflow.job SET sending_until = 0")
+    worker.die()
+    new_worker().turn()
+    assert run("discard", str(work.id), queue=queue).exit_code == 0
+    respond()
+    owners = worker.execute(
+        "SELECT job.state, holder.token FROM wanflow.job AS job "
+        "LEFT JOIN wanflow.holder AS holder ON holder.id = job.holder ORDER BY job.id"
+    )
+    assert owners == [("discarded", None), ("accepted", "queue")]
+    worker.drain()
+    assert worker.states() == {"discarded": 1, "saved": 1}
+
+
 @pytest.mark.parametrize("later", [False, True], ids=["with it", "later"])
 def test_a_batch_with_a_limit_goes_on_within_it_once_its_user_says_what_a_discarded_job_cost(
     add_jobs: Callable[..., QueuedBatch],

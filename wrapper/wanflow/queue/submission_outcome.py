@@ -14,6 +14,7 @@ from wanflow._core.snapshot import Snapshot
 from wanflow._text import one_line
 from wanflow.ledger.fields import task_fields, truncated
 from wanflow.ledger.job import JobState
+from wanflow.ledger.postgres.owner import QUEUE_OWNER
 from wanflow.queue import moves, schedule
 from wanflow.queue.engine import SCHEMA, StepKind
 from wanflow.queue.moves import JOB, Fence, Following, move
@@ -187,7 +188,8 @@ def _adopt(transaction: Transaction, outcome: Accepted, values: dict[str, Any]) 
         INSERT INTO {JOB} (server, model, state, task, folder, intended, accepted, reason, batch,
             line, schedule, credits, price, price_class, body, abridged, holder)
         SELECT server, model, 'accepted', %s, folder, {NOW}, %s, %s, batch,
-            line, %s, %s, %s, price_class, body, abridged, holder
+            line, %s, %s, %s, price_class, body, abridged,
+            (SELECT id FROM {SCHEMA}.holder WHERE token = '{QUEUE_OWNER}')
         FROM {JOB} WHERE id = %s AND task IS DISTINCT FROM %s
         ON CONFLICT DO NOTHING
         RETURNING step, server, batch, id
