@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from self_tests.reference_server.faults import NotValidated
-from self_tests.reference_server.server import Server
+from self_tests.reference_server.server import Handler, Server
 from self_tests.reference_server.variants import Unmetered
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest, probes_of
@@ -31,6 +31,7 @@ from wanflow_contract.plan.rules import coverage_of, judged, keywords_of, rules_
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.digest import digest
 from wanflow_contract.report.result import RunResult
+from wanflow_contract.support.callback_urls import PUBLIC_URLS
 from wanflow_contract.support.exchange import Exchange
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,7 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
     invalid = next(one for one in PROBES if one[1].name == "absent")
     items = [
         item_of("paid", name=names[0]),
+        item_of("prices", (4, ("stage", Stage.PRICES)), name=names[0]),
         item_of("limits", model=model, probe=probe),
         *(item_of("life", (1, ("stage", Stage.LIFE)), name=name) for name in names),
         item_of("shared", (0, ("stage", Stage.SHARED))),
@@ -95,7 +97,8 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
     ]
     steps = steps_of(*items)
     functions = list(dict.fromkeys(step.item.name for step in steps))
-    assert functions == ["methods", "invalid", "generated", "life", "shared", "limits", "paid"]
+    free, paid = ["methods", "invalid", "generated"], ["limits", "prices", "paid"]
+    assert functions == [*free, "life", "shared", *paid]
     lives = [step.model.name for step in steps if step.stage is Stage.LIFE and step.model]
     prices = [documented_of_model(cheapest(MODELS[name])) for name in lives]
     assert prices == sorted(prices), "the cheapest models come first"
@@ -130,6 +133,24 @@ def test_few_valid_requests_are_at_every_limit() -> None:
                 alone = {**cheapest(model), field: value}
                 if oracle.expectation(model.operation_id, alone).expected is Expected.ACCEPT:
                     assert value in given, (name, field, value)
+
+
+def test_unusual_values_cost_no_task_of_their_own_while_others_have_room_for_them() -> None:
+    """The requests at limits have unusual values of their other fields, each of them once."""
+    limits = [(model, probe) for model, probe in combined_probes() if probe.at_limits]
+    for model, probe in limits:
+        assert {one.field for one in probe.edges} >= {"prompt", "callback_url"}, (model.name, probe)
+    sent = Counter(
+        (one.field, one.name)
+        for _, probe in combined_probes()
+        for one in probe.edges
+        if not one.limit
+    )
+    assert {number for (field, _), number in sent.items() if field == "callback_url"} == {1}
+    early = {probe.body["callback_url"] for _, probe in limits}
+    unusual = [one for one in PUBLIC_URLS if re.search(r"[?%]|:8443|xn--|COM", one)]
+    assert len(unusual) == 5
+    assert early >= set(unusual)
 
 
 def test_a_forecast_says_what_a_full_run_costs_and_what_is_left_out(probing) -> None:
@@ -268,6 +289,33 @@ def test_what_was_shown_twice_is_not_paid_for_again(tmp_path) -> None:
     assert done.returncode == 1
     assert "has failed twice, and isn't paid for again" in done.stdout
     assert 20 < server.charged <= 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_another_method_that_submits_is_found_within_a_small_limit(tmp_path, method) -> None:
+    """A correct server makes no task of it, and a wrong one is charged no more than the limit."""
+
+    class AnyMethod(Handler):
+        def submit(self, content: bytes) -> dict[str, Any]:
+            self.command = "POST" if self.command == method else self.command
+            return super().submit(content)
+
+    class Counting(Server):
+        charged = 0.0
+
+        def handler(self) -> type[Handler]:
+            return AnyMethod
+
+        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
+            made = super().usage(kind, body)
+            self.charged += made["credits_reserved"]
+            return made
+
+    with Counting(KEY) as server:
+        done = suite(server, tmp_path, "--spend-limit", "50", "-k", "undocumented_methods_are")
+    assert done.returncode == 1, done.stdout
+    assert 0 < server.charged <= 50
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ from wanflow_contract.checks.definitions.billing import (
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.faulty_field import request_field
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
+from wanflow_contract.plan.order import Stage
 
 MODELS = list(packaged_contract().catalog.models.values())
 
@@ -70,7 +71,7 @@ def counts(rule: dict[str, Any]) -> list[int]:
 
 
 @pytest.mark.fast
-@pytest.mark.costs(4)
+@pytest.mark.costs(4, stage=Stage.PRICES)
 @pytest.mark.parametrize(("name", "field", "sentence"), CHARGED_FIELDS)
 def test_a_larger_request_costs_more(target, name, field, sentence) -> None:
     """A larger value of the parameter that is charged raises the price."""
@@ -126,7 +127,7 @@ def _rounding(count: int, *prices: float) -> float:
 
 
 @pytest.mark.fast
-@pytest.mark.costs(3)
+@pytest.mark.costs(3, stage=Stage.PRICES)
 @pytest.mark.parametrize(("name", "field", "options"), PRICED_OPTIONS)
 def test_prices_rise_with_quality(target, name, field, options) -> None:
     """A lower price is below the standard price, and that is below a higher price."""
@@ -160,7 +161,7 @@ def test_equal_requests_cost_the_same(target, model) -> None:
 
 
 @pytest.mark.fast
-@pytest.mark.costs(2)
+@pytest.mark.costs(2, stage=Stage.PRICES)
 @pytest.mark.parametrize(("name", "field", "default"), DEFAULTS)
 def test_an_omitted_parameter_costs_the_same_as_its_default(target, name, field, default) -> None:
     """Omitting a parameter costs the same as giving its default."""

@@ -221,7 +221,7 @@ def shot_unchecked(call: MutableRequest, _state: State) -> None:
 def ratio_checked_before_quality(call: MutableRequest, _state: State) -> None:
     body = call.body
     names = [name for name in body if name in {"aspect_ratio", "quality"}]
-    if names == ["aspect_ratio", "quality"] and body["aspect_ratio"] in {"4:3", "3:4"}:
+    if names == ["aspect_ratio", "quality"] and body["aspect_ratio"] in ("4:3", "3:4"):
         call.content = json.dumps({**body, "aspect_ratio": "1:1"}).encode()
 
 
@@ -232,6 +232,15 @@ def durations_of_the_best_quality(call: MutableRequest, _state: State) -> None:
     body = call.body
     if body.get("quality") == "1080p" and body.get("duration") == 15:
         call.content = json.dumps({**body, "duration": 10}).encode()
+
+
+_takes(
+    "quality-in-thousands",
+    "The qualities 2K and 4K are accepted.",
+    "quality",
+    "4K",
+    lambda value: {"2K": "1080p", "4K": "1080p"}[value],
+)
 
 
 @before("validation missing", "Fields of the URL count as fields of the body.", submits, "in-url")

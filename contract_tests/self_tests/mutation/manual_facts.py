@@ -67,6 +67,15 @@ _ended(
 )
 
 
+_ended(
+    "more-used-than-reserved",
+    "A task has used three times what was reserved for it.",
+    "poll-to-end",
+    "completed",
+    lambda body: body.update(usage={"credits_used": 15}),
+)
+
+
 @after(
     "life cycle",
     "A request that failed once gives the failed task for ever.",

@@ -330,3 +330,21 @@ _media_type(
     "CHARSET",
     "application/json; CHARSET=UTF-8",
 )
+
+
+def _null_for(call: MutableRequest, _state: State) -> MutableResponse | None:
+    call.content = re.sub(rb": (NaN|-?Infinity|undefined)", b": null", call.content)
+    return None
+
+
+SCRIPTS["no-number"] = send_bytes(_TEXT[:-1] + b', "unknown": NaN}')
+register(
+    Mutant(
+        "no-number-taken-for-null",
+        "validation missing",
+        "NaN, Infinity and undefined are taken for null.",
+        "no-number",
+        submits,
+        before=_null_for,
+    )
+)

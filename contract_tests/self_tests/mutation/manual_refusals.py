@@ -294,7 +294,7 @@ _fails_keyless(
     "keyless-unknown-model",
     "An unknown model makes the server fail if there is no key.",
     submits,
-    lambda call: call.body and call.body.get("model") not in packaged_contract().catalog.models,
+    lambda call: call.body and call.body.get("model") not in [*packaged_contract().catalog.models],
 )
 _fails_keyless(
     "keyless-invalid-field",
@@ -318,6 +318,45 @@ def replay_before_key(call: MutableRequest, state: State) -> MutableResponse | N
     elif key in state:
         call.headers["authorization"] = state[key]
     return None
+
+
+def _key_among_more(name: str, description: str, pattern: str, shown: str) -> None:
+    """Register a mutant that takes the key out of a header that has more than it."""
+
+    def take(call: MutableRequest, _state: State) -> MutableResponse | None:
+        found = re.fullmatch(pattern, call.headers.get("authorization", ""))
+        if found:
+            call.headers["authorization"] = f"Bearer {found[1]}"
+        return None
+
+    SCRIPTS[name] = lambda runner: runner.send("GET", UNKNOWN, headers={"Authorization": shown})
+    register(Mutant(name, "auth", description, name, _any, before=take))
+
+
+_key_among_more(
+    "first-key-of-a-list",
+    "Of keys in a list, the first one is enough.",
+    r"Bearer ([^ ,]+),.*",
+    f"Bearer {KEY},none",
+)
+_key_among_more(
+    "key-with-a-parameter",
+    "What follows the key after a semicolon is passed over.",
+    r"Bearer ([^ ;]+);.*",
+    f'Bearer {KEY}; realm="api"',
+)
+_key_among_more(
+    "key-with-a-password",
+    "What follows the key after a colon is passed over.",
+    r"Bearer ([^ :]+):.*",
+    f"Bearer {KEY}:none",
+)
+_key_among_more(
+    "key-by-its-name",
+    "A key that is given as a parameter is accepted.",
+    r'Bearer token="([^ "]+)"',
+    f'Bearer token="{KEY}"',
+)
 
 
 @before("http", "HEAD shows anyone whether a task exists.", _any, "head")

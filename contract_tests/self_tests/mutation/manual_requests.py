@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from self_tests.mutation.fault_layer import MutableResponse
-from self_tests.mutation.kill_proof import KEY, SCRIPTS, ScriptRunner, image_model
+from self_tests.mutation.kill_proof import KEY, SCRIPTS, ScriptRunner, image_model, video_model
 from self_tests.mutation.manual_refusals import error
 from self_tests.mutation.mutant import Mutant, before, register, submits
 from wanflow.catalog.catalog import packaged_catalog
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from self_tests.mutation.fault_layer import MutableRequest
+    from wanflow.catalog.catalog import Model
 
     State = dict[str, Any]
 
@@ -29,7 +30,11 @@ _LONG = "a cat on a mat " * 30
 
 
 def _priced(
-    name: str, description: str, probe: dict[str, Any], factor: Callable[[Any], float]
+    name: str,
+    description: str,
+    probe: dict[str, Any],
+    factor: Callable[[Any], float],
+    model: Model | None = None,
 ) -> None:
     """Register a mutant that charges a factor more for some requests, such as the probe."""
 
@@ -40,7 +45,7 @@ def _priced(
             body["usage"]["credits_reserved"] = round(was * factor(call.body), 2)
             response.set_body(body)
 
-    shown = {**cheapest(image_model()), **probe}
+    shown = {**cheapest(model or image_model()), **probe}
     register(Mutant(name, "billing", description, "submit", submits, after=alter, probe=shown))
 
 
@@ -55,6 +60,13 @@ _priced(
     "Three images cost as much as nine.",
     {"n": 3},
     lambda body: body.get("n", 1),
+)
+_priced(
+    "lowest-quality-costs-most",
+    "The lowest quality of a video costs four times as much.",
+    {"quality": "480p"},
+    lambda body: 4 if body.get("quality") == "480p" else 1,
+    video_model(),
 )
 
 
@@ -85,6 +97,27 @@ _refuses_url(
     "callback_url",
     "%",
     "https://example.com/a%20b",
+)
+_refuses_url(
+    "no-port-in-a-callback",
+    "A callback URL with a port is refused.",
+    "callback_url",
+    ":8443",
+    "https://example.com:8443/hook",
+)
+_refuses_url(
+    "no-query-in-a-callback",
+    "A callback URL with a query is refused.",
+    "callback_url",
+    "?",
+    "https://example.com/hook?task=1",
+)
+_refuses_url(
+    "no-capitals-in-a-callback",
+    "A callback URL whose host has capitals is refused.",
+    "callback_url",
+    ".COM",
+    "https://Example.COM/hook",
 )
 _refuses_url(
     "no-punycode-in-an-image",

@@ -168,6 +168,14 @@ _set_fields(
 )
 _set_fields(
     "identity",
+    "created-an-hour-ahead",
+    "The time of creation is an hour ahead.",
+    "submit",
+    lambda call: submits(call) or queries(call),
+    created=lambda body: body["created"] + 3600,
+)
+_set_fields(
+    "identity",
     "kind-of-another",
     "Each task is an audio task.",
     "poll",

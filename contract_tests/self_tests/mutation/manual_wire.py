@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from email.utils import formatdate, parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from self_tests.mutation.kill_proof import ScriptRunner, image_model
 from self_tests.mutation.wire_layer import BAD, cut, fails, raw, silent, wire
 from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.support.http_client import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,4 +321,24 @@ wire(
     "A response about a task has a length, and says that it is in chunks.",
     ScriptRunner.post,
     sent=_of_a_task(rb"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n"),
+)
+
+
+def _log_hours(runner: ScriptRunner) -> None:
+    """Log how many hours the Date of a response is away from now."""
+    response = httpx.get(f"{runner.base_url}/none", trust_env=False, verify=tls_context())
+    away = parsedate_to_datetime(response.headers["date"]).timestamp() - time.time()
+    runner.log.append(f"{away / 3600:.0f} hours")
+
+
+wire(
+    "date-two-hours-behind",
+    "The date of each response is two hours behind.",
+    _log_hours,
+    sent=lambda data, _notes: re.sub(
+        rb"\r\ndate: [^\r]*",
+        b"\r\ndate: " + formatdate(time.time() - 7200, usegmt=True).encode(),
+        data,
+        count=1,
+    ),
 )

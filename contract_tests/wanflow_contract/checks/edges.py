@@ -95,13 +95,19 @@ def _overflowing(numbers: list[int]) -> Iterator[tuple[str, Any]]:
 
 
 def _similar_values(choices: list[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield similar values with other numbers: 360p beside 480p, 21:9 beside 16:9."""
-    for word in ("240p", "360p", "480p", "540p", "720p", "1080p", "1440p", "2160p", "4k"):
-        if any(str(choice).endswith("p") for choice in choices):
-            yield f"word-{word}", word
-    for word in ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "16:10", "9:21"):
-        if any(":" in str(choice) for choice in choices):
-            yield f"word-{word}", word
+    """Yield other numbers and words of the same kind: 360p and HD beside 480p, 21:9 beside 16:9."""
+    for sign, words in _SIMILAR.items():
+        if any(sign in str(choice) for choice in choices):
+            yield from ((f"word-{word}", word) for word in words.split())
+
+
+_SIMILAR = {
+    "0p": "240p 360p 480p 540p 720p 1080p 1440p 2160p 2k 4k 8k 2K 4K 8K sd hd fhd uhd SD HD FHD UHD"
+    " low standard high best auto default original",
+    ":": "16:9 9:16 1:1 4:3 3:4 3:2 2:3 21:9 16:10 9:21 5:4 4:5 2:1 1:2 auto original square"
+    " landscape portrait",
+}
+"""Values of other APIs, by a sign that one of the valid values has."""
 
 
 def _bounds(rule: JsonObject) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ from attrs import define, field
 
 from wanflow_contract.checks.definitions.billing import ONE_RULE, STABLE_PRICE
 from wanflow_contract.checks.definitions.ends import UNIQUE_LINKS
+from wanflow_contract.checks.definitions.headers import DATE
 from wanflow_contract.checks.definitions.tasks import CREATED
-from wanflow_contract.checks.faulty_field import response_field
+from wanflow_contract.checks.faulty_field import response_field, response_header
 from wanflow_contract.checks.recent import Recent
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import TaskHistory
     from wanflow_contract.support.exchange import Exchange
 
+_SOON = 600
+"""Seconds; time zones differ by more."""
 _HOUR = 3600
 _DAY = 24 * _HOUR
 _YEAR = 365 * _DAY
@@ -104,22 +108,45 @@ def check_created(created: Any, exchange: Exchange, clock: Callable[[], float] |
     """Check that a task was created now, by this machine's clock or by another one.
 
     Raises:
-        CheckFailed: it wasn't.
+        CheckFailed: it wasn't, or the response's own date isn't now.
     """
     number = isinstance(created, int | float)
-    now = time.time()
-    if number and abs(created - now) >= _HOUR and clock is not None:
-        now = clock()
+    away = _from_now(created, clock) if number else 0.0
     CREATED.require(
-        number and abs(created - now) < _HOUR,
-        f"created {created!r}, now {now:.0f}",
+        number and abs(away) < _SOON,
+        f"created {created!r}, {away:.0f} s from now",
         exchange,
         pointer=response_field("created"),
-        shape=_away(created - now) if number else "not a number",
+        shape=_away(away) if number else "not a number",
     )
+    date = _date_of(exchange)
+    if date is not None:
+        away = _from_now(date, clock)
+        DATE.require(
+            abs(away) < _SOON,
+            f"Date is {away:.0f} s from now",
+            exchange,
+            pointer=response_header("Date"),
+            shape=_away(away),
+        )
+
+
+def _from_now(seconds: float, clock: Callable[[], float] | None) -> float:
+    """Return how far away a time is from now, by the clock that is nearer."""
+    away = seconds - time.time()
+    return away if clock is None or abs(away) < _SOON else min(away, seconds - clock(), key=abs)
+
+
+def _date_of(exchange: Exchange) -> float | None:
+    """Return the time that the Date of a response says, None if it says none."""
+    try:
+        return parsedate_to_datetime(exchange.header("date") or "").timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _away(seconds: float) -> str:
     """Return how far away a time is, in words that are the same in each run."""
-    size = "hours" if abs(seconds) < _DAY else "days" if abs(seconds) < _YEAR else "years"
+    names = {"minutes": _HOUR - 1, "hours": _DAY, "days": _YEAR}
+    size = next((name for name, most in names.items() if abs(seconds) < most), "years")
     return f"{size} {'ahead' if seconds > 0 else 'behind'}"

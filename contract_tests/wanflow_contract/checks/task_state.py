@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow_contract.checks.definitions.billing import USAGE
+from wanflow_contract.checks.definitions.billing import CHARGED_ONCE, USAGE
 from wanflow_contract.checks.definitions.ends import (
     CANCEL,
     FAILURE,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED = "completed", "failed"
 ENDED = frozenset({COMPLETED, FAILED})
+_CENT, _LONGER, _TOKENS = 0.011, 1.2, "per_token"
 # The documented error codes of failed tasks.
 BUSINESS_CODES = frozenset(
     {
@@ -192,6 +193,8 @@ def check_usage(history: TaskHistory, body: dict[str, Any], exchange: Exchange) 
             shape="negative",
         )
     before = history.receipt.get("usage")
+    if isinstance(before, dict):
+        _check_charge(before, body, (history.first, exchange))
     for name in ("billing_rule", "user_group"):
         if isinstance(before, dict) and name in usage and name in before:
             same = usage[name] == before[name]
@@ -203,6 +206,25 @@ def check_usage(history: TaskHistory, body: dict[str, Any], exchange: Exchange) 
                 pointer=response_field("usage", name),
                 shape="changed",
             )
+
+
+def _check_charge(
+    reserved: dict[str, Any], body: dict[str, Any], seen: tuple[Exchange, ...]
+) -> None:
+    """Check that a task has used no more than was charged in advance, unless it is by token.
+
+    A video may be a little longer than requested, and credits may be rounded.
+    """
+    most, used = reserved.get("credits_reserved"), credits_used(body)
+    if isinstance(most, int | float) and used is not None:
+        unit = 1 if most == int(most) and used == int(used) else _CENT
+        CHARGED_ONCE.require(
+            used < _LONGER * most + unit or reserved.get("billing_rule") == _TOKENS,
+            f"{used} credits are used, {most} were reserved",
+            *seen,
+            pointer=response_field("usage", "credits_used"),
+            shape="more than reserved",
+        )
 
 
 def _numbers(node: Any, name: str) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ from wanflow_contract.checks.boundaries import ABSENT, Probe, cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.edges import choices_of, edges_of
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
-from wanflow_contract.plan.prices import amount_of
+from wanflow_contract.plan.prices import amount_of, documented_of_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,11 @@ class Edge:
     limit: bool = False
     expensive: bool = False
 
+    @property
+    def is_unusual(self) -> bool:
+        """Whether it is neither at a limit nor expensive."""
+        return not self.limit and not self.expensive
+
 
 @frozen
 class CombinedProbe(Probe):
@@ -40,8 +45,8 @@ class CombinedProbe(Probe):
 
     @property
     def at_limits(self) -> bool:
-        """Whether each value is at a limit or one of a list."""
-        return all(one.limit for one in self.edges)
+        """Whether some value is at a limit or one of a list."""
+        return any(one.limit for one in self.edges)
 
     def parts(self, model: Model) -> Iterator[JsonObject]:
         """Yield for each unusual value a request that has only this one."""
@@ -53,30 +58,38 @@ class CombinedProbe(Probe):
 def combined_probes() -> list[tuple[Model, CombinedProbe]]:
     """Return requests that have each valid limit of each model, and each unusual value once.
 
-    The unusual values of a field are sent with the cheapest model that has the field.
+    The requests with limits have unusual values of their other fields, too. The unusual values that
+    are left are sent with the cheapest model that has the field.
     """
-    models = sorted(
-        packaged_contract().catalog.models.values(), key=lambda model: _size(cheapest(model))
-    )
+    models = sorted(packaged_contract().catalog.models.values(), key=price_of)
     edges = [(model, list(_edges(model))) for model in models]
+    sent = set[tuple[str, str]]()
     limits = [
-        (model, probe)
+        (model, _with_unusual(model, probe, some, sent))
         for model, some in edges
         for probe in _combined(model, [one for one in some if one.limit], "limits")
     ]
-    unusual = dict[tuple[str, str], tuple[int, Edge]]()
-    for number, (_model, some) in enumerate(edges):
-        for one in some:
-            if not one.limit and not one.expensive:
-                unusual.setdefault((one.field, one.name), (number, one))
-    shared = [
-        (model, probe)
-        for number, (model, _some) in enumerate(edges)
-        for probe in _combined(
-            model, [edge for at, edge in unusual.values() if at == number], "unusual"
-        )
-    ]
+    shared: list[tuple[Model, CombinedProbe]] = []
+    for model, some in edges:
+        left = [one for one in some if one.is_unusual and (one.field, one.name) not in sent]
+        shared += ((model, probe) for probe in _combined(model, left, "unusual"))
+        sent |= {(one.field, one.name) for one in left}
     return [*limits, *shared]
+
+
+def _with_unusual(
+    model: Model, probe: CombinedProbe, edges: list[Edge], sent: set[tuple[str, str]]
+) -> CombinedProbe:
+    """Return a request with an unusual value of each other field that wasn't sent yet."""
+    body, chosen = probe.body, list(probe.edges)
+    for edge in edges:
+        free = edge.is_unusual and all(edge.field != one.field for one in chosen)
+        new = free and (edge.field, edge.name) not in sent
+        if new and _is_valid(model, _with(body, edge)):
+            body = _with(body, edge)
+            chosen.append(edge)
+            sent.add((edge.field, edge.name))
+    return CombinedProbe(probe.name, probe.field, body, tuple(chosen))
 
 
 def _edges(model: Model) -> Iterator[Edge]:
@@ -119,6 +132,11 @@ def _label(value: Any) -> str:
 def _with(body: JsonObject, edge: Edge) -> JsonObject:
     rest = {name: value for name, value in body.items() if name != edge.field}
     return rest if edge.value is ABSENT else {**rest, edge.field: edge.value}
+
+
+def price_of(model: Model) -> tuple[float, float]:
+    """Return what the cheapest request of a model costs by its document, and its size."""
+    return documented_of_model(cheapest(model)), _size(cheapest(model))
 
 
 def _size(body: JsonObject) -> float:

@@ -16,8 +16,8 @@ from attrs import field, frozen
 from wanflow_contract.checks.boundaries import Probe, cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
-from wanflow_contract.plan.combined import CombinedProbe
-from wanflow_contract.plan.prices import amount_of, documented, documented_of_model
+from wanflow_contract.plan.combined import CombinedProbe, price_of
+from wanflow_contract.plan.prices import documented
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,9 +42,11 @@ class Stage(IntEnum):
     """It uses a task that is already there."""
     LIMITS = 4
     """Valid requests that are at many limits together."""
-    PAID = 5
+    PRICES = 5
+    """Valid requests that differ in what the documents name a price of."""
+    PAID = 6
     """The rest, except for"""
-    SINGLE = 6
+    SINGLE = 7
     """valid requests that test one value each."""
 
 
@@ -174,13 +176,6 @@ def _declared(item: pytest.Item) -> tuple[int, Stage]:
 def cheapest_model() -> Model:
     """Return the model whose cheapest request costs least."""
     return min(packaged_contract().catalog.models.values(), key=price_of)
-
-
-def price_of(model: Model) -> tuple[float, float]:
-    """Return what the cheapest request of a model costs by its own document, and its size."""
-    body = cheapest(model)
-    amount = amount_of(body)
-    return documented_of_model(body), amount.units * amount.area
 
 
 def _model_of(params: dict[str, Any]) -> Model | None:

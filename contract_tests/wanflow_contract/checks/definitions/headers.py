@@ -70,6 +70,13 @@ CURRENT = Check(
     why="A client gets no task, or a piece of one, where it asked for its state.",
     correct="It ignores conditions and ranges, or applies them as HTTP defines them.",
 )
+DATE = Check(
+    "date",
+    "The date of a response is about now, if it has one.",
+    note=True,
+    why="A client that reads times by the clock of the server reads them wrongly.",
+    correct="It sends no Date, or one within ten minutes of now.",
+)
 IGNORED = Check(
     "unknown-header",
     "A header that the server doesn't know doesn't change what a request does.",

@@ -114,7 +114,7 @@ CREATED = Check(
     "`created` is Unix time in seconds, and is about now when a task is created.",
     "When the task was created, in seconds since 1970",
     why="A client that orders tasks by time, or drops old links, does so wrongly.",
-    correct="It returns whole seconds since 1970, in UTC, within an hour of now.",
+    correct="It returns whole seconds since 1970, in UTC, within ten minutes of now.",
 )
 NEW = Check(
     "new-task",
