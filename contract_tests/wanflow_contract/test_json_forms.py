@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -59,6 +60,12 @@ JSON_FORMS: dict[str, Callable[[dict[str, object]], str]] = {
 }
 NO_NUMBERS = ("NaN", "Infinity", "-Infinity", "0x10", "010", "+1", ".5", "1.", "1_0", "undefined")
 """Numbers of other languages, and what these write for a number that is none."""
+
+
+def _with_number(number: str, text: str) -> str:
+    return f'{text[:-1]}, "unknown": {number}}}'
+
+
 # Each is nearly the JSON of a valid request.
 NO_JSON: dict[str, Callable[[str], str]] = {
     "a trailing comma": lambda text: text[:-1] + ",}",
@@ -77,10 +84,7 @@ NO_JSON: dict[str, Callable[[str], str]] = {
     "a semicolon for a comma": lambda text: text.replace(", ", "; ", 1),
     "an equals sign for a colon": lambda text: text.replace(": ", "= ", 1),
     "a missing comma": lambda text: text.replace(", ", " ", 1),
-    **{
-        f"the number {number}": lambda text, number=number: f'{text[:-1]}, "unknown": {number}}}'
-        for number in NO_NUMBERS
-    },
+    **{f"the number {number}": partial(_with_number, number) for number in NO_NUMBERS},
     "an object within a text": json.dumps,
     "an object within a list": lambda text: f"[{text}]",
 }
