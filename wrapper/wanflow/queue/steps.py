@@ -58,6 +58,7 @@ _PRICE_DELAY = 1.0
 _HALTED_DELAY = 60.0
 _LONGEST_POLLING = 48 * 3600.0
 _DIED = "the worker that sent it died before the response was recorded"
+_SENDING = frozenset({StepKind.SUBMIT, StepKind.RESOLVE})
 _POLLED = frozenset({JobState.ACCEPTED})
 _HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.WrongBaseURL)
 
@@ -66,6 +67,9 @@ _HALTING = (errors.AuthenticationFailed, errors.InsufficientCredits, errors.Wron
 class Steps:
     """Runs the steps that a worker takes.
 
+    Polls and downloads have their own transactions, `other_writes`: one that has many of them takes
+    long, and submissions, of which there are few at a time, would wait for it twice.
+
     `sending` is how many seconds a request may last at most, the lease included: in so many seconds
     it must begin.
     """
@@ -73,6 +77,7 @@ class Steps:
     operations: Callable[[StepRecorder], Operations]
     driver: AsyncDriver
     writes: Writes
+    other_writes: Writes
     rate: SharedRate
     spool: Spool
     metrics: Metrics
@@ -88,8 +93,14 @@ class Steps:
 
         Raises nothing but what ends the process.
         """
+        sends = work.row.kind in _SENDING
         recorder = StepRecorder(
-            work, self.writes, self.spool, self.sending, self.window, self.lease
+            work,
+            self.writes if sends else self.other_writes,
+            self.spool,
+            self.sending,
+            self.window,
+            self.lease,
         )
         try:
             await self._run(work, recorder)
@@ -178,7 +189,7 @@ class Steps:
         work = recorder.work
 
         def write() -> None:
-            outcome.apply(self.writes.transaction, work.clock.time_point(), work.row.id)
+            outcome.apply(recorder.writes.transaction, work.clock.time_point(), work.row.id)
 
         try:
             await self._write(recorder, write)
@@ -201,7 +212,7 @@ class Steps:
 
         def write() -> None:
             if recorder.move(frozenset({JobState.INTENT}), values, again) and fresh:
-                moves.end_canceled(self.writes.transaction, work.id)
+                moves.end_canceled(recorder.writes.transaction, work.id)
 
         await self._write(recorder, write)
 
@@ -323,7 +334,7 @@ class Steps:
         batch = recorder.work.batch
         if batch is not None:
             await self._write(
-                recorder, lambda: moves.halt(self.writes.transaction, batch, truncated(reason))
+                recorder, lambda: moves.halt(recorder.writes.transaction, batch, truncated(reason))
             )
 
     async def _move(

@@ -81,6 +81,7 @@ class Worker:
     _engine: Engine = field(factory=Engine, init=False, repr=False)
     _reader: Database = field(init=False, repr=False)
     _writer: Database = field(init=False, repr=False)
+    _other_writer: Database = field(init=False, repr=False)
     _upkeep: Database = field(init=False, repr=False)
     _sweeping: Database = field(init=False, repr=False)
     _clock: WorkerClock = field(init=False, repr=False)
@@ -97,8 +98,8 @@ class Worker:
             schema.require_installed(database)
             schema.require_workable(database)
         limit = min(_LIMIT, self.lease * _LEASE_SHARE)
-        self._reader, self._writer, self._upkeep = (
-            Database(self.queue, limit=limit) for _ in range(3)
+        self._reader, self._writer, self._other_writer, self._upkeep = (
+            Database(self.queue, limit=limit) for _ in range(4)
         )
         self._sweeping = Database(self.queue)
 
@@ -139,14 +140,14 @@ class Worker:
         with self._reader.connection() as connection:
             server = server_number(connection, config.base_url)
             self._clock = WorkerClock(read_clock(connection))
-        writes = Writes(self._writer, self._engine)
         rate = SharedRate(
             self._reader, server, key_hash(config.key.header()["authorization"]), asyncio.to_thread
         )
         return Steps(
             operations.with_recorder,
             driver.with_clock(self._clock),
-            writes,
+            Writes(self._writer, self._engine),
+            Writes(self._other_writer, self._engine),
             rate,
             spool,
             self.metrics,
@@ -169,6 +170,7 @@ class Worker:
         finally:
             await upkeep.stop()
             steps.writes.close()
+            steps.other_writes.close()
 
     async def _drain(self, steps: Steps, upkeep: Upkeep) -> None:
         """Finish what was sent, and leave the rest to other workers."""
@@ -238,7 +240,7 @@ class Worker:
 
     @property
     def _databases(self) -> tuple[Database, ...]:
-        return self._reader, self._writer, self._upkeep, self._sweeping
+        return self._reader, self._writer, self._other_writer, self._upkeep, self._sweeping
 
     def _give_up(self) -> None:
         """Let no thread wait for a database any more."""
