@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seen = proven(wanted, chosen.jobs)
     unproven = sorted({one.name for one in wanted} - {one.name for one in seen})
     _print(f"{len(seen)} mutants, and {len(unproven)} that no script shows")
+    earlier = len([*chosen.into.glob("seed-*/*.json")]) if chosen.into else 0
     outcomes, first = dict[int, list[Outcome]](), dict[str, str]()
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
         found = run_trials(seen, seed, chosen.jobs, first=first, into=_folder(chosen, seed))
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def write(baseline: Mapping[str, bool]) -> None:
         minutes = (time.monotonic() - begun) / 60
         if not chosen.only:
-            PAGE.write_text(render(outcomes, MUTANTS, unproven, baseline, VERSION, minutes))
+            PAGE.write_text(
+                render(outcomes, MUTANTS, unproven, baseline, VERSION, minutes, earlier)
+            )
             _print(f"written: {PAGE.name}")
 
     write({})  # the baseline may take longer than the suite

@@ -39,13 +39,21 @@ def render(
     baseline: Mapping[str, bool],
     version: int,
     minutes: float,
+    earlier: int = 0,
 ) -> str:
-    """Return the page; `outcomes` by seed, `baseline` has the mutants that Schemathesis killed."""
+    """Return the page; `outcomes` by seed, `baseline` has the mutants that Schemathesis killed.
+
+    `earlier` is how many outcomes are of earlier runs, which ended before all mutants were tried.
+    """
     first = next(iter(outcomes.values()))
     lines = [
         "# Mutants",
         "",
         f"Made by one `make mutants` of {minutes:.0f} minutes from version {version} of the set;",
+        *(
+            [f"{earlier} outcomes are of earlier runs, which this one went on with;"]
+            * bool(earlier)
+        ),
         "don't edit it. Each row is the mock with one fault, tested through its published",
         "interface by the tests marked `fast`, up to the first finding. A fault counts only if a",
         "short script shows it. Times and requests are those of the first seed, which runs the",

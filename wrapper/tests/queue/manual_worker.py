@@ -77,10 +77,12 @@ class ManualWorker:
             operations.with_recorder,
             driver,
             self.writes,
+            self.writes,
             self.rate,
             self.spool,
             self.metrics,
             sending,
+            asyncio.Semaphore(1000),
             window,
             jitter=lambda: 0.5,
         )

@@ -29,6 +29,7 @@ from wanflow.queue.recorder import StepRecorder
 from wanflow.queue.submission_outcome import Uncertain
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from wanflow._core.effects import Flow
@@ -82,6 +83,8 @@ class Steps:
     spool: Spool
     metrics: Metrics
     sending: float
+    in_flight: asyncio.Semaphore
+    """What a submission takes while it is in flight: the others wait with their step."""
     window: float = RESEND_WINDOW
     jitter: Callable[[], float] = field(default=random.random)
     lease: float = 30.0
@@ -134,7 +137,12 @@ class Steps:
             # The sweeper enqueues it again when the batch goes on.
             await self._write(recorder, recorder.drop)
             return
-        await self.rate.acquire()
+        async with self.in_flight:
+            await self.rate.acquire()
+            await self._send(recorder)
+
+    async def _send(self, recorder: StepRecorder) -> None:
+        work = recorder.work
         try:
             await self.driver.run(self._submission(recorder))
             self.metrics.count("submissions_accepted")

@@ -39,6 +39,8 @@ DEFAULT_LEASE = 30.0
 _IDLE = 0.25
 """Seconds between two checks for due steps while there are none."""
 _BUSY = 0.02
+_AHEAD = 2
+"""How many times as many submissions are taken as are in flight: the others wait for their turn."""
 _LIMIT = 20.0
 """Seconds after which a database that doesn't respond counts as lost: longer than it lets a stalled
 transaction hold a lock, and shorter than a lease."""
@@ -152,6 +154,7 @@ class Worker:
             spool,
             self.metrics,
             self.lease + config.timeout,
+            asyncio.Semaphore(self.submissions),
             self.window,
             lease=self.lease,
         )
@@ -200,7 +203,7 @@ class Worker:
 
     def _take(self, server: int) -> list[Work]:
         others = self.polls - (len(self._running) - len(self._submitting))
-        submissions = self.submissions - len(self._submitting)
+        submissions = _AHEAD * self.submissions - len(self._submitting)
         rows: list[QueueRow] = []
         with self._reader.connection() as connection:
             if others > 0:
@@ -231,7 +234,7 @@ class Worker:
 
     async def _wait(self, seconds: float) -> None:
         """Wait; a step that ends makes room for the next earlier."""
-        if len(self._running) >= self.polls or len(self._submitting) >= self.submissions:
+        if len(self._running) >= self.polls or len(self._submitting) >= _AHEAD * self.submissions:
             await asyncio.wait(
                 self._running.values(), timeout=_IDLE, return_when=asyncio.FIRST_COMPLETED
             )
