@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow_contract.checks.definitions.billing import CHARGED_ONCE, USAGE
+from wanflow_contract.checks.definitions.billing import USAGE, USED
 from wanflow_contract.checks.definitions.ends import (
     CANCEL,
     FAILURE,
@@ -218,7 +218,7 @@ def _check_charge(
     most, used = reserved.get("credits_reserved"), credits_used(body)
     if isinstance(most, int | float) and used is not None:
         unit = 1 if most == int(most) and used == int(used) else _CENT
-        CHARGED_ONCE.require(
+        USED.require(
             used < _LONGER * most + unit or reserved.get("billing_rule") == _TOKENS,
             f"{used} credits are used, {most} were reserved",
             *seen,

@@ -38,7 +38,7 @@ DEFAULT_POLLS = 100
 DEFAULT_LEASE = 30.0
 _IDLE = 0.25
 """Seconds between two checks for due steps while there are none."""
-_BUSY = 0.02
+_BUSY = 0.01
 _AHEAD = 2
 """How many times as many submissions are taken as are in flight: the others wait for their turn."""
 _LIMIT = 20.0

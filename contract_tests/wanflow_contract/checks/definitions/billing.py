@@ -52,6 +52,13 @@ CHARGED_ONCE = Check(
     why="A client pays twice, or for asking.",
     correct="It charges what `credits_reserved` says, once.",
 )
+USED = Check(
+    "used-credits",
+    "A task uses no more credits than were charged in advance.",
+    note=True,
+    why="A client that counts what was charged in advance spends more than it knows.",
+    correct="It reserves the most that a task can use; the documents call it an estimate.",
+)
 SAME = Check(
     "same-price",
     "Equal requests cost the same.",
