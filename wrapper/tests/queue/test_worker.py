@@ -12,6 +12,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
+import psycopg
 import pytest
 
 from tests.any_model import model_name
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from wanflow.mock import MockServer
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
+
+WAITING = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+ACCEPTED = """
+    SELECT count(*) FROM wanflow.job JOIN wanflow.batch ON batch.id = job.batch
+    WHERE batch.name = 'run2' AND job.state <> 'planned' AND job.task IS NOT NULL
+"""
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -157,6 +167,23 @@ def test_a_worker_has_only_so_many_submissions_in_flight(
     ):
         wait_until(all_are_uncertain)
     assert max(seen) == 3
+
+
+def test_submissions_do_not_wait_for_the_writes_of_polls(
+    add_jobs: Callable[..., QueuedBatch], new: Callable[..., Worker], worker: ManualWorker
+) -> None:
+    """A transaction with the polls of many jobs takes long; here it waits for a lock."""
+    add_jobs(1)
+    with running(new()), worker.database.connection() as connection:
+        wait_until(lambda: bool(worker.states().get("accepted")))
+        with connection.transaction():
+            connection.execute("SELECT 1 FROM wanflow.job FOR UPDATE")
+            with psycopg.connect(worker.database.url, autocommit=True) as other:
+                other.execute("UPDATE wanflow.queue SET execute_after = now()")
+                wait_until(lambda: other.execute(WAITING).fetchone() is not None)
+                add_jobs(3, "a dog", name="run2")
+                wait_until(lambda: other.execute(ACCEPTED).fetchone() == (3,))
+                assert other.execute(WAITING).fetchone() is not None
 
 
 def test_a_worker_fills_an_emptied_queue_by_itself(
