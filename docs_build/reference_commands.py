@@ -39,13 +39,10 @@ def _helps(
     command: click.Command, name: str, parent: click.Context | None
 ) -> Iterator[tuple[str, str]]:
     with patch.dict(os.environ, {"COLUMNS": str(_WIDTH), "NO_COLOR": "1"}):
-        context = click.Context(
-            command,
-            info_name=name,
-            parent=parent,
-            terminal_width=_WIDTH,
-            max_content_width=_WIDTH,
-        )
+        # Without its own settings, the command would keep a help option without -h.
+        wide = {"terminal_width": _WIDTH, "max_content_width": _WIDTH}
+        settings = {**command.context_settings, **wide}
+        context = click.Context(command, info_name=name, parent=parent, **settings)
         yield context.command_path, click.unstyle(command.get_help(context)) + "\n"
     if isinstance(command, click.Group) and name not in _LIKE_RUN:
         for one in command.list_commands(context):

@@ -39,7 +39,7 @@ def commands(
     command: click.Command, path: str, parent: click.Context | None = None
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield each command with its options, but not the commands of single models."""
-    context = click.Context(command, info_name=path, parent=parent)
+    context = click.Context(command, info_name=path, parent=parent, **command.context_settings)
     shown = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
     yield path, [name for one in shown if isinstance(one, click.Option) for name in one.opts]
     if isinstance(command, click.Group) and path not in LIKE_RUN:

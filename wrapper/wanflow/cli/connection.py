@@ -84,11 +84,14 @@ def read_secret(path: Path, name: str, limit: int) -> str:
     """Read at most `limit` bytes of a file of secrets.
 
     Raises:
-        ConfigurationError: it can't be read, or isn't UTF-8 text; the message has the `name`.
+        ConfigurationError: it can't be read, or isn't printable text; the message has the `name`.
     """
     try:
         with path.open("rb") as file:
-            return decode_text(file.read(limit))
+            text = decode_text(file.read(limit))
+        if all(word.isprintable() for word in text.split()):
+            return text
+        reason = "it has characters that can't be printed"
     except OSError as error:
         reason = error.strerror
     except ValueError:
