@@ -86,6 +86,7 @@ def read_secret(path: Path, name: str, limit: int) -> str:
     Raises:
         ConfigurationError: it can't be read, or isn't printable text; the message has the `name`.
     """
+    reason: str | None
     try:
         with path.open("rb") as file:
             text = decode_text(file.read(limit))
