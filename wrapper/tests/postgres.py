@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,16 +116,21 @@ class PostgresServer:
     @contextmanager
     def silent(self) -> Generator[None]:
         """Stop all processes of the server in the middle of what they do, and let them go on."""
-        first = (self.data / "postmaster.pid").read_text().split()[0]
-        found = subprocess.run(["pgrep", "-P", first], capture_output=True, text=True, check=True)
-        processes = [int(one) for one in (first, *found.stdout.split())]
-        for process in processes:
-            os.kill(process, signal.SIGSTOP)
+        first = int((self.data / "postmaster.pid").read_text().split()[0])
+        processes = [first]
         try:
+            # Stopped first, it neither starts another process nor waits for one that ended.
+            os.kill(first, signal.SIGSTOP)
+            found = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, check=True)
+            processes += map(int, found.stdout.split())
+            for process in processes[1:]:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGSTOP)
             yield
         finally:
             for process in processes:
-                os.kill(process, signal.SIGCONT)
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
     def create_database(self) -> str:
         """Create an empty database, and return its URL."""
