@@ -7,6 +7,8 @@ import json
 import time
 from typing import Any
 
+from jsonschema import Draft202012Validator
+
 from self_tests.reference_server.server import DOCUMENT, Handler, Rejected, Server
 
 CREDITS = 20
@@ -214,6 +216,18 @@ class LastFault(Pedantic):
         super().validate(reference, body)
 
 
+class InnerNames(Server):
+    """The error about a part of a parameter names the part alone."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        schema = {"$ref": reference, "components": DOCUMENT["components"]}
+        for error in Draft202012Validator(schema).iter_errors(body):
+            names = [one for one in error.absolute_path if isinstance(one, str)]
+            if len(names) > 1:
+                raise Rejected(400, error.message, names[-1])
+        super().validate(reference, body)
+
+
 class OtherIds(Server):
     """Ids have capitals, dots and tildes, and `created` is three seconds late."""
 
@@ -390,6 +404,7 @@ VARIANTS = (
     RefusingKeys,
     Forgetful,
     LastFault,
+    InnerNames,
     OtherIds,
     WholeCredits,
     Unpriced,

@@ -72,8 +72,9 @@ class RequestOracle:
     def causes(self, operation_id: str, body: dict[str, Any]) -> frozenset[str]:
         """Return the parameters that a refusal of a body may name: invalid, missing or unknown.
 
-        So it may those whose value not every server accepts, and always the model. If the body
-        names no model, each one of the operation gives causes.
+        So it may those whose value not every server accepts, and always the model. A part of a
+        parameter may be named without it. If the body names no model, each one of the operation
+        gives causes.
         """
         models = [
             one for one in self.rules.catalog.models.values() if one.operation_id == operation_id
@@ -85,6 +86,7 @@ class RequestOracle:
             found |= {str(name) for name, value in body.items() if any(_ambiguities(value))}
             violations = self.rules.violations(model, {**body, "model": model.name})
             found |= {one.parameter for one in violations}
+            found |= {part for one in violations for part in _parts(one, body)}
         return frozenset(found)
 
     def _of_model(self, model: Model, body: dict[str, Any]) -> Expectation:
@@ -101,6 +103,13 @@ class RequestOracle:
             )
         reason = _open_reason(violations, model, body)
         return Expectation(Expected.EITHER, reason) if reason else Expectation(Expected.ACCEPT)
+
+
+def _parts(violation: Violation, body: dict[str, Any]) -> Iterator[str]:
+    """Yield the names within an invalid parameter: of what is violated, and of all that is sent."""
+    yield from (part for part in violation.pointer.split("/")[2:] if not part.isdigit())
+    sent = body.get(violation.parameter)
+    yield from map(str, sent if is_object(sent) else ())
 
 
 @cache
