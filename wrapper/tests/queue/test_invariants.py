@@ -80,6 +80,23 @@ def test_a_write_with_an_old_step_changes_nothing_whatever_the_step(
     assert account.submitted == submitted
 
 
+def test_a_step_that_another_worker_has_by_now_is_not_given_back(
+    add_jobs: Callable[..., QueuedBatch], new_worker: Callable[..., ManualWorker]
+) -> None:
+    """Its end couldn't be written for longer than a lease."""
+    add_jobs(2)
+    late, other = new_worker(), new_worker()
+    (lost, _) = late.take()
+    late.die()
+    (taken,) = other.take(limit=1)
+    assert taken.row.id == lost.row.id
+    (kept,) = late.take()
+    with late.database.connection() as connection:
+        late.engine.give_back(connection, [lost.row.id, kept.row.id])
+    found = late.execute("SELECT id FROM wanflow.queue WHERE status = 'picked'")
+    assert found == [(taken.row.id,)]
+
+
 def test_uncertainty_comes_first_then_downloads_by_their_expiry_then_polls(
     worker: ManualWorker,
 ) -> None:

@@ -48,7 +48,7 @@ _RETURN_ABANDONED = f"""
 """  # noqa: S608 - our own names
 _GIVE_BACK = f"""
     UPDATE {QUEUE} SET status = 'queued', queue_manager_id = NULL
-    WHERE id = ANY(%s) AND status = 'picked'
+    WHERE id = ANY(%s) AND status = 'picked' AND queue_manager_id = %s
 """  # noqa: S608
 
 MAX_PRIORITY = 2_000_000_000
@@ -184,9 +184,9 @@ class Engine:
             RawCursor(connection).execute(self._beat.encode(), [list(rows)])
 
     def give_back(self, connection: Connection[Any], rows: Sequence[int]) -> None:
-        """Give back steps that this worker doesn't go on with."""
+        """Give back steps that this worker doesn't go on with, unless another one has them."""
         if rows:
-            connection.execute(_GIVE_BACK, [list(rows)])
+            connection.execute(_GIVE_BACK, [list(rows), self._worker])
 
     def return_abandoned(self, connection: Connection[Any], lease: float) -> int:
         """Give back the steps of workers that died or stalled `lease` seconds ago; count each."""
