@@ -50,6 +50,21 @@ class TestALimit:
         assert report.stop_reason == Decision.STOP.value
         assert report.credits_spent == pytest.approx(price * 13)
 
+    def test_lets_jobs_wait_for_an_unknown_price_without_a_warning(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        account: Account,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Nothing has failed."""
+        add_jobs(4, max_credits=1000)
+        worker.turn([StepKind.SUBMIT])
+        assert worker.states() == {"accepted": 1, "planned": 3}
+        assert [one.getMessage() for one in caplog.records if one.name == "wanflow"] == []
+        worker.drain()
+        assert account.submitted == 4
+
     def test_that_is_raised_lets_the_others_through(
         self,
         add_jobs: Callable[..., QueuedBatch],

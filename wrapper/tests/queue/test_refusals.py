@@ -109,6 +109,35 @@ def test_a_refused_key_or_account_halts_the_batch_for_all_workers_until_a_user_r
     assert account.submitted == 5
 
 
+@pytest.mark.parametrize("limit", [None, 1000], ids=["no limit", "with a limit"])
+def test_nothing_is_sent_after_a_halt_of_what_workers_took_before_it(
+    add_jobs: Callable[..., QueuedBatch],
+    new_worker: Callable[..., ManualWorker],
+    server: MockServer,
+    account: Account,
+    fault: Fault,
+    limit: float | None,
+) -> None:
+    """Steps are taken ahead of their turn. The jobs are sent when the batch goes on."""
+    add_jobs(6, max_credits=limit)
+    first, second = new_worker(), new_worker()
+    sent, ahead = first.take(limit=1), first.take(limit=2)
+    others = second.take(limit=2)
+    before = sum(one.operation == SUBMIT for one in server.journal)
+    with fault("status=401", operation=SUBMIT):
+        first.run(sent)
+        first.run(ahead)
+        second.run(others)
+    assert sum(one.operation == SUBMIT for one in server.journal) == before + 1
+    assert first.states() == {"planned": 6}
+    assert set(first.column("reserved")) <= {None, 0.0}
+    admin.retry(first.database, first.engine)
+    assert first.sweep() == 5
+    second.drain()
+    assert second.states() == {"saved": 6}
+    assert account.submitted == 6
+
+
 def test_polls_of_paid_tasks_go_on_while_a_batch_is_halted(
     add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, fault: Fault
 ) -> None:

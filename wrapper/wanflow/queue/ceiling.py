@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from attrs import frozen
+
 from wanflow.batch.cost_limit import Decision
 from wanflow.errors import CreditLimitExceeded
 from wanflow.ledger.job import JobState
@@ -60,12 +62,24 @@ _COUNT = f"""
 """  # noqa: S608
 
 
-class PriceUnknown(CreditLimitExceeded):
+class NotNow(Exception):
+    """A job isn't sent by this step. That is no failure, and isn't logged as one."""
+
+
+class PriceUnknown(NotNow):
     """The price of another job isn't known yet: until it is, no job of unknown price is sent."""
 
 
-def reserve(connection: Connection[Any], work: Work) -> float:
-    """Reserve the credits of a job that is about to be sent, and return them.
+@frozen
+class Reservation:
+    """The credits that a job reserved, and the job of unknown price that was in flight before."""
+
+    credits: float
+    unpriced: int | None
+
+
+def reserve(connection: Connection[Any], work: Work) -> Reservation:
+    """Reserve the credits of a job that is about to be sent.
 
     The price is the highest that its settings ever had. Of the jobs of unknown price only one is
     in flight, counted with the highest price of the batch.
@@ -89,7 +103,7 @@ def reserve(connection: Connection[Any], work: Work) -> float:
     if limit is not None and reserved + needed > limit + _ROUNDING:
         raise CreditLimitExceeded(Decision.STOP.value, max_credits=limit)
     connection.execute(_RESERVE, [price, unpriced if known else work.id, work.batch])
-    return price
+    return Reservation(price, unpriced)
 
 
 def count_unreserved(connection: Connection[Any], batch: str) -> float:
@@ -97,10 +111,9 @@ def count_unreserved(connection: Connection[Any], batch: str) -> float:
     return _number(connection, _COUNT, [batch]) or 0.0
 
 
-def release(connection: Connection[Any], work: Work, reserved: float | None) -> None:
+def release(connection: Connection[Any], work: Work, made: Reservation) -> None:
     """Undo a reservation in the transaction that made it."""
-    if reserved is not None:
-        settle(connection, work.batch, work.id, reserved, 0.0, known=False)
+    connection.execute(_RESERVE, [-made.credits, made.unpriced, work.batch])
 
 
 def settle(
@@ -130,9 +143,9 @@ def settle(
     connection.execute(_SETTLE, values)
 
 
-def _unknown(connection: Connection[Any], job: int, limit: float) -> CreditLimitExceeded:
+def _unknown(connection: Connection[Any], job: int, limit: float) -> Exception:
     if connection.execute(_PRICE_COMES, [job]).fetchone() is not None:
-        return PriceUnknown(Decision.WAIT.value, max_credits=limit)
+        return PriceUnknown(Decision.WAIT.value)
     return CreditLimitExceeded(Decision.UNKNOWN_PRICE.value, max_credits=limit)
 
 

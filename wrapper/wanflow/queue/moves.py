@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from wanflow.errors import JobLocked
 from wanflow.ledger.job import FINAL_STATES, JobState
 from wanflow.queue import ceiling
 from wanflow.queue.engine import SCHEMA, NextStep, StepKind
@@ -39,8 +38,8 @@ _END_CANCELED = f"""
 """  # noqa: S608
 
 
-class StepLost(JobLocked):
-    """The step is no longer the job's: another worker has taken the next one."""
+class StepLost(ceiling.NotNow):
+    """The step is no longer the job's, or its batch was halted: it does nothing."""
 
 
 @frozen
@@ -153,14 +152,16 @@ def _update(values: Iterable[str]) -> bytes:
     """.encode()  # noqa: S608 - our own names
 
 
-# A limit that was given after the step was taken: the job is sent with the next one.
-_LIMIT_KNOWN = f"""(%s::float8 IS NOT NULL OR NOT EXISTS (
-        SELECT FROM {SCHEMA}.batch WHERE id = job.batch AND max_credits IS NOT NULL
-    ))"""
+# Steps are taken ahead of their turn. A limit that was given since: the job is sent with its next
+# step. A batch that was halted since: no job of it is sent.
+_ALLOWED = f"""NOT EXISTS (
+        SELECT FROM {SCHEMA}.batch WHERE id = job.batch
+            AND (halted IS NOT NULL OR max_credits IS NOT NULL AND %s::float8 IS NULL)
+    )"""
 _INTEND = f"""
     UPDATE {JOB} AS job SET
         state = 'intent', intended = {NOW}, token = %s, sending_until = {NOW} + %s, reserved = %s
-    WHERE id = %s AND step = %s AND state = 'planned' AND {_LIMIT_KNOWN}
+    WHERE id = %s AND step = %s AND state = 'planned' AND {_ALLOWED}
     RETURNING step
 """  # noqa: S608
 # A resend has a step of its own, so that no other worker sends it, too. Its state stays uncertain:
@@ -168,7 +169,7 @@ _INTEND = f"""
 _INTEND_AGAIN = f"""
     UPDATE {JOB} AS job SET step = step + 1, sends = sends + 1, resend = false, token = %s,
         sending_until = {NOW} + %s, reserved = coalesce(reserved + %s, reserved)
-    WHERE id = %s AND step = %s AND state = 'uncertain' AND {_LIMIT_KNOWN}
+    WHERE id = %s AND step = %s AND state = 'uncertain' AND {_ALLOWED}
         AND (resend OR intended > {NOW} - %s) AND NOT {IN_FLIGHT}
     RETURNING step
 """  # noqa: S608
@@ -183,29 +184,31 @@ def intend(transaction: Transaction, work: Work, token: int, sending: float, win
 
     Raises:
         StepLost: another worker sends it, or it may not be sent.
+        PriceUnknown: it may be sent later.
         CreditLimitExceeded: the credits of its batch don't allow it.
     """
     connection = transaction.connection
     again = work.state is JobState.UNCERTAIN
-    reserved = None
+    made = None
     if work.max_credits is not None:
         query = f"SELECT 1 FROM {JOB} WHERE id = %s AND step = %s AND state = %s FOR UPDATE"  # noqa: S608
         if not connection.execute(query, [work.id, work.step, str(work.state)]).fetchone():
             raise _lost(work)
-        reserved = ceiling.reserve(connection, work)
+        made = ceiling.reserve(connection, work)
+    reserved = made.credits if made else None
     values: list[Any] = [token, sending, reserved, work.id, work.step, reserved]
     query = _INTEND_AGAIN if again else _INTEND
     found = connection.execute(
         query, [*values, window * work.resubmit] if again else values
     ).fetchone()
     if found is None:
-        # Nothing was sent, so nothing is spent: this undoes the reservation, too.
-        ceiling.release(connection, work, reserved)
+        if made is not None:
+            ceiling.release(connection, work, made)
         raise _lost(work)
 
 
 def _lost(work: Work) -> StepLost:
-    return StepLost(f"job {work.id} was taken by another worker, so it was not sent here")
+    return StepLost(f"job {work.id} has another step, or its batch is halted: not sent here")
 
 
 def end_canceled(transaction: Transaction, job: int) -> None:
