@@ -116,15 +116,18 @@ def test_a_response_that_comes_after_a_discard_is_a_job_that_the_queue_owns(
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["with it", "later"])
-def test_a_batch_with_a_limit_goes_on_within_it_once_its_user_says_what_a_discarded_job_cost(
+@pytest.mark.parametrize("decision", ["discarded", "resolved"])
+def test_a_batch_with_a_limit_goes_on_within_it_once_its_user_says_what_a_job_cost(
     add_jobs: Callable[..., QueuedBatch],
     worker: ManualWorker,
+    server: MockServer,
     account: Account,
     fault: Fault,
     queue: str,
     later: bool,
+    decision: str,
 ) -> None:
-    """Nobody else knows that: no job has shown its price."""
+    """Nobody else knows that: no job has shown its price, and polls show none."""
     add_jobs(3, max_credits=9)
     with fault("lost-response", operation=SUBMIT):
         worker.make_due()
@@ -133,10 +136,15 @@ def test_a_batch_with_a_limit_goes_on_within_it_once_its_user_says_what_a_discar
     ((job,),) = worker.execute("SELECT id FROM wanflow.job WHERE state = 'uncertain'")
     ((halted,),) = worker.execute("SELECT halted FROM wanflow.batch")
     assert "unknown" in halted
+    (task,) = [one.id for one in server.gateway.tasks if one.account is account]
+    words = ["resolve", str(job), "--task", task]
+    if decision == "discarded":
+        words = ["discard", str(job)]
     if later:
-        assert run("discard", str(job), queue=queue).exit_code == 0
+        assert run(*words, queue=queue).exit_code == 0
+        worker.drain()
         assert worker.execute("SELECT halted FROM wanflow.batch") == [(halted,)]
-    assert run("discard", str(job), "--credits", "8", queue=queue).exit_code == 0
+    assert run(*words, "--credits", "8", queue=queue).exit_code == 0
     worker.sweep()
     worker.drain()
     worker.sweep()
@@ -146,17 +154,31 @@ def test_a_batch_with_a_limit_goes_on_within_it_once_its_user_says_what_a_discar
     sent = account.submitted - 1
     assert reserved == pytest.approx(8 + sent * price)
     assert sent == 1 + (reserved + price <= 9)
-    assert worker.states()["discarded"] == 1
+    assert worker.states() == (
+        {"discarded": 1, "saved": sent, "planned": 2 - sent}
+        if decision == "discarded"
+        else {"saved": 1 + sent, "planned": 2 - sent}
+    )
     shown = run("status", queue=queue).stdout
     assert f"{8 + sent * price:g}" in shown
+
+
+def test_a_price_that_the_api_showed_is_not_replaced(
+    add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, queue: str
+) -> None:
+    add_jobs(1, max_credits=1000)
+    worker.drain()
+    ((job, task, known),) = worker.execute("SELECT id, task, credits FROM wanflow.job")
+    assert run("resolve", str(job), "--task", task, "--credits", "8", queue=queue).exit_code == 2
+    assert worker.column("credits") == worker.column("reserved") == [known]
 
 
 @pytest.mark.parametrize("cost", ["-1", "nan", "inf", "x"])
 def test_no_number_of_credits_changes_nothing(
     lost: tuple[int, str], worker: ManualWorker, queue: str, cost: str
 ) -> None:
-    ended = run("discard", str(lost[0]), "--credits", cost, queue=queue)
-    assert ended.exit_code == 2
+    for words in (["discard", str(lost[0])], ["resolve", str(lost[0]), "--task", lost[1]]):
+        assert run(*words, "--credits", cost, queue=queue).exit_code == 2
     assert worker.states() == {"uncertain": 1}
 
 

@@ -51,6 +51,11 @@ DIFFERENCE = """
     SELECT batch.reserved - sum(coalesce(job.reserved, 0)) FROM wanflow.batch AS batch
     JOIN wanflow.job AS job ON job.batch = batch.id GROUP BY batch.id
 """
+# What halts a batch with a limit until its user says what it cost at most.
+UNPRICED = """
+    SELECT job.id, job.task FROM wanflow.job AS job JOIN wanflow.batch AS batch
+    ON batch.unpriced = job.id WHERE batch.halted LIKE 'the price of a job is unknown%'
+"""
 FACTS = """
     SELECT id, body::json ->> 'prompt', sends, state, task, name IS NULL FROM wanflow.job
 """
@@ -75,10 +80,10 @@ class User:
         assert found.exit_code in {0, 2}, self.shown[-1]
         return found
 
-    def decide(self, job: str, task: str | None) -> None:
+    def decide(self, job: str, task: str | None, *more: str) -> None:
         """Give a job a task, or discard it, if that is allowed."""
         words = ["discard", job] if task is None else ["resolve", job, "--task", task]
-        if self.run(*words).exit_code == 0:
+        if self.run(*words, *more).exit_code == 0:
             self.decided[int(job)] = task
             self.given.add(task)
 
@@ -135,8 +140,11 @@ def test_whatever_users_decide_meanwhile_each_charge_is_known(
             assert worker.execute(WRONGLY_OWNED) == []
             Event().wait(random.random() * 0.2)
         while worker.execute(OPEN):
-            # A 429 stops all calls for a minute.
+            # A 429 and a 503 ask for a minute.
             worker.execute("UPDATE wanflow.rate SET paused_until = 0")
+            worker.make_due()
+            for job, task in worker.execute(UNPRICED):
+                user.decide(str(job), task, "--credits", "5")
             Event().wait(0.1)
     check_charges(worker.execute(FACTS), user, delivered(server))
     assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []

@@ -117,30 +117,35 @@ def retry(queue: str, jobs: tuple[int, ...], name: str | None, resend: bool, as_
 _JOB = click.Argument(["job"], metavar="JOB", type=int)
 
 
+def _cost_option() -> click.Option:
+    return click.Option(
+        ["--credits", "cost"],
+        type=click.FloatRange(0),
+        metavar="CREDITS",
+        help="What it cost at most, if that isn't known: a batch with a limit then goes on.",
+    )
+
+
 @_command(
     _JOB,
     click.Option(["--task", "task_id"], metavar="ID", required=True, help="The id of its task."),
+    _cost_option(),
     name="resolve",
 )
-def resolve(queue: str, job: int, task_id: str, as_json: bool) -> None:
+def resolve(queue: str, job: int, task_id: str, cost: float | None, as_json: bool) -> None:
     """Give an uncertain JOB, by its number, its task. Workers then save the files of the task."""
     from wanflow.queue import user_decisions
     from wanflow.queue.engine import Engine
     from wanflow.queue.schema import open_queue
 
     with open_queue(queue) as database:
-        user_decisions.resolve(database, Engine(), job, task_id)
+        user_decisions.resolve(database, Engine(), job, task_id, cost)
     _print_count("resolved", 1, as_json=as_json)
 
 
 @_command(
     _JOB,
-    click.Option(
-        ["--credits", "cost"],
-        type=click.FloatRange(0),
-        metavar="CREDITS",
-        help="What it cost at most, if that isn't known: a batch with a limit then goes on.",
-    ),
+    _cost_option(),
     name="discard",
 )
 def discard(queue: str, job: int, cost: float | None, as_json: bool) -> None:

@@ -27,6 +27,10 @@ _JOB = f"""
         OR (coalesce(status, '') = '' AND state IN ({_MISSING})))
     FROM {SCHEMA}.job WHERE id = %s AND batch IS NOT NULL FOR UPDATE
 """  # noqa: S608 - our own names
+_UNPRICED = f"""
+    SELECT FROM {SCHEMA}.job WHERE id = %s AND task = %s AND credits IS NULL AND key IS NOT NULL
+        AND batch IS NOT NULL FOR UPDATE
+"""
 _OTHER = f"SELECT id FROM {SCHEMA}.job WHERE server = %s AND task = %s AND id <> %s"  # noqa: S608
 # The name of the lock that a ledger takes, too.
 _LOCK = f"SELECT 'task ' || text || ' ' || %s FROM {SCHEMA}.place WHERE id = %s"  # noqa: S608
@@ -48,16 +52,27 @@ _CHARGE = f"""
 """  # noqa: S608
 
 
-def resolve(database: Database, engine: Engine, job: int, task_id: str) -> None:
+def resolve(
+    database: Database, engine: Engine, job: int, task_id: str, cost: float | None = None
+) -> None:
     """Record the task of an uncertain job, and let workers poll it.
+
+    `cost` is as in `discard`: polls show no price. A job that has the task can be given it, too.
 
     Raises:
         InvalidRequest: the id isn't that of a task or belongs to another job, or the job isn't
-            uncertain.
+            uncertain, or the cost is no number of 0 or more.
     """
     validate_documented_id(task_id)
+    _validate_cost(cost)
 
     def write(connection: Connection[Any]) -> None:
+        if cost is None or not _lacks_price(connection, job, task_id):
+            decide(connection)
+        if cost is not None:
+            _charge(connection, job, cost)
+
+    def decide(connection: Connection[Any]) -> None:
         _, server = _undecided(connection, job)
         (lock,) = connection.execute(_LOCK, [task_id, server]).fetchone() or ("",)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [lock_number(lock)])
@@ -79,8 +94,7 @@ def discard(database: Database, job: int, cost: float | None = None) -> None:
     Raises:
         InvalidRequest: the job isn't uncertain, or the cost is no number of 0 or more.
     """
-    if cost is not None and not (isfinite(cost) and cost >= 0):
-        raise InvalidRequest(f"the credits of a job are a number of 0 or more, not {cost}")
+    _validate_cost(cost)
 
     def write(connection: Connection[Any]) -> None:
         if cost is None or not _is_discarded(connection, job):
@@ -90,6 +104,16 @@ def discard(database: Database, job: int, cost: float | None = None) -> None:
             _charge(connection, job, cost)
 
     database.transact(write)
+
+
+def _validate_cost(cost: float | None) -> None:
+    if cost is not None and not (isfinite(cost) and cost >= 0):
+        raise InvalidRequest(f"the credits of a job are a number of 0 or more, not {cost}")
+
+
+def _lacks_price(connection: Connection[Any], job: int, task_id: str) -> bool:
+    """Return whether a job has a task whose price the API didn't show; lock it."""
+    return connection.execute(_UNPRICED, [job, task_id]).fetchone() is not None
 
 
 def _is_discarded(connection: Connection[Any], job: int) -> bool:
