@@ -58,7 +58,11 @@ class CuttingProxy:
                     client.close()
                     continue
                 server = socket.socket(socket.AF_UNIX)
-                server.connect(str(self._server_socket))
+                try:
+                    server.connect(str(self._server_socket))
+                except OSError:
+                    _end(client, server)
+                    continue
                 self._open += [client, server]
                 dropped = threading.Event()
                 for function in (self._pass_on, self._pass_back):

@@ -41,7 +41,7 @@ class WorkerOptions:
     def start(self) -> subprocess.Popen[bytes]:
         """Start a worker."""
         facts = (self.shift, self.queue, self.base_url, self.key, self.spool, self.lease)
-        more = (self.timeout, self.submissions, "-", 0.0)
+        more = (self.timeout, self.submissions, "-", 0.0, "SIGKILL")
         words = [str(word) for word in (*facts, *more)]
         return subprocess.Popen(
             [*self.prefix, sys.executable, "-c", _PROGRAM, *words], env=environment()

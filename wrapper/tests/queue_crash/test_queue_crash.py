@@ -20,6 +20,7 @@ import pytest
 from attrs import define, field
 
 from tests.any_model import model_name
+from tests.ledger.cutting_proxy import CuttingProxy
 from tests.queue.conftest import initialize
 from tests.queue.manual_worker import enqueue
 from tests.queue_crash import worker_process
@@ -30,8 +31,10 @@ from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.engine import Engine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.ledger.cutting_proxy import Cut
     from tests.postgres import PostgresServer
 
 JOBS = int(os.environ.get("WANFLOW_QUEUE_JOBS", "60"))
@@ -39,6 +42,10 @@ SEED = int(os.environ.get("WANFLOW_QUEUE_SEED", "0")) or random.SystemRandom().r
 SUBMIT = "createImageGeneration"
 WORKERS, SUBMISSIONS = 3, 4
 LEASE, TIMEOUT = 2.0, 4.0
+STALLS = (2 * LEASE, LEASE + 2 * TIMEOUT)
+"""Seconds: past the lease, and until a request has certainly ended as far as others know."""
+CUT = 0.003
+"""How many of a worker's messages to the database end its connection, before or after them."""
 MOST_ACTIONS, MOST_DEATHS = 12 + JOBS // 50, 12 + JOBS // 50
 OPEN = """
     SELECT count(*) FROM wanflow.job
@@ -50,21 +57,26 @@ pytestmark = pytest.mark.slow  # processes are killed and started again for a mi
 
 @define
 class Fleet:
-    """Worker processes, each of which is replaced when it is dead; `deaths` counts them."""
+    """Worker processes, each of which is replaced when it is dead; `deaths` counts them.
+
+    One that was stopped goes on later; `stalled` says when, and `stalls` counts them.
+    """
 
     words: list[str]
     random: random.Random
     processes: list[subprocess.Popen[bytes]] = field(factory=list["subprocess.Popen[bytes]"])
     deaths: int = 0
+    stalls: int = 0
     stalled: dict[int, float] = field(factory=dict[int, float])
 
     def start(self, point: str = "-", probability: float = 0.0) -> None:
-        """Start a worker, which may kill itself at a point."""
-        command = [sys.executable, worker_process.__file__, *self.words, point, str(probability)]
+        """Start a worker, which may kill or stop itself at a point."""
+        ending = [point, str(probability), self.random.choice(["SIGKILL", "SIGSTOP"])]
+        command = [sys.executable, worker_process.__file__, *self.words, *ending]
         self.processes.append(subprocess.Popen(command, env=_environment()))
 
     def replace_dead(self) -> None:
-        """Start a worker for each that is dead; some of them kill themselves later."""
+        """Start a worker for each that is dead; some of them kill or stop themselves later."""
         for process in list(self.processes):
             if process.poll() is not None:
                 assert process.returncode == -signal.SIGKILL, process.returncode
@@ -79,45 +91,68 @@ class Fleet:
 
     def stall(self) -> None:
         """Stop one in the middle of what it does."""
-        process = self.random.choice(self.processes)
-        process.send_signal(signal.SIGSTOP)
-        self.stalled[process.pid] = time.monotonic()
+        self.random.choice(self.processes).send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Let those that were stopped go on."""
+        """Let those go on that were stopped long ago, by the test or by themselves."""
+        now = time.monotonic()
         for process in self.processes:
-            if process.pid in self.stalled:
+            if not _is_stopped(process):
+                self.stalled.pop(process.pid, None)
+                continue
+            until = self.stalled.setdefault(process.pid, now + self.random.choice(STALLS))
+            if now >= until:
                 process.send_signal(signal.SIGCONT)
-        self.stalled.clear()
-
-    def go_on_after(self, seconds: float) -> None:
-        """Let them go on if they were stopped long ago."""
-        if self.stalled and time.monotonic() - min(self.stalled.values()) > seconds:
-            self.go_on()
+                self.stalls += 1
 
     def end(self) -> None:
         """Stop all of them as an operator does."""
-        self.go_on()
         self.replace_dead()
         for process in self.processes:
             process.terminate()
-        for process in self.processes:
-            process.wait()
+        while any(process.poll() is None for process in self.processes):
+            for process in self.processes:
+                process.send_signal(signal.SIGCONT)
+            Event().wait(0.1)
+
+
+@pytest.fixture
+def relay(own_postgres_server: PostgresServer) -> Iterator[Path]:
+    """The folder of a relay's socket, between workers and database: it is slow, and cuts."""
+    proxy, chance = CuttingProxy(own_postgres_server.folder / ".s.PGSQL.5432"), random.Random(SEED)
+
+    def cut(_: bytes) -> Cut | None:
+        if chance.random() >= CUT:
+            return None
+        return "before" if chance.random() < 0.5 else "after"
+
+    proxy.cut, proxy.delay = cut, 0.002
+    yield proxy.folder
+    proxy.close()
+
+
+def _is_stopped(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        flags = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, process.pid, flags) is not None
+    except ChildProcessError:
+        return False
 
 
 @pytest.mark.parametrize("honoured", [False, True], ids=["keys ignored", "keys honoured"])
 def test_nothing_is_paid_twice_and_nothing_is_lost(
-    own_postgres_server: PostgresServer, api_key: str, tmp_path: Path, honoured: bool
+    own_postgres_server: PostgresServer, relay: Path, api_key: str, tmp_path: Path, honoured: bool
 ) -> None:
     chance = random.Random(SEED)
     url = own_postgres_server.create_database()
     initialize(url)
+    proxied = own_postgres_server.url(url.partition("?")[0].rpartition("/")[2], host=str(relay))
     with MockServer(polls=1, idempotency=honoured, journal_entries=100 * JOBS) as mock:
         model, out = model_name("image"), tmp_path / "out"
         jobs = [{"model": model, "prompt": f"a cat {number}"} for number in range(JOBS)]
         enqueue(url, mock, api_key, jobs, out, resubmit_uncertain=honoured)
         spool = str(tmp_path / "spool")
-        words = [url, mock.base_url, api_key, spool, str(LEASE), str(TIMEOUT), str(SUBMISSIONS)]
+        words = [proxied, mock.base_url, api_key, spool, str(LEASE), str(TIMEOUT), str(SUBMISSIONS)]
         fleet = Fleet(words, chance)
         for point in chance.sample([*POINTS], WORKERS):
             fleet.start(point, 0.05)
@@ -128,6 +163,7 @@ def test_nothing_is_paid_twice_and_nothing_is_lost(
                 retry(database, Engine())
             while _count(url, OPEN):
                 fleet.replace_dead()
+                fleet.go_on()
                 Event().wait(0.2)
         finally:
             fleet.end()
@@ -142,12 +178,11 @@ def _disturb(fleet: Fleet, postgres: PostgresServer, url: str, chance: random.Ra
     while _count(url, OPEN):
         pause.wait(0.2)
         fleet.replace_dead()
-        fleet.go_on_after(2 * LEASE)
+        fleet.go_on()
         done = _count(url, STEPS)
         if done >= due and turn < MOST_ACTIONS:
             due, turn = done + chance.randint(1, max(1, JOBS // 4)), turn + 1
             next(actions)()
-    fleet.go_on()
 
 
 def _restart(postgres: PostgresServer) -> None:
@@ -187,7 +222,7 @@ def _check(
             json.loads(body)["prompt"]
             for (body,) in connection.execute("SELECT body FROM wanflow.job WHERE state = 'saved'")
         }
-    summary = f"seed {SEED}: {dict(states)}, {fleet.deaths} deaths"
+    summary = f"seed {SEED}: {dict(states)}, {fleet.deaths} deaths, {fleet.stalls} stalls"
     print(summary)  # noqa: T201 - with -s
     # Charged at most once, by the server's own account.
     tasks = _tasks(mock)
@@ -197,7 +232,8 @@ def _check(
     assert saved <= set(tasks), summary
     assert set(states) <= {"saved", "uncertain"}, summary
     assert len(saved) + len(uncertain) == JOBS, summary
-    assert len(uncertain) <= SUBMISSIONS * fleet.deaths, summary
+    # A request that is stopped for longer than its timeout is in doubt, too.
+    assert len(uncertain) <= SUBMISSIONS * (fleet.deaths + fleet.stalls), summary
     assert len(files) == len(saved), summary
     for name, size, digest in files:
         content = (out / name).read_bytes()

@@ -1,7 +1,8 @@
-"""A worker in a process of its own, which kills itself at a named point with some probability.
+"""A worker in a process of its own, which kills or stops itself at a named point at random.
 
 Arguments: the queue's URL, the base URL, the key, the spool folder, the lease, the timeout of a
-request, the submissions in flight, the name of the point ("-" for none) and the probability.
+request, the submissions in flight, the name of the point ("-" for none), the probability, and the
+name of the signal.
 """
 
 from __future__ import annotations
@@ -36,29 +37,30 @@ POINTS: dict[str, tuple[type[Any], str, bool]] = {
 }
 
 
-def kill_at(point: str, probability: float) -> None:
-    """Let the process be killed at a point."""
+def signal_at(point: str, probability: float, number: signal.Signals) -> None:
+    """Let the process send itself a signal at a point."""
     owner, name, before = POINTS[point]
     method = getattr(owner, name)
 
     @wraps(method)
-    def killing(*arguments: Any, **more: Any) -> Any:
+    def signaling(*arguments: Any, **more: Any) -> Any:
         chosen = random.random() < probability
         if chosen and before:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         value = method(*arguments, **more)
         if chosen:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
         return value
 
-    setattr(owner, name, killing)
+    setattr(owner, name, signaling)
 
 
 def main() -> None:
     """Run until SIGTERM."""
-    queue, base_url, key, spool, lease, timeout, submissions, point, probability = sys.argv[1:]
+    queue, base_url, key, spool, lease, timeout, submissions, *given = sys.argv[1:]
+    point, probability, name = given
     if point != "-":
-        kill_at(point, float(probability))
+        signal_at(point, float(probability), signal.Signals[name])
     stop = StopSignal()
     signal.signal(signal.SIGTERM, partial(_stop, stop))
     client = AsyncClient(key, base_url, timeout=float(timeout))
