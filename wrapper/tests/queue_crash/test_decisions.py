@@ -54,7 +54,7 @@ DIFFERENCE = """
 # What halts a batch with a limit until its user says what it cost at most.
 UNPRICED = """
     SELECT job.id, job.task FROM wanflow.job AS job JOIN wanflow.batch AS batch
-    ON batch.unpriced = job.id WHERE batch.halted LIKE 'the price of a job is unknown%'
+    ON batch.unpriced = job.id WHERE batch.halted LIKE 'the price of a job is unknown%%'
 """
 FACTS = """
     SELECT id, body::json ->> 'prompt', sends, state, task, name IS NULL FROM wanflow.job

@@ -36,12 +36,14 @@ OPEN = """
 _PROGRAM = """
 import sys
 from wanflow.cli import main
-from wanflow.queue import schema, sweeper
+from wanflow.queue import restore, schema, sweeper
 sweeper.SWEEP_INTERVAL = 1.0
 known, more = int(sys.argv.pop(1)), sys.argv.pop(1)
+# What older tables lack is read in these checks, and nowhere else.
 if known < 5:
-    # What those tables lack is read in this check, and nowhere else.
     schema.require_workable = schema.require_installed
+if known < 6:
+    restore.refuse_older = lambda *_: None
 schema.MIGRATIONS = (*schema.MIGRATIONS, more)[:known]
 main()
 """

@@ -175,7 +175,8 @@ def restored(queue: str, as_json: bool) -> None:
 
     They may have been sent since the backup. Stop all workers before.
     """
-    from wanflow.queue.schema import acknowledge_restore, open_queue
+    from wanflow.queue.restore import acknowledge_restore
+    from wanflow.queue.schema import open_queue
 
     with open_queue(queue) as database:
         count = acknowledge_restore(database)

@@ -68,6 +68,8 @@ class Database:
     """Seconds after which the server ends a transaction that does nothing, so that others go on."""
     limit: float | None = field(default=None, kw_only=True)
     """Seconds after which a statement without a response counts as a lost database."""
+    connects: int = field(default=0, init=False)
+    """How many connections were made: behind each there can be another server."""
     _connection: LimitedConnection | None = field(default=None, repr=False)
     _lock: RLock = field(factory=RLock, repr=False)
     _given_up: bool = field(default=False, init=False)
@@ -162,6 +164,7 @@ class Database:
                 connection.close()
                 raise
             self._connection = connection
+            self.connects += 1
         return self._connection
 
     def _connect(self) -> LimitedConnection:

@@ -68,6 +68,11 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     f"ALTER TABLE {SCHEMA}.batch ADD COLUMN canceled float8",
     f"ALTER TABLE {SCHEMA}.queue_version ADD COLUMN origin text",
+    f"""
+    ALTER TABLE {SCHEMA}.queue_version
+        ADD COLUMN queue uuid NOT NULL DEFAULT gen_random_uuid(),
+        ADD COLUMN marks bigint NOT NULL DEFAULT 0
+    """,
 )
 """
 `batch`: the jobs that one command enqueued; `reserved` is what its jobs cost or may cost,
@@ -77,26 +82,22 @@ MIGRATIONS: tuple[str, ...] = (
 of a job, and is the fence of every write; `token` names its last intent, and `sending_until` is
 when the request of that has certainly ended; `schedule` is what its polls have shown, and
 `notified` whether a callback came while it was being polled. `queue_version`: `origin` names the
-tables by numbers that a restore from a dump doesn't keep.
+tables by numbers that a restore from a dump doesn't keep; `queue` names the queue until a restore,
+and `marks` counts the marks that workers remember of it.
 
 Workers of the version before run for up to a sweep after a migration: it leaves what they use.
 """
 _LOCK = 0x77666C71
-_TABLE = f"{SCHEMA}.queue_version"
-_ORIGIN = f"""
+VERSION_TABLE = f"{SCHEMA}.queue_version"
+ORIGIN = f"""
     SELECT oid::text || ' ' || '{SCHEMA}.job'::regclass::oid::text FROM pg_database
     WHERE datname = current_database()
 """  # noqa: S608 - our own names
+RESTORED = (
+    "the queue was restored from a backup, so jobs that are planned in it may have been paid for: "
+    "stop all workers, then run wanflow queue restored"
+)
 _LEDGER = f"SELECT coalesce(max(version), 0) FROM {SCHEMA}.wanflow_schema"  # noqa: S608
-# Whatever was planned or was to be sent again may have been sent since the backup.
-_UNCERTAIN = f"""
-    UPDATE {SCHEMA}.job AS job SET state = 'uncertain', step = job.step + 1, resend = false,
-        reason = 'restored from a backup',
-        reserved = CASE WHEN job.state = 'uncertain' THEN job.reserved
-            WHEN batch.max_credits IS NOT NULL THEN 0 END
-    FROM {SCHEMA}.batch AS batch
-    WHERE batch.id = job.batch AND (job.state = 'planned' OR job.state = 'uncertain' AND job.resend)
-"""  # noqa: S608
 
 
 @frozen
@@ -130,33 +131,19 @@ def install(connection: Connection[Any]) -> int:
         ConfigurationError: the tables are of a newer version.
     """
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (version integer NOT NULL)")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (version integer NOT NULL)")
     before = _version(connection) or 0
     _require_supported(before)
     Engine.install(connection)
     for script in MIGRATIONS[before:]:
         connection.execute(script.encode())
     if not before:
-        connection.execute(f"INSERT INTO {_TABLE} VALUES (0)")  # noqa: S608 - our own name
+        connection.execute(f"INSERT INTO {VERSION_TABLE} VALUES (0)")  # noqa: S608 - our own name
     connection.execute(
-        f"UPDATE {_TABLE} SET version = %s, origin = coalesce(origin, ({_ORIGIN}))".encode(),  # noqa: S608
+        f"UPDATE {VERSION_TABLE} SET version = %s, origin = coalesce(origin, ({ORIGIN}))".encode(),  # noqa: S608
         [len(MIGRATIONS)],
     )
     return len(MIGRATIONS) - before
-
-
-def acknowledge_restore(database: Database) -> int:
-    """Let workers go on after a restore from a backup; return how many jobs are uncertain now.
-
-    These are all that were planned: they may have been sent since the backup.
-    """
-
-    def write(connection: Connection[Any]) -> int:
-        count = connection.execute(_UNCERTAIN.encode()).rowcount
-        connection.execute(f"UPDATE {_TABLE} SET origin = ({_ORIGIN})".encode())  # noqa: S608
-        return count
-
-    return database.transact(write)
 
 
 def require_installed(database: Database) -> None:
@@ -181,17 +168,14 @@ def require_workable(database: Database) -> None:
     """
     with database.connection() as connection:
         _require_version(connection)
-        query = f"SELECT origin IS DISTINCT FROM ({_ORIGIN}) FROM {_TABLE}"  # noqa: S608
+        query = f"SELECT origin IS DISTINCT FROM ({ORIGIN}) FROM {VERSION_TABLE}"  # noqa: S608
         found = connection.execute(query.encode()).fetchone()
     if found is not None and found[0]:
-        raise ConfigurationError(
-            "the queue was restored from a backup, so jobs that are planned in it may have been "
-            "paid for: stop all workers, then run wanflow queue restored"
-        )
+        raise ConfigurationError(RESTORED)
 
 
 def _require_version(connection: Connection[Any]) -> None:
-    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [_TABLE]).fetchone()
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [VERSION_TABLE]).fetchone()
     version = (_version(connection) or 0) if found and found[0] else 0
     if not version:
         raise ConfigurationError("the database has no queue: run wanflow queue init URL")
@@ -230,7 +214,7 @@ def without_standby(connection: Connection[Any]) -> bool:
 
 
 def _version(connection: Connection[Any]) -> int | None:
-    found = connection.execute(f"SELECT max(version) FROM {_TABLE}").fetchone()  # noqa: S608
+    found = connection.execute(f"SELECT max(version) FROM {VERSION_TABLE}").fetchone()  # noqa: S608
     return None if found is None else found[0]
 
 

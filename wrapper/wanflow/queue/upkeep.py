@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow.errors import ConfigurationError, LedgerError
-from wanflow.queue import schema, sweeper
+from wanflow.queue import restore, schema, sweeper
 from wanflow.queue.callbacks import bring_forward_early
 from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.work import read_clock
@@ -115,6 +115,7 @@ class Upkeep:
         with self.sweeping as database:
             try:
                 schema.require_workable(database)
+                restore.refuse_older(database, self.steps.spool.folder)
             except ConfigurationError as error:
                 self.refused = error
                 return

@@ -12,7 +12,7 @@ from attrs import define, field
 from wanflow._base_client import operations_of
 from wanflow.batch.models import StopSignal
 from wanflow.errors import ConfigurationError, LedgerError
-from wanflow.queue import schema
+from wanflow.queue import restore, schema
 from wanflow.queue.database import Database, DatabaseLost
 from wanflow.queue.engine import SCHEMA, Engine, StepKind
 from wanflow.queue.health import serve_metrics
@@ -86,6 +86,8 @@ class Worker:
     _other_writer: Database = field(init=False, repr=False)
     _upkeep: Database = field(init=False, repr=False)
     _sweeping: Database = field(init=False, repr=False)
+    _checked: int = field(default=0, init=False)
+    """The connection whose database wasn't older than what is remembered."""
     _clock: WorkerClock = field(init=False, repr=False)
     _running: dict[int, asyncio.Task[None]] = field(
         factory=dict[int, "asyncio.Task[None]"], init=False
@@ -189,10 +191,13 @@ class Worker:
     async def _start_due(self, steps: Steps, upkeep: Upkeep) -> float:
         """Start the steps that are due, as many as fit; return the seconds until the next check."""
         try:
-            works = await asyncio.to_thread(self._take, steps.rate.server)
+            works = await asyncio.to_thread(self._take, steps)
         except LedgerError as error:
             upkeep.note_lost(error)
             return LOST_INTERVAL
+        except ConfigurationError as error:
+            upkeep.refused = error
+            return 0.0
         upkeep.note_reached()
         for work in works:
             self._clock.database = work.clock
@@ -201,11 +206,15 @@ class Worker:
         self.metrics.set("rate_per_second", steps.rate.per_second)
         return _BUSY if works else _IDLE
 
-    def _take(self, server: int) -> list[Work]:
+    def _take(self, steps: Steps) -> list[Work]:
+        server = steps.rate.server
         others = self.polls - (len(self._running) - len(self._submitting))
         submissions = _AHEAD * self.submissions - len(self._submitting)
         rows: list[QueueRow] = []
         with self._reader.connection() as connection:
+            if self._checked != self._reader.connects:
+                restore.refuse_older(self._reader, steps.spool.folder)
+                self._checked = self._reader.connects
             if others > 0:
                 rows += self._engine.take(connection, _OTHERS, server, others)
             if submissions > 0:
