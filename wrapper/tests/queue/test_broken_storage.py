@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.any_model import model_name
 from tests.queue.manual_worker import enqueue
+from tests.sockets import Relay
 from tests.uploads.conftest import BUCKET, object_names, use_s3
 
 if TYPE_CHECKING:
@@ -25,44 +24,21 @@ _PASSED = 700
 """So many bytes of a request are passed on before its connection is cut."""
 
 
-class CuttingStorage:
+class CuttingStorage(Relay):
     """Passes connections on to a storage, and cuts the first `cuts` PUT requests."""
 
     def __init__(self, url: str) -> None:
         self.cuts = self.done = 0
         parts = urlsplit(url)
-        self._target = (parts.hostname or "", parts.port or 80)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._listen, daemon=True).start()
+        super().__init__(lambda: socket.create_connection((parts.hostname or "", parts.port or 80)))
+        self.url = f"http://127.0.0.1:{self.port}"
 
-    def close(self) -> None:
-        """Accept no more connections."""
-        self._listener.close()
-
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
-                threading.Thread(target=self._pass_on, args=(near, far), daemon=True).start()
-                threading.Thread(target=self._return, args=(far, near), daemon=True).start()
-
-    def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
-        with suppress(OSError), near, far:
-            while part := near.recv(65536):
-                if part.startswith(b"PUT ") and self.done < self.cuts:
-                    self.done += 1
-                    far.sendall(part[:_PASSED])
-                    for one in (near, far):
-                        one.shutdown(socket.SHUT_RDWR)
-                    return
-                far.sendall(part)
-
-    def _return(self, far: socket.socket, near: socket.socket) -> None:
-        with suppress(OSError):
-            while part := far.recv(65536):
-                near.sendall(part)
+    def cut(self, part: bytes) -> int | None:
+        """Cut a request that begins."""
+        if not part.startswith(b"PUT ") or self.done >= self.cuts:
+            return None
+        self.done += 1
+        return _PASSED
 
 
 @pytest.fixture

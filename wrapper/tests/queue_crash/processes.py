@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
 # The clock of the machine, as far as this program sees it.
@@ -70,3 +70,28 @@ def environment(**more: str) -> dict[str, str]:
     """Return an environment without the variables of wanflow."""
     clean = {name: text for name, text in os.environ.items() if "WANFLOW" not in name}
     return {**clean, "PYTHONPATH": os.pathsep.join(sys.path), **more}
+
+
+@contextmanager
+def commands(folder: Path, **variables: str) -> Generator[Callable[..., subprocess.Popen[str]]]:
+    """Start programs of Python in a folder, with variables, and kill those that are left."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *words],
+            env=environment(**variables),
+            cwd=folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            with process:
+                process.kill()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 from contextlib import closing
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -16,9 +15,11 @@ import pytest
 
 from tests.queue.test_steps import SUBMIT
 from tests.queue.test_worker import wait_until
-from tests.queue_crash.processes import environment
+from tests.queue_crash.processes import commands
+from tests.sockets import reserved_port
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -43,28 +44,20 @@ pytestmark = pytest.mark.slow  # processes are started
 @pytest.fixture
 def start(queue: str, server: MockServer, api_key: str, tmp_path: Path) -> Iterator[Start]:
     """Start workers, and kill those that are left."""
-    started: list[subprocess.Popen[str]] = []
+    variables = {
+        "WANFLOW_API_KEY": api_key,
+        "WANFLOW_BASE_URL": server.base_url,
+        "WANFLOW_QUEUE": f"{queue}&password={PASSWORD}",
+    }
+    with commands(tmp_path, **variables) as begin:
+        yield partial(begin, "-m", "wanflow", "worker", "--spool", "spool")
 
-    def begin(*words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wanflow", "worker", "--spool", "spool", *words],
-            env=environment(
-                WANFLOW_API_KEY=api_key,
-                WANFLOW_BASE_URL=server.base_url,
-                WANFLOW_QUEUE=f"{queue}&password={PASSWORD}",
-            ),
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        started.append(process)
-        return process
 
-    yield begin
-    for process in started:
-        with process:
-            process.kill()
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for metrics, which no other process gets."""
+    with reserved_port() as number:
+        yield number
 
 
 def test_a_second_sigterm_does_not_wait_and_pays_nothing_twice(
@@ -99,12 +92,11 @@ def test_a_sigterm_while_the_database_is_silent_ends_it_and_no_response_is_lost(
     fault: Fault,
     proxy: CuttingProxy,
     proxied_queue: str,
+    port: int,
     tmp_path: Path,
 ) -> None:
     """No connection breaks, so only the time shows that the database is lost."""
     add_jobs(4)
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
     with fault("latency=8", operation=SUBMIT):
         process = start("--queue", proxied_queue, "--lease", "3", "--metrics-port", str(port))
         wait_until(lambda: worker.states() == {"intent": 4})
@@ -174,14 +166,13 @@ def test_neither_the_key_nor_a_prompt_nor_a_password_is_in_what_it_shows(
     server: MockServer,
     account: Account,
     api_key: str,
+    port: int,
 ) -> None:
     """In its log, its metrics and its health, whatever goes wrong."""
     add_jobs(12, PROMPT)
     worker.execute(
         "UPDATE wanflow.job SET body = body || '{' WHERE id = %s", worker.column("id")[0]
     )
-    with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-        port = probe.getsockname()[1]
     texts = ("status=500", "reset", "garbled", "truncated", "status=400")
     # A download itself waits the minute that a 429 asks for.
     rejections = {SUBMIT: "status=429", "getTaskDetail": "status=429", "files": "status=502"}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,13 +10,14 @@ import pytest
 from tests.any_model import model_name
 from tests.queue.test_steps import SUBMIT
 from tests.queue.test_worker import wait_until
-from tests.queue_crash.processes import environment
+from tests.queue_crash.processes import commands
 from wanflow.ledger.ledger import Ledger
 from wanflow.queue import schema
 from wanflow.queue.database import Database
 from wanflow.queue.engine import Engine
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -82,26 +81,13 @@ def start(
     queue: str, server: MockServer, api_key: str, tmp_path: Path
 ) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start commands of a version, and kill those that are left."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(version: int, *words: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, str(version), _NEXT, *words],
-            env=environment(
-                WANFLOW_API_KEY=api_key, WANFLOW_BASE_URL=server.base_url, WANFLOW_QUEUE=queue
-            ),
-            cwd=tmp_path,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        with process:
-            process.kill()
+    variables = {
+        "WANFLOW_API_KEY": api_key,
+        "WANFLOW_BASE_URL": server.base_url,
+        "WANFLOW_QUEUE": queue,
+    }
+    with commands(tmp_path, **variables) as begin:
+        yield lambda version, *words: begin("-c", _PROGRAM, str(version), _NEXT, *words)
 
 
 def test_a_migration_under_live_workers_pays_nothing_twice_and_loses_nothing(

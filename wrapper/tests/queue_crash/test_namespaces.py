@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from tests.postgres import SUPERUSER
 from tests.queue.conftest import initialize
 from tests.queue_crash.namespaces import SERVERS, network
 from tests.queue_crash.processes import WorkerOptions, running
+from tests.sockets import Relay
 from wanflow import Client
 from wanflow.mock import MockServer
 from wanflow.queue.database import Database, DatabaseLost
@@ -35,47 +35,23 @@ pytestmark = [
 ]
 
 
-class Relay:
-    """Passes TCP connections on to PostgreSQL's Unix socket: so it has an address on a network."""
+class PostgresRelay(Relay):
+    """Passes connections on to PostgreSQL's Unix socket: so it has an address on a network."""
 
     def __init__(self, server: PostgresServer) -> None:
-        self._target = str(server.folder / ".s.PGSQL.5432")
-        self._listener = socket.create_server(("0.0.0.0", 0))
-        threading.Thread(target=self._listen, daemon=True).start()
+        path = str(server.folder / ".s.PGSQL.5432")
+
+        def connect() -> socket.socket:
+            made = socket.socket(socket.AF_UNIX)
+            made.connect(path)
+            return made
+
+        super().__init__(connect, "0.0.0.0")
 
     def url(self, local: str) -> str:
         """Return the URL of a database on the network, from the one on this machine."""
         name = local.partition("?")[0].rpartition("/")[2]
-        return f"postgresql://{SUPERUSER}@{SERVERS}:{self._listener.getsockname()[1]}/{name}"
-
-    def close(self) -> None:
-        """Accept no more connections."""
-        self._listener.close()
-
-    def _listen(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.socket(socket.AF_UNIX)
-                far.connect(self._target)
-                threading.Thread(target=_relay, args=(near, far), daemon=True).start()
-
-
-def _relay(near: socket.socket, far: socket.socket) -> None:
-    with near, far:
-        back = threading.Thread(target=_copy, args=(far, near), daemon=True)
-        back.start()
-        _copy(near, far)
-        back.join()
-
-
-def _copy(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while part := source.recv(65536):
-            target.sendall(part)
-    for one in (source, target):
-        with suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
+        return f"postgresql://{SUPERUSER}@{SERVERS}:{self.port}/{name}"
 
 
 def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
@@ -87,7 +63,7 @@ def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
     with ExitStack() as stack:
         net = stack.enter_context(network(MACHINES))
         with net.sockets_at(net.servers):
-            relay = stack.enter_context(closing(Relay(own_postgres_server)))
+            relay = stack.enter_context(closing(PostgresRelay(own_postgres_server)))
             mock = MockServer(host="0.0.0.0", polls=1, idempotency=False, journal_entries=10_000)
             stack.enter_context(mock)
         mock.faults.add("latency=0.5", operation=SUBMIT)
@@ -139,7 +115,7 @@ def test_a_database_whose_machine_is_gone_is_lost_within_a_minute(
     """No packet says so. A system by itself tries for a quarter of an hour."""
     with network(1) as net, ExitStack() as stack:
         with net.sockets_at(net.servers):
-            relay = stack.enter_context(closing(Relay(own_postgres_server)))
+            relay = stack.enter_context(closing(PostgresRelay(own_postgres_server)))
         database = stack.enter_context(Database(relay.url(own_postgres_server.url())))
         with net.sockets_at(net.machines[0]), database.connection() as connection:
             connection.execute("SELECT 1")

@@ -24,6 +24,7 @@ from tests.ledger.cutting_proxy import CuttingProxy
 from tests.queue.conftest import initialize
 from tests.queue.manual_worker import enqueue
 from tests.queue_crash import worker_process
+from tests.queue_crash.processes import environment
 from tests.queue_crash.worker_process import POINTS
 from wanflow.mock import MockServer
 from wanflow.queue.admin import retry
@@ -73,7 +74,7 @@ class Fleet:
         """Start a worker, which may kill or stop itself at a point."""
         ending = [point, str(probability), self.random.choice(["SIGKILL", "SIGSTOP"])]
         command = [sys.executable, worker_process.__file__, *self.words, *ending]
-        self.processes.append(subprocess.Popen(command, env=_environment()))
+        self.processes.append(subprocess.Popen(command, env=environment()))
 
     def replace_dead(self) -> None:
         """Start a worker for each that is dead; some of them kill or stop themselves later."""
@@ -249,8 +250,3 @@ def _tasks(mock: MockServer) -> Counter[str]:
         if one.operation == SUBMIT and one.task_id and one.status == 200:
             prompts.setdefault(json.loads(one.body or "{}")["prompt"], set()).add(one.task_id)
     return Counter({prompt: len(tasks) for prompt, tasks in prompts.items()})
-
-
-def _environment() -> dict[str, str]:
-    clean = {name: text for name, text in os.environ.items() if "WANFLOW" not in name}
-    return {**clean, "PYTHONPATH": os.pathsep.join(sys.path)}
