@@ -66,7 +66,8 @@ def test_a_machine_that_is_cut_off_for_longer_than_its_lease_costs_nothing(
             relay = stack.enter_context(closing(PostgresRelay(own_postgres_server)))
             mock = MockServer(host="0.0.0.0", polls=1, idempotency=False, journal_entries=10_000)
             stack.enter_context(mock)
-        mock.faults.add("latency=0.5", operation=SUBMIT)
+        # So long that jobs are left after each cut.
+        mock.faults.add("latency=3", operation=SUBMIT)
         base_url = mock.base_url.replace("127.0.0.1", SERVERS)
         model = model_name("image")
         jobs = [{"model": model, "prompt": f"a cat {number}"} for number in range(JOBS)]
