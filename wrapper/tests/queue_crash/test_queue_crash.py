@@ -233,7 +233,7 @@ def _check(
     assert saved <= set(tasks), summary
     assert set(states) <= {"saved", "uncertain"}, summary
     assert len(saved) + len(uncertain) == JOBS, summary
-    # A request that is stopped for longer than its timeout is in doubt, too.
+    # A request that is stopped for longer than its timeout is uncertain, too.
     assert len(uncertain) <= SUBMISSIONS * (fleet.deaths + fleet.stalls), summary
     assert len(files) == len(saved), summary
     for name, size, digest in files:
