@@ -15,7 +15,7 @@ FLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml) wrapper/wa
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test tests checked build-test process-test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
+.PHONY: help set-up demo test tests checked build-test process-test client-test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ test: set-up ## check and tests, beside each other: what CI runs
 	@$(MAKE) --no-print-directory $(call jobs,3) checked tests
 
 tests: set-up ## the tests alone
-	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m "not slow and not postgres and not builds and not processes"
+	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m "not slow and not postgres and not builds and not processes and not clients"
 
 checked: set-up ## check, whose output comes once it ends
 	@said=$$($(MAKE) --no-print-directory check 2>&1); code=$$?; printf '%s\n' "$$said"; exit $$code
@@ -41,6 +41,9 @@ build-test: set-up ## the tests that build packages and environments, or generat
 
 process-test: set-up ## the tests that start programs: commands, servers, interrupts, crashes
 	@$(PY) -m pytest $(WORKERS) -m "processes and not builds and not slow and not postgres"
+
+client-test: set-up ## the tests of sync and async clients, with the half that `make test` leaves out
+	@$(PY) -m pytest $(WORKERS) -m "clients and not builds and not processes and not slow and not postgres" wrapper/tests
 
 queue-test: set-up ## the tests of ledgers and queues in PostgreSQL, which .ci/postgres installs
 	@$(PY) -m pytest $(WORKERS) -m "postgres and not slow" wrapper/tests -rs

@@ -9,12 +9,14 @@ from uuid import uuid4
 import pytest
 from hypothesis import settings
 
+from tests.client.clients import RUNNERS
 from tests.examples import ALL, examples
 from tests.ledgers import (
     generate_locations,
     location,  # noqa: F401 - a fixture
     path,  # noqa: F401 - a fixture
 )
+from tests.other_clients import is_left_out
 from tests.postgres import (
     mark_tests,
     own_postgres_server,  # noqa: F401 - a fixture
@@ -53,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marks of these tests."""
     for mark in (
         "postgres: tests that need PostgreSQL; part of `make queue-test`",
+        "clients: tests with the clients that `make test` leaves out; part of `make client-test`",
         "builds: tests that build packages, environments or clients; part of `make build-test`",
     ):
         config.addinivalue_line("markers", mark)
@@ -61,8 +64,13 @@ def pytest_configure(config: pytest.Config) -> None:
 # Before pytest selects tests by their marks.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need PostgreSQL."""
+    """Mark the tests that need PostgreSQL, and those with clients that other tests have, too."""
     mark_tests(items)
+    for item in items:
+        case = getattr(item, "callspec", None)
+        runner = case.params.get("runner") if case else None
+        if runner in RUNNERS and is_left_out(item.nodeid, runner):
+            item.add_marker("clients")
 
 
 @pytest.fixture(scope="session")
