@@ -24,6 +24,7 @@ MODEL, OTHER = list(packaged_contract().catalog.models.values())[:2]
 JSON = ("content-type", "application/json")
 VALID = cheapest(MODEL)
 INVALID = {**VALID, "prompt": 5}
+OPEN = {**VALID, "prompt": "\x07"}
 DENIED = {"code": 403, "message": "Denied", "type": "permission_error", "param": "model"}
 NAMELESS = {name: value for name, value in DENIED.items() if name != "param"}
 OF_PROMPT = {**DENIED, "param": "prompt"}
@@ -71,6 +72,9 @@ def judged(*exchanges: Any, mock: bool = False) -> list[tuple[str, bool]]:
         [(INVALID, 403, DENIED)],
         [(VALID, 402, POOR), (INVALID, 402, POOR)],
         [accepted(), (VALID, 402, POOR), accepted()],
+        [(OPEN, 402, POOR)],
+        [(OPEN, 403, DENIED), accepted()],
+        [(OPEN, 402, POOR), (INVALID, 402, POOR)],
     ],
 )
 def test_a_refusal_because_of_the_account_is_a_note(exchanges) -> None:
@@ -102,11 +106,11 @@ def test_an_account_of_a_mock_has_all(refused) -> None:
     assert judged(refused, mock=True) == [("accepts", False)]
 
 
+@pytest.mark.parametrize("expected", [Expected.ACCEPT, Expected.EITHER])
 @pytest.mark.parametrize("mock", [False, True])
-def test_a_test_that_the_account_may_not_run_ends(mock) -> None:
+def test_a_test_that_the_account_may_not_run_ends(mock, expected) -> None:
     """So nothing else is said of the refusal, except on a mock."""
     state = RunState(packaged_contract().catalog.models, {"one": KEY}, mock, False, time.time)
     refused = submission(VALID, 402, POOR)
-    expected = Expectation(Expected.ACCEPT)
     with observing(Recorder()), nullcontext() if mock else pytest.raises(NotJudged):
-        state.stop_without_access(expected, refused)
+        state.stop_without_access(Expectation(expected), refused)

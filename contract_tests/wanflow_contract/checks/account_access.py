@@ -64,7 +64,7 @@ class AccountAccess:
         exchange, expectation = refused
         if expectation.expected is Expected.REJECT:
             check_rejection(operation_id, expectation, exchange)
-        else:
+        if expectation.expected is Expected.ACCEPT:
             require_accepted(exchange)
 
     def _is_refusal(
@@ -73,9 +73,10 @@ class AccountAccess:
         """Return whether a refusal is about the account.
 
         An invalid request is refused with 402 only by an account that couldn't pay a valid one,
-        and with 403 only if the error names the model, as in the documents' example.
+        and with 403 only if the error names the model, as in the documents' example. One that may
+        be accepted counts as valid.
         """
-        valid, account = expectation.expected is Expected.ACCEPT, known[0]
+        valid, account = expectation.expected is not Expected.REJECT, known[0]
         if exchange.status == _NO_CREDITS:
             self._without_credits |= {account} if valid else set()
             return account in self._without_credits

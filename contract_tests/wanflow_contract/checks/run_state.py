@@ -207,8 +207,7 @@ class RunState:
 
     def _blames_account(self, expectation: Expectation, account: str, exchange: Exchange) -> bool:
         """Return whether a submission is refused because of the account; a mock's has all."""
-        judged = expectation.expected is not Expected.EITHER and not self.has_mock_controls
-        return judged and self._access.refuses(account, expectation, exchange)
+        return not self.has_mock_controls and self._access.refuses(account, expectation, exchange)
 
     def _repeats_key(self, account: str | None, exchange: Exchange) -> bool:
         """Record the idempotency key of a submission; return whether it was used before."""
