@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import wanflow
 from benchmarks.batch import do_batch, server
+from wanflow import _event_loop
 from wanflow.ledger import writer
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def count_calls(url: str, jobs: int) -> Counter[CodeType]:
 
     module: Any = writer  # its thread isn't one of `threading`
     module.start_new_thread = start
+    _event_loop._threads.cache_clear()  # noqa: SLF001 - those threads have the profile of before
     threading.setprofile(count)
     sys.setprofile(count)
     try:

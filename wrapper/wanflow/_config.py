@@ -15,7 +15,7 @@ from wanflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from ipaddress import IPv4Network, IPv6Network
 
     from wanflow._core.uploads import Uploads
@@ -47,6 +47,7 @@ DEFAULT_MAX_CONNECTIONS = 20
 _MAX_DOWNLOAD_CONNECTIONS = 8
 
 _MIN_SECRET_LENGTH = 8
+_REDACTED = b"[key]"
 
 
 class ApiKey:
@@ -77,7 +78,14 @@ class ApiKey:
         """
         if len(self._text) < _MIN_SECRET_LENGTH:
             return content
-        return content.replace(self._text.encode(), b"[key]")
+        return content.replace(self._text.encode(), _REDACTED)
+
+    def redact_headers(self, headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Replace the key in the values of headers, as `redact` does."""
+        if len(self._text) < _MIN_SECRET_LENGTH:
+            return list(headers)
+        secret = self._text.encode()
+        return [(name, value.replace(secret, _REDACTED)) for name, value in headers]
 
 
 @frozen
@@ -97,6 +105,8 @@ class TransportOptions:
 
     def bypasses_proxy(self, url: str) -> bool:
         """Return whether the host of a URL is an address in one of `no_proxy_networks`."""
+        if not self.no_proxy_networks:
+            return False
         try:
             address = ip_address(urlsplit(url).hostname or "")
         except ValueError:

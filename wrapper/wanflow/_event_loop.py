@@ -241,11 +241,13 @@ def finish(future: asyncio.Future[T], value: T, error: BaseException | None = No
     """
     import asyncio  # noqa: PLC0415 - a blocking client never needs it
 
-    with contextlib.suppress(asyncio.InvalidStateError):
+    try:
         if error is None:
             future.set_result(value)
         else:
             future.set_exception(error)
+    except asyncio.InvalidStateError:  # without a context, which each wait would pay for
+        return
 
 
 def _start_in_thread(function: Callable[[], Any], deliver: Deliver) -> None:

@@ -8,7 +8,7 @@ neither a clock nor a socket.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
@@ -341,35 +341,44 @@ if TYPE_CHECKING:
     Flow: TypeAlias = Generator[Effect, Any, T]
 
 
+_READ_CLOCK, _RANDOM_FLOAT = ReadClock(), RandomFloat()
+
+
 def read_clock() -> Flow[TimePoint]:
     """Return the time of both clocks."""
-    return cast("TimePoint", (yield ReadClock()))
+    now: TimePoint = yield _READ_CLOCK
+    return now
 
 
 def random_float() -> Flow[float]:
     """Return a random float in [0, 1)."""
-    return cast("float", (yield RandomFloat()))
+    number: float = yield _RANDOM_FLOAT
+    return number
 
 
 def sleep(seconds: float, topic: str | None = None, waker: WakeHandle | None = None) -> Flow[bool]:
     """Sleep, and return whether something ended the sleep early."""
-    return cast("bool", (yield Sleep(seconds, topic, waker)))
+    woken: bool = yield Sleep(seconds, topic, waker)
+    return woken
 
 
 def with_lock(function: Callable[[], T]) -> Flow[T]:
     """Call a function under the client's lock, and return its result."""
-    return cast("T", (yield WithLock(function)))
+    result: T = yield WithLock(function)
+    return result
 
 
 def wait_next(
     seconds: float | None, topics: Container[str] = (), waker: WakeHandle | None = None
 ) -> Flow[Finished | Notified | None]:
     """Wait for the next event, and return it; None after the timeout."""
-    return cast("Finished | Notified | None", (yield WaitNext(seconds, topics, waker)))
+    event: Finished | Notified | None = yield WaitNext(seconds, topics, waker)
+    return event
 
 
 def run_blocking(
     function: Callable[[], T], submit: Submit | None = None, *, abandonable: bool = False
 ) -> Flow[T]:
     """Call a function that may block, and return its result."""
-    return cast("T", (yield RunBlocking(function, submit, abandonable)))
+    result: T = yield RunBlocking(function, submit, abandonable)
+    return result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from string import Formatter
 from typing import TYPE_CHECKING, TypeAlias
@@ -232,6 +233,7 @@ def _is_allowed(letter: str) -> bool:
     return letter in _PUNCTUATION or category(letter)[0] in "LM" or category(letter) == "Nd"
 
 
+@lru_cache(maxsize=64)
 def _clean(value: str) -> str:
     """Return a value as a part of a name."""
     text = normalize("NFC", value)

@@ -43,7 +43,8 @@ def deprecated(model: Model, body: Mapping[str, Any]) -> list[str]:
     model_warnings = (
         [] if model.deprecation is None else [model.deprecation.describe(f"the model {model.name}")]
     )
-    found = [*model_warnings, *deprecation_warnings(model.schema, body)]
+    parts = deprecation_warnings(model.schema, body) if model.has_deprecated_parts else ()
+    found = [*model_warnings, *parts]
     return ["; ".join(found)] if found else []
 
 

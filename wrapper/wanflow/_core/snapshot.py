@@ -311,11 +311,12 @@ def _integer(raw: dict[str, Any], name: str) -> int | None:
 
 
 def _object(raw: dict[str, Any], name: str) -> dict[str, Any]:
-    return _entry(raw.get(name))
+    return _entry(raw.get(name)) if name in raw else {}
 
 
 def _entry(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    entry: dict[str, Any] = value if isinstance(value, dict) else {}
+    return entry
 
 
 def _list(value: Any) -> list[Any]:

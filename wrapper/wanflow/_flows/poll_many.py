@@ -196,7 +196,7 @@ def _until_all_ended(
             event = yield from wait_next(
                 _event_timeout(queue, now, deadline), queue.waiting, queue.turn
             )
-            outcomes += yield from handle_event(queue, event, now, on_update)
+            outcomes += yield from handle_event(queue, event, on_update)
             continue
         if over:
             outcomes += yield from _time_out_all(queue, timeout)
@@ -227,7 +227,7 @@ def start_due_polls(queue: PollQueue, now: float, max_polls: int) -> Flow[None]:
 
 
 def handle_event(
-    queue: PollQueue, event: Finished | Notified | None, now: float, on_update: OnUpdate
+    queue: PollQueue, event: Finished | Notified | None, on_update: OnUpdate
 ) -> Flow[list[tuple[PollEntry, PollOutcome]]]:
     """Handle an event → the tasks that ended by it."""
     match event:
@@ -236,6 +236,7 @@ def handle_event(
             with task_context(one.target.task_id):
                 return (yield from _handle_poll_end(queue, one, value, error, on_update))
         case Notified(topic):
+            now = (yield from read_clock()).monotonic
             for one in queue.waiting.get(topic, ()):
                 if one.due is None:
                     one.notified = True

@@ -119,13 +119,13 @@ def submit(
     )
     events, attempt = SubmitEvents(prepared), None
     try:
-        start = (yield from read_clock()).monotonic
-        yield from events.started(start)
-        limits = _RetryLimits(start, retry_timeout, stopped)
+        now = (yield from read_clock()).monotonic
+        yield from events.started(now)
+        limits = _RetryLimits(now, retry_timeout, stopped)
         while True:
             attempt = Attempt(prepared, record)
             state.tracker = attempt.tracker
-            events.attempt_started((yield from read_clock()).monotonic)
+            events.attempt_started(now)
             outcome: Outcome = yield attempt
             yield from events.attempt_ended(attempt)
             if isinstance(outcome, Snapshot):
@@ -136,6 +136,7 @@ def submit(
             state.uncertain, state.tracker = attempts.uncertain is not None, None
             if not (yield from _wait_for_retry(attempts, outcome, limits, limiter, events)):
                 _raise_failure(attempts.error(prepared))
+            now = (yield from read_clock()).monotonic
     except BaseException as error:
         state.annotate(error)
         if record is not None:

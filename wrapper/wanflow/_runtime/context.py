@@ -6,6 +6,7 @@ import queue
 import random
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wanflow._core.effects import EmitEvent, RandomFloat, ReadClock, TimePoint, WithLock
@@ -15,13 +16,12 @@ from wanflow._runtime.event_dispatcher import EventDispatcher
 from wanflow._runtime.notifications import Notifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractContextManager
 
     from wanflow._core.effects import Sleep
     from wanflow._event_loop import WakeupEvent
     from wanflow._runtime.event_dispatcher import OnEvent
-    from wanflow._runtime.flow_run import FlowRun
 
 T = TypeVar("T")
 
@@ -66,11 +66,6 @@ class SharedState:
 
     def __init__(self, clock: SystemClock | None = None) -> None:
         self.clock = clock or SystemClock()
-        self._immediate_effects: dict[type, Callable[[Any], Any]] = {
-            ReadClock: lambda _: self.clock.now(),
-            RandomFloat: lambda _: self.clock.random_float(),
-            WithLock: self._with_lock,
-        }
         self.notifier = Notifier()
         self._events = EventDispatcher()
         self.renew()
@@ -91,24 +86,15 @@ class SharedState:
             return sleep.waker.on_wake(call)
         return self.notifier.waiter(sleep.topic, lambda _: call())
 
-    def perform_immediately(self, run: FlowRun[Any], on_event: OnEvent) -> bool:
-        """Perform effects that don't block → whether one that may block is next.
-
-        False when the flow yields a value or has ended.
-        """
-        while True:
-            effect = run.effect
-            try:
-                if (act := self._immediate_effects.get(type(effect))) is not None:
-                    outcome = act(effect)
-                elif isinstance(effect, EmitEvent):
-                    outcome = self.emit(effect, on_event)
-                else:
-                    return run.pending
-            except BaseException as error:
-                run.throw(error)
-            else:
-                run.send(outcome)
+    def immediate_effects(self, on_event: OnEvent) -> Mapping[type, Callable[[Any], Any]]:
+        """Return what performs each effect that doesn't block."""
+        clock = self.clock
+        return {
+            ReadClock: lambda _: clock.now(),
+            RandomFloat: lambda _: clock.random_float(),
+            WithLock: self._with_lock,
+            EmitEvent: partial(self._events.dispatch, now=clock.now, on_event=on_event),
+        }
 
     def emit(self, event: EmitEvent, on_event: OnEvent) -> Any:
         """Pass an event to the log, and to a function of the user's."""

@@ -61,6 +61,7 @@ class SyncDriver:
             *config.api_and_download_options
         )
         self._shared = shared or SharedState()
+        self._immediate_effects = self._shared.immediate_effects(config.on_event)
         self._parent = parent
 
     def with_config(self, config: ClientConfig) -> SyncDriver:
@@ -73,7 +74,7 @@ class SyncDriver:
         try:
             self.step_until_yield(run)
         except BaseException as error:
-            run.abandon(error, self._perform_immediately)
+            run.abandon(error, self._immediate_effects)
             raise
         return cast("T", run.result)
 
@@ -89,17 +90,12 @@ class SyncDriver:
         """Close the connections."""
         self._transport.close()
 
-    def step_until_yield(self, run: FlowRun[Any]) -> None:
+    def step_until_yield(self, run: FlowRun[Any], group: ThreadGroup | None = None) -> None:
         """Run until the flow yields a value or ends, and end the flows that it has spawned."""
-        self._step(run)
-        if run.pending:
-            with self._new_group() as group:
-                self._step(run, group)
-
-    def _step(self, run: FlowRun[Any], group: ThreadGroup | None = None) -> None:
-        """Run until the flow yields a value or ends; without a group, until it needs one."""
-        while self._perform_immediately(run):
+        while run.perform(self._immediate_effects):
             if group is None and isinstance(run.effect, GroupEffect):
+                with self._new_group() as new_group:
+                    self.step_until_yield(run, new_group)
                 return
             try:
                 outcome = self._perform(run.effect, group)
@@ -107,9 +103,6 @@ class SyncDriver:
                 run.throw(error)
             else:
                 run.send(outcome)
-
-    def _perform_immediately(self, run: FlowRun[Any]) -> bool:
-        return self._shared.perform_immediately(run, self._config.on_event)
 
     def _new_group(self) -> ThreadGroup:
         def run_flow(flow: Flow[Any]) -> Any:
@@ -131,12 +124,12 @@ class SyncDriver:
             case RunBlocking(function):
                 with self._abandonable() if effect.abandonable else nullcontext():
                     return function()
-            case ShieldedFlow():
-                return self._shielded(effect)
             case StreamDownload():
                 return self._stream_download(effect)
             case Spawn() | WaitNext() | Finish() if group is not None:
                 return group.perform(effect)
+            case ShieldedFlow():  # an abstract class, which is dear to ask for
+                return self._shielded(effect)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 
@@ -201,6 +194,7 @@ class AsyncDriver:
             *config.api_and_download_options
         )
         self._shared = shared or SharedState()
+        self._immediate_effects = self._shared.immediate_effects(config.on_event)
 
     def with_config(self, config: ClientConfig) -> AsyncDriver:
         """Return a driver with another configuration over the same connections."""
@@ -216,7 +210,7 @@ class AsyncDriver:
         try:
             await self.step_until_yield(run)
         except BaseException as error:
-            run.abandon(error, self._perform_immediately)
+            run.abandon(error, self._immediate_effects)
             raise
         return cast("T", run.result)
 
@@ -232,18 +226,15 @@ class AsyncDriver:
         """Close the connections."""
         await self._transport.close()
 
-    async def step_until_yield(self, run: FlowRun[Any]) -> None:
+    async def step_until_yield(
+        self, run: FlowRun[Any], group: AsyncTaskGroup | None = None
+    ) -> None:
         """Run until the flow yields a value or ends, and end the flows that it has spawned."""
-        await self._step(run)
-        if run.pending:
-            group = AsyncTaskGroup(self.run, self._shared.notifier, self._shared.clock)
-            async with group:
-                await self._step(run, group)
-
-    async def _step(self, run: FlowRun[Any], group: AsyncTaskGroup | None = None) -> None:
-        """Run until the flow yields a value or ends; without a group, until it needs one."""
-        while self._perform_immediately(run):
+        while run.perform(self._immediate_effects):
             if group is None and isinstance(run.effect, GroupEffect):
+                new_group = AsyncTaskGroup(self.run, self._shared.notifier, self._shared.clock)
+                async with new_group:
+                    await self.step_until_yield(run, new_group)
                 return
             try:
                 outcome = await self._perform(run.effect, group)
@@ -251,9 +242,6 @@ class AsyncDriver:
                 run.throw(error)
             else:
                 run.send(outcome)
-
-    def _perform_immediately(self, run: FlowRun[Any]) -> bool:
-        return self._shared.perform_immediately(run, self._config.on_event)
 
     def _perform(  # noqa: PLR0911
         self, effect: Effect | None, group: AsyncTaskGroup | None
@@ -267,12 +255,12 @@ class AsyncDriver:
                 return _awaited(callback(value))
             case RunBlocking():
                 return self._run_blocking(effect)
-            case ShieldedFlow():
-                return run_shielded_async(partial(self.run, effect.run()), effect.on_interrupt)
             case StreamDownload():
                 return self._transport.stream_to(effect, self._config)
             case Spawn() | WaitNext() | Finish() if group is not None:
                 return group.perform(effect)
+            case ShieldedFlow():  # an abstract class, which is dear to ask for
+                return run_shielded_async(partial(self.run, effect.run()), effect.on_interrupt)
             case _:
                 raise RuntimeError(f"{type(effect).__name__} can't be performed in this flow")
 

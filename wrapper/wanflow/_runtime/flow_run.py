@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from wanflow._core.effects import Finish, Yield
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from wanflow._core.effects import Effect, Flow
 
@@ -27,17 +27,30 @@ class FlowRun(Generic[T]):
         self.effect: Effect | None = None
         self.send(None)
 
-    @property
-    def pending(self) -> bool:
-        """Whether there is something to do before the flow emits or ends."""
-        return self.effect is not None and not isinstance(self.effect, Yield)
-
     def send(self, outcome: Any) -> None:
         """Send the outcome of its effect into the flow."""
         try:
             self.effect = self._flow.send(outcome)
         except StopIteration as end:
             self._end(end)
+
+    def perform(self, functions: Mapping[type, Callable[[Any], Any]]) -> bool:
+        """Perform effects by the functions of their classes → whether another one is next.
+
+        False when the flow yields a value or has ended.
+        """
+        send = self._flow.send
+        while (function := functions.get(type(self.effect))) is not None:
+            try:
+                outcome = function(self.effect)
+            except BaseException as error:
+                self.throw(error)
+                continue
+            try:
+                self.effect = send(outcome)
+            except StopIteration as end:
+                self._end(end)
+        return self.effect is not None and not isinstance(self.effect, Yield)
 
     def throw(self, error: BaseException) -> None:
         """Raise the error of its effect in the flow."""
@@ -46,20 +59,18 @@ class FlowRun(Generic[T]):
         except StopIteration as end:
             self._end(end)
 
-    def abandon(
-        self, error: BaseException, perform_immediately: Callable[[FlowRun[Any]], object]
-    ) -> None:
-        """Let the flow know, wherever it is, what broke it off; nothing that may block follows.
+    def abandon(self, error: BaseException, functions: Mapping[type, Callable[[Any], Any]]) -> None:
+        """Let the flow know, wherever it is, what broke it off; only `functions` are performed.
 
         The flows that it has spawned have ended.
         """
         trace = error.__traceback__
         with suppress(BaseException):
             self.throw(error)
-            perform_immediately(self)
+            self.perform(functions)
             if isinstance(self.effect, Finish):
                 self.send(None)
-                perform_immediately(self)
+                self.perform(functions)
         error.__traceback__ = trace
         self._flow.close()
 

@@ -302,7 +302,13 @@ class AsyncTaskGroup:
         try:
             while True:
                 while self._queue:
-                    await self._run(self._queue.popleft())
+                    start = self._queue.popleft()
+                    try:
+                        value = await self._run_flow(start.flow)
+                    except Exception as error:
+                        self._on_event(Finished(start.key, error=error))
+                    else:
+                        self._on_event(Finished(start.key, value))
                 event = new_event()
                 self._idle.append(event)
                 await event.wait(None)
@@ -310,14 +316,6 @@ class AsyncTaskGroup:
             self._working -= 1
             if self._all_done is not None and not self._working:
                 self._all_done.set()
-
-    async def _run(self, start: Spawn) -> None:
-        try:
-            value = await self._run_flow(start.flow)
-        except Exception as error:
-            self._on_event(Finished(start.key, error=error))
-        else:
-            self._on_event(Finished(start.key, value))
 
     def _on_event(self, event: Finished | Notified) -> None:
         self._events.append(event)

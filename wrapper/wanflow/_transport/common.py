@@ -153,22 +153,25 @@ def download_kwargs(
 
 
 def response_head(
-    status: int, headers: Iterable[tuple[bytes, bytes]], redact: Callable[[bytes], bytes] = bytes
+    status: int, headers: Iterable[tuple[bytes, bytes]], key: ApiKey | None = None
 ) -> Response:
-    """Return a response without its body. Of a repeated header, the last one counts.
+    """Return a response without its body and the key. Of a repeated header, the last one counts.
 
-    Repeated content codings are joined, since all were applied, in their order.
+    Repeated content codings are joined, since all were applied, in their order. A header is decoded
+    as UTF-8, which URLs use, or else as Latin-1 (RFC 9110).
     """
     found: dict[str, str] = {}
-    for name, value in headers:
-        plain, text = _text(name).lower(), _text(redact(value))
+    for name, value in headers if key is None else key.redact_headers(headers):
+        try:  # here, since a function would be called for each header
+            plain, text = name.decode().lower(), value.decode()
+        except UnicodeDecodeError:
+            plain, text = _text(name).lower(), _text(value)
         joined = plain == _CODING and plain in found
         found[plain] = f"{found[plain]}, {text}" if joined else text
     return Response(status, found, b"")
 
 
 def _text(raw: bytes) -> str:
-    """Decode a header as UTF-8, which URLs use, or else as Latin-1 (RFC 9110)."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -203,7 +206,7 @@ class ResponseBuilder:
     def __init__(
         self, status: int, headers: Iterable[tuple[bytes, bytes]], seconds: float, key: ApiKey
     ) -> None:
-        self._head = response_head(status, headers, key.redact)
+        self._head = response_head(status, headers, key)
         self._key = key
         self._chunks: list[bytes] = []
         self._size = 0

@@ -215,8 +215,9 @@ class CostLimit:
 
     def _remove(self, key: str, cost: _Cost) -> None:
         self._unpriced.pop(key, None)
-        self._remove_price(cost)
-        self._reported -= Fraction(cost.credits or 0)
+        if cost.credits:
+            self._remove_price(cost)
+            self._reported -= Fraction(cost.credits)
 
     def _remove_price(self, cost: _Cost) -> None:
         if cost.credits and not cost.failed:

@@ -13,9 +13,9 @@ from wanflow._core.effects import (
     Finished,
     InvokeCallback,
     Spawn,
+    WaitNext,
     read_clock,
     run_blocking,
-    wait_next,
 )
 from wanflow._core.snapshot import Snapshot, credits_of
 from wanflow._core.submission_response import is_rejection, is_retryable
@@ -69,9 +69,10 @@ class Engine:
         yield from self._load_jobs(list(jobs))
         try:
             while not self._is_finished():
-                yield from self._start_steps()
-                event = yield from wait_next(
-                    (yield from self._wait_time()), self.poller, self.poller.turn
+                now = (yield from read_clock()).monotonic
+                yield from self._start_steps(now)
+                event: Finished | Notified | None = yield WaitNext(
+                    self._wait_time(now), self.poller, self.poller.turn
                 )
                 yield from self._handle_event(event)
                 yield from self._report_progress()
@@ -142,7 +143,7 @@ class Engine:
                     sends=job.sends,
                 )
 
-    def _start_steps(self) -> Flow[None]:
+    def _start_steps(self, now: float) -> Flow[None]:
         """Start all steps that may start now; downloads whose links expire first come first."""
         options, steps = self.steps.options, self.steps
         for item in self.queue.pop_downloads(
@@ -154,14 +155,13 @@ class Engine:
         while self.queue.to_resume and self._has_capacity():
             item = self.queue.to_resume.popleft()
             yield self._spawn(RESUME, item, steps.resume(item))
-        yield from self._start_submissions()
+        yield from self._start_submissions(now)
         yield from self.poller.start_due_polls(
-            busy=bool(self._in_flight[SUBMIT] or self.queue.download_count)
+            now, busy=bool(self._in_flight[SUBMIT] or self.queue.download_count)
         )
 
-    def _start_submissions(self) -> Flow[None]:
+    def _start_submissions(self, now: float) -> Flow[None]:
         options, steps = self.steps.options, self.steps
-        now = (yield from read_clock()).monotonic
         while (
             not self.stop_reason
             and len(self._in_flight[SUBMIT]) < options.max_submissions
@@ -178,7 +178,7 @@ class Engine:
         return Spawn((step, item), flow)
 
     def _has_capacity(self) -> bool:
-        steps = sum(len(items) for items in self._in_flight.values())
+        steps = sum(map(len, self._in_flight.values()))
         in_flight = steps + len(self.poller) + self.queue.download_count
         return in_flight < self.steps.options.max_concurrency
 
@@ -203,10 +203,11 @@ class Engine:
             )
         return True
 
-    def _wait_time(self) -> Flow[float]:
-        now, due = (yield from read_clock()).monotonic, self.queue.next_due
-        times = self.poller.time_until_next(now), None if due is None else due - now
-        return max(0.0, min((STOP_CHECK_INTERVAL, *(time for time in times if time is not None))))
+    def _wait_time(self, now: float) -> float:
+        poll, due = self.poller.time_until_next(now), self.queue.next_due
+        until_poll = STOP_CHECK_INTERVAL if poll is None else poll
+        until_due = STOP_CHECK_INTERVAL if due is None else due - now
+        return max(0.0, min(STOP_CHECK_INTERVAL, until_poll, until_due))
 
     def _handle_event(self, event: Finished | Notified | None) -> Flow[None]:
         if isinstance(event, Finished) and isinstance(event.key, tuple):

@@ -64,10 +64,9 @@ class BatchPoller:
         self._queue.add(self._count, target, now, timeout, random)
         yield from poll_events.wait_started(target.task_id, target.history, timeout, now.monotonic)
 
-    def start_due_polls(self, *, busy: bool) -> Flow[None]:
+    def start_due_polls(self, now: float, *, busy: bool) -> Flow[None]:
         """Start the polls that are due, only a few of them if the batch is busy."""
         if self._queue is not None and self.items:
-            now = (yield from read_clock()).monotonic
             yield from poll_many.start_due_polls(
                 self._queue, now, POLLS_WHEN_BUSY if busy else MAX_POLLS
             )
@@ -89,16 +88,15 @@ class BatchPoller:
         """Handle an event; return the job whose wait it ended, with the outcome."""
         if self._queue is None:
             return None
-        now = (yield from read_clock()).monotonic
         entry = self._entry_of(event)
-        finished = yield from poll_many.handle_event(self._queue, event, now, None)
+        finished = yield from poll_many.handle_event(self._queue, event, None)
         if finished:
             return self.items.pop(finished[0][0].index), finished[0][1]
         if entry is not None:
             if entry.last_snapshot is not None:
                 self.steps.record_poll(entry.last_snapshot)
                 self.on_poll(self.items[entry.index], entry.last_snapshot)
-            # Not `now`: the clock may have passed the deadline since. No further poll is planned.
+            # The clock passed the deadline: no further poll is planned.
             if entry.due is None:
                 return (yield from self._time_out(entry))
         return None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 @frozen
 class Report:
@@ -136,5 +138,9 @@ def write_pages(report: Report, *pages: Callable[[Report], Path]) -> Report:
 def write_report(report: Report) -> Path:
     """Write `report.json` to the output directory, and return its path."""
     path = report.output_dir / "report.json"
-    write_text(path, json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
+    facts = report.to_dict()
+    # Each job is a line: indented by the encoder, ten thousand of them would take seconds.
+    jobs = ",\n  ".join(map(_JSON.encode, facts.pop("jobs")))
+    head = json.dumps(facts, ensure_ascii=False, indent=1).removesuffix("\n}")
+    write_text(path, f'{head},\n "jobs": [\n  {jobs}\n ]\n}}\n')
     return path

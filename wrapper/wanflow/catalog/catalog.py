@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from wanflow.catalog.deprecation import Deprecation, deprecation_of
+from wanflow.catalog.deprecation import Deprecation, deprecation_of, has_deprecations
 from wanflow.catalog.document import (
     DEFAULT_SERVER,
     SERVER_MODELS,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-@frozen
+@frozen(slots=False)
 class Model:
     """One value of the `model` parameter, and what the spec says about it.
 
@@ -41,10 +41,15 @@ class Model:
     servers: tuple[str, ...] = ()
     deprecation: Deprecation | None = field(repr=False, default=None)
 
-    @property
+    @cached_property
     def parameters(self) -> dict[str, JsonObject]:
         """The schema of each parameter except `model`, in the order of the spec."""
         return {name: rule for name, rule in self.schema["properties"].items() if name != "model"}
+
+    @cached_property
+    def has_deprecated_parts(self) -> bool:
+        """Whether a parameter, or a value of one, is deprecated."""
+        return has_deprecations(self.schema)
 
     @property
     def required(self) -> tuple[str, ...]:

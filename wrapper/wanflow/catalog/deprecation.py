@@ -97,6 +97,17 @@ def deprecation_warnings(schema: Any, body: Mapping[str, Any], prefix: str = "")
             yield from deprecation_warnings(rule, given, f"{prefix}{name}.")
 
 
+def has_deprecations(schema: Any) -> bool:
+    """Return whether `deprecation_warnings` may find anything in a request of this schema."""
+    properties: JsonObject = schema.get("properties", {}) if is_object(schema) else {}
+    return any(
+        deprecation_of(rule) is not None
+        or any(True for _ in deprecated_values(rule))
+        or has_deprecations(rule)
+        for rule in properties.values()
+    )
+
+
 def _first_value(node: Mapping[str, Any], names: tuple[str, ...]) -> str:
     found = (node[name] for name in names if node.get(name) not in (None, "", True, False))
     return str(next(found, ""))

@@ -17,8 +17,10 @@ _AUTHORITY = re.compile(
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 # RFC 6761, RFC 6762, RFC 7686, RFC 8375, RFC 9476 and internal names of cloud networks.
-_SPECIAL_NAMES = frozenset(
-    {
+# The names, and what is inside them.
+_SPECIAL_DOMAINS = tuple(
+    f".{name}"
+    for name in (
         "localhost",
         "local",
         "internal",
@@ -32,7 +34,7 @@ _SPECIAL_NAMES = frozenset(
         "corp",
         "home",
         "localdomain",
-    }
+    )
 )
 
 # The IANA registry of special-purpose IPv4 addresses, with multicast and reserved addresses.
@@ -108,15 +110,9 @@ def _host_problem(host: str) -> str | None:
         return f"must name a valid host, not {host!r}"
     if _reads_as_number(labels[-1]):
         return _ipv4_problem(name)
-    if len(labels) == 1 or any(is_in_domain(labels, special) for special in _SPECIAL_NAMES):
+    if len(labels) == 1 or f".{'.'.join(labels)}".endswith(_SPECIAL_DOMAINS):
         return f"must not name the internal host {host!r}"
     return None
-
-
-def is_in_domain(labels: list[str], suffix: str) -> bool:
-    """Return whether a host name, split into labels, is a domain or a name inside it."""
-    wanted = suffix.split(".")
-    return labels[-len(wanted) :] == wanted
 
 
 def _reads_as_number(label: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from attrs import frozen
 
@@ -12,23 +12,20 @@ if TYPE_CHECKING:
     from wanflow.ledger.job import Job, JobState
 
 
-@frozen
-class KeyRef:
+class KeyRef(NamedTuple):
     """The job with this idempotency key."""
 
     key: str
 
 
-@frozen
-class TaskRef:
+class TaskRef(NamedTuple):
     """The job of a task on a server, or on any server (None)."""
 
     server: str | None
     task_id: str
 
 
-@frozen
-class IdRef:
+class IdRef(NamedTuple):
     """The job with this number."""
 
     id: int
