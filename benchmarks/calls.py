@@ -16,8 +16,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import wanflow
 from benchmarks.batch import do_batch, server
+
+import wanflow
 from wanflow import _event_loop
 from wanflow.ledger import writer
 
@@ -27,14 +28,18 @@ if TYPE_CHECKING:
 
 OWN = Path(wanflow.__file__).parent
 FLOWS = {
-    "prepare and plan": ("catalog", "batch/plan", "batch/input", "_core/local", "_core/request")
-    + ("_core/valid", "_core/model", "_core/prices", "_flows/prepare", "_flows/request")
-    + ("_core/arguments", "_text", "_core/link_expiry"),
+    "prepare and plan": (
+        *("catalog", "batch/plan", "batch/input", "_core/local", "_core/request", "_core/valid"),
+        *("_core/model", "_core/prices", "_core/arguments", "_core/link_expiry", "_text"),
+        *("_flows/prepare", "_flows/request"),
+    ),
     "batch": ("batch",),
     "submit": ("_flows/submit", "_flows/attempt", "_core/submission"),
     "poll": ("_flows/poll", "_core/poll", "_core/rate", "_core/snapshot"),
-    "download": ("_flows/download", "_core/download", "_core/file", "_core/url", "_storage")
-    + ("_core/content", "_regular", "_paths"),
+    "download": (
+        *("_flows/download", "_core/download", "_core/file", "_core/url", "_core/content"),
+        *("_storage", "_regular", "_paths"),
+    ),
     "events": ("_core/event", "_runtime/event", "_log", "_flows/error"),
     "drivers and effects": ("_runtime", "_event_loop", "_core/effects"),
     "transport": ("_transport", "_config", "_http"),
