@@ -315,8 +315,8 @@ def _object(raw: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _entry(value: Any) -> dict[str, Any]:
-    entry: dict[str, Any] = value if isinstance(value, dict) else {}
-    return entry
+    entry: Any = value
+    return entry if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
