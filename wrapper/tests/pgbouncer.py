@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from contextlib import contextmanager
 from threading import Event
@@ -57,13 +58,19 @@ def running_pgbouncer(server: PostgresServer, mode: str) -> Generator[Path]:
         **more,
     )
     try:
-        while not (own / f".s.PGSQL.{_PORT}").exists():
+        while not _listens(own / f".s.PGSQL.{_PORT}"):
             assert process.poll() is None
             Event().wait(0.01)
         yield own
     finally:
         process.communicate()
         shutil.rmtree(own)
+
+
+def _listens(path: Path) -> bool:
+    """Return whether a socket takes connections: its file is there somewhat earlier."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def pooled_url(url: str, folder: Path) -> str:

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from wanflow.queue.handle import QueuedBatch
     from wanflow.queue.work import Work
 
-# A worker whose machine has another time.
+# A worker whose machine has another time, or one that jumps between several.
 _WRONG_CLOCK = """
-import sys, time
-offset, real, real_ns = float(sys.argv.pop(1)), time.time, time.time_ns
-time.time = lambda: real() + offset
-time.time_ns = lambda: real_ns() + int(offset * 1e9)
+import random, sys, time
+offsets, real, real_ns = list(map(float, sys.argv.pop(1).split())), time.time, time.time_ns
+time.time = lambda: real() + random.choice(offsets)
+time.time_ns = lambda: real_ns() + int(random.choice(offsets) * 1e9)
 from wanflow.__main__ import main
 main()
 """
@@ -173,7 +173,9 @@ def test_a_job_whose_step_fails_for_no_known_reason_is_parked_with_it_after_thre
     assert worker.sweep() == 0
 
 
-@pytest.mark.parametrize("offset", [3600, -3600, 30 * 86400], ids=["+1h", "-1h", "+30d"])
+@pytest.mark.parametrize(
+    "offsets", ["3600", "-3600", "2592000", "0 3600 -3600"], ids=["+1h", "-1h", "+30d", "jumps"]
+)
 def test_no_clock_of_a_worker_counts(
     add_jobs: Callable[..., QueuedBatch],
     worker: ManualWorker,
@@ -182,7 +184,7 @@ def test_no_clock_of_a_worker_counts(
     api_key: str,
     account: Account,
     tmp_path: Path,
-    offset: int,
+    offsets: str,
     fault: Callable[..., AbstractContextManager[None]],
 ) -> None:
     """A worker beside one whose clock is right: leases, expiries and times are the database's.
@@ -202,7 +204,7 @@ def test_no_clock_of_a_worker_counts(
         "PYTHONPATH": os.pathsep.join(sys.path),
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", _WRONG_CLOCK, str(offset), "worker", "--spool", "spool"],
+        [sys.executable, "-c", _WRONG_CLOCK, offsets, "worker", "--spool", "spool"],
         env=environment,
         cwd=tmp_path,
         stderr=subprocess.PIPE,

@@ -58,7 +58,7 @@ def running(
         yield processes
         for process in processes:
             process.terminate()
-        ends = [process.wait(60) for process in processes]
+        ends = [process.wait(300) for process in processes]
         assert may_die or set(ends) == {0}, ends
     finally:
         for process in processes:
