@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from tests.any_model import model_name
 from tests.queue.manual_worker import enqueue
 from tests.queue.test_worker import wait_until
+from tests.waiting import TIME_LIMIT
 from wanflow.errors import LedgerError
 from wanflow.queue.engine import MAX_PRIORITY, NextStep, StepKind
 from wanflow.queue.recorder import StepRecorder
@@ -112,6 +115,28 @@ def test_uncertainty_comes_first_then_downloads_by_their_expiry_then_polls(
         worker.engine.put(connection, given)
         taken = [worker.engine.take(connection, StepKind, worker.server, 1) for _ in given]
     assert [row.job for (row,) in taken] == [4, 5, 3, 2, 1]
+
+
+def test_writes_that_wait_share_a_transaction_of_one_batch(worker: ManualWorker) -> None:
+    """Those of another batch have their own, so that no transaction locks the credits of two."""
+    release, seen = threading.Event(), dict[int, list[int]]()
+
+    def write(batch: int) -> None:
+        found = worker.writes.transaction.connection.execute("SELECT txid_current()").fetchone()
+        assert found is not None
+        seen.setdefault(batch, []).append(found[0])
+
+    def submit(batch: int, function: Callable[[], object]) -> None:
+        worker.writes.submit(batch, function, lambda _: None)
+
+    submit(1, lambda: release.wait(TIME_LIMIT))
+    for batch in (1, 2) * 10:
+        submit(batch, partial(write, batch))
+    release.set()
+    worker.writes.close()
+    assert [len(seen[batch]) for batch in (1, 2)] == [10, 10]
+    assert [len(set(seen[batch])) for batch in (1, 2)] == [1, 1]
+    assert seen[1][0] != seen[2][0]
 
 
 @pytest.mark.parametrize("setting", ["off", "local"])

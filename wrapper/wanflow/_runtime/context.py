@@ -87,13 +87,12 @@ class SharedState:
         return self.notifier.waiter(sleep.topic, lambda _: call())
 
     def immediate_effects(self, on_event: OnEvent) -> Mapping[type, Callable[[Any], Any]]:
-        """Return what performs each effect that doesn't block."""
-        clock = self.clock
+        """Return what performs each effect that doesn't block, by the clock of that moment."""
         return {
-            ReadClock: lambda _: clock.now(),
-            RandomFloat: lambda _: clock.random_float(),
+            ReadClock: lambda _: self.clock.now(),
+            RandomFloat: lambda _: self.clock.random_float(),
             WithLock: self._with_lock,
-            EmitEvent: partial(self._events.dispatch, now=clock.now, on_event=on_event),
+            EmitEvent: partial(self.emit, on_event=on_event),
         }
 
     def emit(self, event: EmitEvent, on_event: OnEvent) -> Any:
