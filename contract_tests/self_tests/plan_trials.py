@@ -34,7 +34,7 @@ from self_tests.mutation import (
 )
 from self_tests.mutation.fault_layer import Layer
 from self_tests.mutation.mutant import MUTANTS, Mutant
-from self_tests.mutation.runner import KEYS, ROOT, TrialRunner, run_trials
+from self_tests.mutation.runner import KEYS, ROOT, TrialRunner, outcome_path, run_trials
 from wanflow.catalog.catalog import Catalog, packaged_catalog
 from wanflow.catalog.document import load_packaged
 from wanflow.catalog.validator import RequestValidator
@@ -215,13 +215,13 @@ def killers(mutants: Sequence[Mutant], limit: str, seed: int, jobs: int) -> dict
 class StackRunner(TrialRunner):
     """A pytest plugin that runs all collected tests for each stack in a child process."""
 
-    def _be_child(self, session: pytest.Session, mutant: Any, number: int) -> NoReturn:
+    def _be_child(self, session: pytest.Session, mutant: Any) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
             result = _run(session, mutant)
         except Exception:
             result = {"error": traceback.format_exc()}
-        (self._into / f"{number}.json").write_text(json.dumps(result))
+        outcome_path(self._into, mutant.name).write_text(json.dumps(result))
         os._exit(0)
 
 
@@ -258,7 +258,7 @@ def run_stacks(stacks: Sequence[Stack], limit: float, seed: int, jobs: int) -> l
         runner = StackRunner(stacks, jobs, Path(folder), {})
         with contextlib.redirect_stdout(io.StringIO()) as output:
             pytest.main([suite, *given, *more, *rest], plugins=[runner])
-        paths = [Path(folder) / f"{number}.json" for number in range(len(stacks))]
+        paths = [outcome_path(Path(folder), one.name) for one in stacks]
         if not all(path.exists() for path in paths):
             raise RuntimeError(f"a trial has no result: {output.getvalue()[-2000:]}")
         results = [json.loads(path.read_text()) for path in paths]

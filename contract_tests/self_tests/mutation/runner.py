@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -95,6 +96,11 @@ class FirstFailure:
         self.cpu = round(time.process_time() - self._used, 2)
 
 
+def outcome_path(folder: Path, name: str) -> Path:
+    """Return where the outcome of a mutant is kept: by its name, as its place may change."""
+    return folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
+
+
 class TrialRunner:
     """A pytest plugin that runs the collected tests for each mutant in a child process.
 
@@ -119,23 +125,20 @@ class TrialRunner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Fork a child for each mutant, a few at a time; no test runs in this process."""
-        for number, mutant in enumerate(self._mutants):
-            if self._path(number).exists():
+        for mutant in self._mutants:
+            if outcome_path(self._into, mutant.name).exists():
                 continue
             if len(self._running) >= self._jobs:
                 self._running.discard(os.wait()[0])
             child = os.fork()
             if not child:
-                self._be_child(session, mutant, number)
+                self._be_child(session, mutant)
             self._running.add(child)
         while self._running:
             self._running.discard(os.wait()[0])
         return True
 
-    def _path(self, number: int) -> Path:
-        return self._into / f"{number}.json"
-
-    def _be_child(self, session: pytest.Session, mutant: Subject, number: int) -> NoReturn:
+    def _be_child(self, session: pytest.Session, mutant: Subject) -> NoReturn:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 2)
         first = self._first.get(mutant.name)
@@ -144,9 +147,10 @@ class TrialRunner:
             del session.items[1:]
         try:
             outcome = _trial(session, mutant)
-            part = self._into / f"{number}.part"
+            path = outcome_path(self._into, mutant.name)
+            part = path.with_suffix(".part")
             part.write_text(json.dumps(asdict(outcome)))
-            part.replace(self._path(number))
+            part.replace(path)
         finally:
             os._exit(0)
 
@@ -218,7 +222,7 @@ def run_trials(
         with contextlib.redirect_stdout(io.StringIO()) as output:
             notes = ["--strict-notes"] if strict else []
             pytest.main([suite, *aimed, *patient, *options, *notes, *more], plugins=[trials])
-        paths = [outcomes / f"{number}.json" for number in range(len(mutants))]
+        paths = [outcome_path(outcomes, one.name) for one in mutants]
         missing = [one.name for one, path in zip(mutants, paths, strict=True) if not path.exists()]
         if missing:
             raise RuntimeError(f"no outcome of {missing}: {output.getvalue()[-2000:]}")

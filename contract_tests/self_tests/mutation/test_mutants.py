@@ -27,7 +27,7 @@ from self_tests.mutation.false_positives import render as render_false_positives
 from self_tests.mutation.kill_proof import SCRIPTS, shows_fault
 from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant
 from self_tests.mutation.report import render, wilson
-from self_tests.mutation.runner import Outcome, run_trials
+from self_tests.mutation.runner import Outcome, outcome_path, run_trials
 
 MANUAL = dict(MUTANTS)
 assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
@@ -95,14 +95,14 @@ def test_mutants_are_killed_by_a_check(name) -> None:
 
 @pytest.mark.slow  # collects the suite
 def test_a_run_that_was_stopped_goes_on(tmp_path) -> None:
-    """A mutant whose outcome is there is not tested again, and the others are."""
+    """A mutant whose outcome is there is not tested again, wherever it is now; the others are."""
     known = Outcome(FAULTS[0], "status", "kept", 1, 1, 1, 0.1)
-    (tmp_path / "0.json").write_text(json.dumps(asdict(known)))
-    mutants = [MANUAL[name] for name in FAULTS[:2]]
+    outcome_path(tmp_path, known.name).write_text(json.dumps(asdict(known)))
+    mutants = [MANUAL[name] for name in FAULTS[1::-1]]
     found = run_trials(mutants, seed=1, jobs=1, into=tmp_path)
-    assert [one.name for one in found] == [*FAULTS[:2]]
-    assert found[0] == known
-    assert found[1].killer not in {"", "kept"}
+    assert [one.name for one in found] == [*FAULTS[1::-1]]
+    assert found[1] == known
+    assert found[0].killer not in {"", "kept"}
 
 
 class TestCleanRuns:

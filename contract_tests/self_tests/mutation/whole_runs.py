@@ -67,7 +67,7 @@ class WholeRuns(TrialRunner):
         super().__init__(mutants, jobs, into, {})
         self._seconds, self._plugin = seconds, plugin
 
-    def _be_child(self, session: pytest.Session, mutant: Subject, number: int) -> NoReturn:
+    def _be_child(self, session: pytest.Session, mutant: Subject) -> NoReturn:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 2)
         try:
