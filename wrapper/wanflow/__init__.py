@@ -6,6 +6,8 @@ caught by name, such as BadRequest, are in `wanflow.errors` only.
 
 from __future__ import annotations
 
+import os
+from _thread import RLock
 from importlib import import_module
 
 # Type checkers treat this name as true. It saves the import of `typing`.
@@ -94,11 +96,18 @@ __all__ = [
 ]
 
 
+_importing = RLock()
+"""Of two threads that import a package and a module of it, one would get a `_DeadlockError`."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_importing._at_fork_reinit)  # noqa: SLF001
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import wanflow` is fast."""
     if name not in __all__:
         raise AttributeError(f"module 'wanflow' has no attribute {name!r}")
-    module = import_module(f"wanflow.{_MODULES.get(name, 'errors')}")
+    with _importing:
+        module = import_module(f"wanflow.{_MODULES.get(name, 'errors')}")
     value = globals()[name] = getattr(module, name)
     return value
 

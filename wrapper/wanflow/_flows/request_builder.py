@@ -78,6 +78,9 @@ def generated(module: str) -> ModuleType:
     own = project_client()
     if own is not None:
         _load(own)
+    # First, and whole: of two threads, one of which imports this package and the other one a module
+    # of it, one would get a `_DeadlockError` (CPython 3.14).
+    import_module(f"{_PACKAGE}.models")
     return import_module(f"{_PACKAGE}.{module}")
 
 
