@@ -92,12 +92,17 @@ def calls_a_job(jobs: int) -> dict[CodeType, float]:
     return {code: (calls - few[code]) / jobs for code, calls in many.items()}
 
 
-def module_of(code: CodeType) -> str:
-    """Return the module that a function is in, as a path below its package's folder."""
+def file_of(code: CodeType) -> Path:
+    """Return the file that a function is in, or that of the class that attrs wrote it for."""
     name = code.co_filename
     if name.startswith("<attrs generated"):
         name = str(OWN.parent / name.split()[-1].rpartition(".")[0].replace(".", "/"))
-    path = Path(name)
+    return Path(name)
+
+
+def module_of(code: CodeType) -> str:
+    """Return the module that a function is in, as a path below its package's folder."""
+    path = file_of(code)
     if path.is_relative_to(OWN):
         return str(path.relative_to(OWN))
     return "/".join([part for part in path.parts if part != "site-packages"][-2:])
@@ -105,8 +110,8 @@ def module_of(code: CodeType) -> str:
 
 def flow_of(code: CodeType) -> str:
     """Return which part of the client's work, or which library, a function belongs to."""
-    path, name = Path(code.co_filename), module_of(code)
-    if "wanflow" in code.co_filename and not name.startswith("wanflow"):
+    path, name = file_of(code), module_of(code)
+    if path.is_relative_to(OWN):
         return next(flow for flow, starts in FLOWS.items() if name.startswith(starts))
     for library in ("asyncio", "aiohttp"):
         if library in path.parts:

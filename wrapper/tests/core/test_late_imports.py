@@ -1,4 +1,4 @@
-"""Threads that use the library for the first time at once: each gets what it imports."""
+"""Threads that use the library for the first time concurrently: each gets what it imports."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ GENERATED += ("generated('api.video_generation.create_video_generation')", "gene
         ),
     ],
 )
-def test_threads_that_import_at_once(package: str, uses: tuple[str, ...]) -> None:
+def test_threads_that_import_concurrently(package: str, uses: tuple[str, ...]) -> None:
     """Each gets its module, and no thread begins within the imports of another one.
 
     CPython 3.14 raises `_DeadlockError` in one of two threads that wait for each other.
