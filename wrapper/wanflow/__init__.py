@@ -99,7 +99,8 @@ __all__ = [
 _importing = RLock()
 """Of two threads that import a package and a module of it, one would get a `_DeadlockError`."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_importing._at_fork_reinit)  # noqa: SLF001
+    # It may be another thread that holds it, which a new process doesn't have.
+    os.register_at_fork(after_in_child=lambda: globals().update(_importing=RLock()))
 
 
 def __getattr__(name: str) -> Any:
