@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,6 +134,20 @@ def test_few_valid_requests_are_at_every_limit() -> None:
                 alone = {**cheapest(model), field: value}
                 if oracle.expectation(model.operation_id, alone).expected is Expected.ACCEPT:
                     assert value in given, (name, field, value)
+
+
+def test_the_first_task_at_limits_has_characters_of_all_kinds() -> None:
+    """A server that refuses a script, a sign, an emoji or a line break shows it there."""
+    first = {model.name: probe for model, probe in reversed(combined_probes())}
+    prompted = [name for name in MODELS if "maxLength" in MODELS[name].parameters["prompt"]]
+    assert prompted
+    for name in prompted:
+        text = first[name].body["prompt"]
+        assert len(text) == MODELS[name].parameters["prompt"]["maxLength"]
+        scripts = ["LATIN", "CYRILLIC", "HEBREW", "ARABIC", "CJK", "HANGUL", "THAI", "DEVANAGARI"]
+        names = {unicodedata.name(one, "").split(" ")[0] for one in text}
+        assert names >= set(scripts), name
+        assert set("'\"\u2018\u00ab&<>\\{}%$;*`|@#\n\t\u200d\U0001f408") <= set(text), name
 
 
 def test_unusual_values_cost_no_task_of_their_own_while_others_have_room_for_them() -> None:

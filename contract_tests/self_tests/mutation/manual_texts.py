@@ -97,6 +97,13 @@ _refuse_text(
     "a\u202ecat",
 )
 _refuse_text(
+    "no-right-to-left",
+    "Prompts with Hebrew or Arabic letters are refused.",
+    _has("[\u0590-\u06ff]"),
+    "a \u05d7\u05ea\u05d5\u05dc",
+)
+_refuse_text("no-apostrophes", "Prompts with an apostrophe are refused.", _has("'"), "a cat's tail")
+_refuse_text(
     "no-many-marks", "Prompts with many marks on a letter are refused.", _marks, "c" + "\u0300" * 5
 )
 _refuse_text(

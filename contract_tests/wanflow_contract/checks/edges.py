@@ -35,6 +35,12 @@ _TYPE_OF = {
 }
 _BOUNDED = {"enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _LETTERS = {"ascii": "a", "accented": "é", "astral": "\U0001f3b9"}
+_ALL_KINDS = (
+    'A cat\'s "tail" & <b>\u2018paws\u2019</b> \\ {d} %e $f; 1/2 -- /* + */ = ~`^|?!@#: [x], (y)_\n'
+    "\tДым 猫 ねこ 고양이 قطة חתול แมว बिल्ली \U0001f408 \U0001f468\u200d\U0001f469 é ñ ß « … » — €"
+    "\r\n"
+)
+"""Letters of many scripts, quotes, signs, emoji and line breaks, all of them valid in a text."""
 
 
 def edges_of(rule: JsonObject) -> Iterator[tuple[str, Any]]:
@@ -127,20 +133,32 @@ def _lengths(rule: JsonObject) -> Iterator[tuple[str, Any]]:
         yield "plain-url", rule.get("example", "https://example.com/file")
         yield from _files_of(rule)
         return
-    if "maxLength" in rule:
+    free, most = "enum" not in rule and "pattern" not in rule, rule.get("maxLength")
+    if free:
+        yield from _of_all_kinds(most)
+    if most is not None:
         for name, letter in _LETTERS.items():
             for more in (-1, 0, 1):
-                yield f"{name}-{more:+d}", letter * (rule["maxLength"] + more)
-        yield "twice-as-long", "a " * rule["maxLength"]
-        longest = "a" * rule["maxLength"]
+                yield f"{name}-{more:+d}", letter * (most + more)
+        yield "twice-as-long", "a " * most
+        longest = "a" * most
         yield from (("a-space-after+1", f"{longest} "), ("a-space-before+1", f" {longest}"))
         yield "a-line-after+1", f"{longest}\n"
-    if "enum" not in rule and "pattern" not in rule:
+    if free:
         yield "one-letter", "a"
         yield "many-scripts", "Кот 猫 قطة חתול \U0001f408 é ñ"
         yield "lines", "a cat\nplaying\tthe piano"
         yield from _texts(rule)
         yield "signs", "\"a\" <b> & 'c' \\ {d} %e $f; -- /* */"
+
+
+def _of_all_kinds(longest: int | None) -> Iterator[tuple[str, str]]:
+    """Yield a text with characters of all kinds, as long as it may be: one request tests them."""
+    if longest is None:
+        yield "all-kinds", _ALL_KINDS
+    elif longest >= len(_ALL_KINDS):
+        text = _ALL_KINDS * (longest // len(_ALL_KINDS) + 1)
+        yield "all-kinds+0", f"{text[: longest - 1]}."
 
 
 def _texts(rule: JsonObject) -> Iterator[tuple[str, str]]:

@@ -96,7 +96,7 @@ def _edges(model: Model) -> Iterator[Edge]:
     base, usual = cheapest(model), _size(cheapest(model))
     for name, rule in model.parameters.items():
         limits = [*choices_of(rule), *([ABSENT] if name not in model.required else [])]
-        given = [(_label(one), one) for one in limits] + list(edges_of(rule))
+        given = list(edges_of(rule)) + [(_label(one), one) for one in limits]
         seen = list[Any]()
         for label, value in given:
             edge = Edge(name, label, value, label.endswith("+0") or value in limits)
