@@ -1,6 +1,6 @@
-"""What a worker of a queue costs: `python -m benchmarks.worker [JOBS] [ROUNDS] [WAITING]`.
+"""What a worker of a queue costs: `python -m benchmarks.worker [JOBS] [ROUNDS] [WAITING] [WORKERS]`.
 
-The same jobs by one process and by one worker, PgQueuer's own steps that do nothing, how late a due
+The same jobs by one process and by a worker or several, PgQueuer's own steps that do nothing, how late a due
 poll begins while many tasks wait, and how soon a job goes on when its worker was killed. PostgreSQL
 is started for it, on this machine, with fsync and autovacuum; the mock runs in a process of its
 own. Only the database's rate is changed: it lets all calls through.
@@ -21,7 +21,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from attrs import define, field
+from attrs import define
 from benchmarks.batch import KEY, jobs_of, server
 from benchmarks.ledger_postgres import bytes_a_job
 from benchmarks.process_cpu import cpu_of_descendants
@@ -44,6 +44,7 @@ HELD = 50
 _LATE_SECONDS = 20.0
 _FIRST_SECONDS = 3.0
 _HOUR = 3600.0
+DEFAULTS = ("3000", "3", "100000", "1")
 _CHUNK = 5_000
 _FREE = "INSERT INTO wanflow.rate (server, key, per_second, filled) VALUES (%s, %s, 1e6, 0)"
 _TASKS = """
@@ -116,7 +117,7 @@ class Bench:
 
     postgres: PostgresServer
     folder: Path
-    _number: int = field(default=0, init=False)
+    workers: int = 1
 
     def new_queue(self, base_url: str) -> tuple[str, int]:
         """Create a queue whose rate lets all calls through; return its URL and the server's number.
@@ -149,9 +150,7 @@ class Bench:
             with Client(KEY, base_url) as client:
                 client.enqueue(jobs_of(count), queue=queue, out=folder)
             enqueued = time.process_time() - cpu
-            child = Child.start("worker", queue, base_url, count, folder, 30)
-            child.line()
-            found = child.figures()
+            found = self.run_workers(queue, base_url, count, folder)
             postgres = self.cpu() - before
         steps = int(found["steps"])
         bare = Child.start("bare", self.postgres.create_database(), steps).figures()
@@ -164,6 +163,18 @@ class Bench:
             found["polls"] / count,
             steps / bare["seconds"],
         )
+
+    def run_workers(self, queue: str, base_url: str, count: int, folder: Path) -> dict[str, float]:
+        """Let workers do all jobs; return the sums of their figures, and the longest time."""
+        running = [
+            Child.start("worker", queue, base_url, count, folder / str(number), 30, self.workers)
+            for number in range(self.workers)
+        ]
+        for child in running:
+            child.line()
+        found = [child.figures() for child in running]
+        sums = {name: sum(one[name] for one in found) for name in found[0]}
+        return {**sums, "seconds": max(one["seconds"] for one in found)}
 
     def lateness(self, waiting: int, per_second: float) -> float:
         """Return how many seconds a due poll begins and ends late at most, while tasks wait."""
@@ -261,7 +272,7 @@ def show(rounds: list[Round]) -> None:
         print(f"{name}: {median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
 
 
-def main(count: int, rounds: int, waiting: int) -> None:
+def main(count: int, rounds: int, waiting: int, workers: int) -> None:
     """Print the figures."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "wrapper"))
     from tests.postgres import running_server  # noqa: PLC0415 - of the tests' directory
@@ -269,7 +280,7 @@ def main(count: int, rounds: int, waiting: int) -> None:
     with tempfile.TemporaryDirectory() as name, running_server() as postgres:
         postgres.execute("ALTER SYSTEM SET autovacuum = on")
         postgres.execute("SELECT pg_reload_conf()")
-        bench = Bench(postgres, Path(name))
+        bench = Bench(postgres, Path(name), workers)
         found = [bench.do_round(count) for _ in range(rounds)]
         show(found)
         half = median(one.steps for one in found) / 2
@@ -281,4 +292,4 @@ def main(count: int, rounds: int, waiting: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in [*sys.argv[1:], *["3000", "3", "100000"][len(sys.argv) - 1 :]]))
+    main(*(int(word) for word in [*sys.argv[1:], *DEFAULTS[len(sys.argv) - 1 :]]))

@@ -1,7 +1,7 @@
 """The processes that `benchmarks.worker` measures, each alone: `… KIND ARGUMENTS`.
 
-`batch URL JOBS FOLDER` does jobs in one process, `worker QUEUE URL JOBS FOLDER LEASE` saves so many
-of a queue (0 for no end), and `bare QUEUE STEPS` runs steps that do nothing by PgQueuer alone. Each
+`batch URL JOBS FOLDER` does jobs in one process, `worker QUEUE URL JOBS FOLDER LEASE [WORKERS]` saves so
+many of a queue (0 for no end), as one of so many workers, and `bare QUEUE STEPS` runs steps that do nothing by PgQueuer alone. Each
 prints its figures as one line of JSON; a worker first prints a line when it runs.
 """
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CHUNK = 1_000
+_SAVED = "SELECT count(*) FROM wanflow.job WHERE state = 'saved'"
 
 
 def timed(work: Callable[[], dict[str, Any]]) -> None:
@@ -53,8 +54,8 @@ def batch(url: str, jobs: str, folder: str) -> None:
     timed(work)
 
 
-def worker(queue: str, url: str, jobs: str, folder: str, lease: str) -> None:
-    """Run the steps of a queue until so many jobs are saved."""
+def worker(queue: str, url: str, jobs: str, folder: str, lease: str, workers: str = "1") -> None:
+    """Run the steps of a queue until so many jobs are saved, by all workers."""
     stop, spool = StopSignal(), Path(folder) / "spool"
     running = Worker(AsyncClient(KEY, url), queue, lease=float(lease), spool=spool)
     metrics = running.metrics
@@ -63,9 +64,16 @@ def worker(queue: str, url: str, jobs: str, folder: str, lease: str) -> None:
         while not metrics.value("database_up"):
             time.sleep(0.01)
         print("running", flush=True)
-        while not int(jobs) or metrics.value("jobs_saved") < int(jobs):
-            time.sleep(0.1)
+        with psycopg.connect(queue, autocommit=True) as connection:
+            while not int(jobs) or saved(connection) < int(jobs):
+                time.sleep(0.1)
         stop.set()
+
+    def saved(connection: psycopg.Connection) -> float:
+        if workers == "1":
+            return metrics.value("jobs_saved")
+        found = connection.execute(_SAVED).fetchone()
+        return int(found[0]) if found else 0
 
     def work() -> dict[str, Any]:
         Thread(target=watch, daemon=True).start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -86,3 +87,36 @@ def test_threads_that_import_concurrently(package: str, uses: tuple[str, ...]) -
         timeout=120,
     )
     assert (done.stdout.strip(), done.stderr) == ("[] True True True", "")
+
+
+FORK = """
+import os
+from threading import Event, Thread
+import wanflow
+taken, end = Event(), Event()
+
+
+def hold():
+    with wanflow._importing:
+        taken.set()
+        end.wait()
+
+
+Thread(target=hold).start()
+taken.wait()
+child = os.fork()
+if child == 0:
+    wanflow.Client
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+end.set()
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_new_process_does_not_wait_for_a_thread_that_it_lacks() -> None:
+    """A fork while another thread imports leaves no lock that nobody opens."""
+    words = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout.strip(), done.stderr) == ("7", "")
