@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import pytest
@@ -22,13 +24,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Any:
+def pytest_runtest_setup(item: pytest.Item) -> Any:
     """Fail a test that starts a process and has no mark that says so."""
+    with _no_processes(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Any:
+    """Do the same for the test itself, but not when fixtures end, which other tests may have had."""
+    with _no_processes(item):
+        return (yield)
+
+
+@contextmanager
+def _no_processes(item: pytest.Item) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if not any(item.get_closest_marker(name) for name in MAY_START_PROCESSES):
             patch.setattr(subprocess.Popen, "__init__", _refuse)
             patch.setattr(os, "fork", _refuse, raising=False)
-        return (yield)
+        yield
 
 
 def _refuse(*_arguments: Any, **_options: Any) -> NoReturn:
