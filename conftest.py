@@ -32,7 +32,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Any:
-    """Do the same for the test itself, but not when fixtures end, which other tests may have had."""
+    """Do the same for the test itself, but not when fixtures of several tests end."""
     with _no_processes(item):
         return (yield)
 

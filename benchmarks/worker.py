@@ -1,9 +1,9 @@
-"""What a worker of a queue costs: `python -m benchmarks.worker [JOBS] [ROUNDS] [WAITING] [WORKERS]`.
+"""What workers of a queue cost: `python -m benchmarks.worker [JOBS] [ROUNDS] [WAITING] [WORKERS]`.
 
-The same jobs by one process and by a worker or several, PgQueuer's own steps that do nothing, how late a due
-poll begins while many tasks wait, and how soon a job goes on when its worker was killed. PostgreSQL
-is started for it, on this machine, with fsync and autovacuum; the mock runs in a process of its
-own. Only the database's rate is changed: it lets all calls through.
+The same jobs by one process and by a worker or several, PgQueuer's own steps that do nothing, how
+late a due poll begins while many tasks wait, and how soon a job goes on when its worker was killed.
+PostgreSQL is started for it, on this machine, with fsync and autovacuum; the mock runs in a process
+of its own. Only the database's rate is changed: it lets all calls through.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The processes that `benchmarks.worker` measures, each alone: `… KIND ARGUMENTS`.
 
-`batch URL JOBS FOLDER` does jobs in one process, `worker QUEUE URL JOBS FOLDER LEASE [WORKERS]` saves so
-many of a queue (0 for no end), as one of so many workers, and `bare QUEUE STEPS` runs steps that do nothing by PgQueuer alone. Each
-prints its figures as one line of JSON; a worker first prints a line when it runs.
+`batch URL JOBS FOLDER` does jobs in one process. `worker QUEUE URL JOBS FOLDER LEASE [WORKERS]`
+saves so many of a queue (0 for no end), as one of so many workers. `bare QUEUE STEPS` runs steps
+that do nothing by PgQueuer alone. Each prints its figures as one line of JSON; a worker first prints
+a line when it runs.
 """
 
 from __future__ import annotations
