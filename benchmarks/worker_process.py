@@ -2,8 +2,8 @@
 
 `batch URL JOBS FOLDER` does jobs in one process. `worker QUEUE URL JOBS FOLDER LEASE [WORKERS]`
 saves so many of a queue (0 for no end), as one of so many workers. `bare QUEUE STEPS` runs steps
-that do nothing by PgQueuer alone. Each prints its figures as one line of JSON; a worker first prints
-a line when it runs.
+that do nothing by PgQueuer alone. Each prints its figures as one line of JSON; a worker prints a
+line before, when it runs.
 """
 
 from __future__ import annotations
