@@ -364,38 +364,50 @@ def test_an_exception_of_on_result_unlocks_every_job(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
+@pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "ignored"])
+@pytest.mark.parametrize("shown", [True, False], ids=["terminal", "stderr in a file"])
 def test_a_closed_terminal_finishes_the_submissions_in_flight(
     program: ProgramRunner,
     jobs: list[dict[str, Any]],
     account: Account,
     slow_responses: Callable[[float], None],
+    ignored: bool,
+    shown: bool,
 ) -> None:
-    """The terminal closes with its connection; the ids and the report are written."""
+    """The terminal closes with its connection; the ids and the report are written.
+
+    A batch that ignores SIGHUP goes on without its terminal, to its end.
+    """
     pty = pytest.importorskip("pty")
     slow_responses(2.0)
     (program.folder / "jobs.jsonl").write_text("\n".join(map(json.dumps, jobs)))
     terminal, other_end = pty.openpty()
     words = ("-m", "wanflow", "batch", "jobs.jsonl", "-o", "out")
-    with subprocess.Popen(
-        [sys.executable, "-c", ON_A_TERMINAL, *words],
-        cwd=program.folder,
-        env={**program.environment, "TERM": "xterm"},
-        stdin=other_end,
-        stdout=other_end,
-        stderr=other_end,
-        start_new_session=True,
-    ) as process:
+    handler = "SIG_IGN" if ignored else "SIG_DFL"
+    with (
+        (program.folder / "stderr").open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-c", ON_A_TERMINAL, handler, *words],
+            cwd=program.folder,
+            env={**program.environment, "TERM": "xterm"},
+            stdin=other_end,
+            stdout=other_end,
+            stderr=other_end if shown else file,
+            start_new_session=True,
+        ) as process,
+    ):
         os.close(other_end)
         wait_until_arrived(account, IN_FLIGHT)
         os.close(terminal)  # sends SIGHUP
-        assert process.wait(_TIMEOUT) == 128 + signal.SIGHUP
+        assert process.wait(_TIMEOUT) == (0 if ignored else 128 + signal.SIGHUP)
     assert_all_recorded(program.folder / "ledger.db")
-    assert json.loads((program.folder / "out" / "report.json").read_text())["stop_reason"]
+    report = json.loads((program.folder / "out" / "report.json").read_text())
+    assert bool(report["stop_reason"]) is not ignored
 
 
-# Makes the terminal the program's controlling one, so that the program gets SIGHUP.
 ON_A_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+signal.signal(signal.SIGHUP, getattr(signal, sys.argv[1]))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 """

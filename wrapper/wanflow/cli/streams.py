@@ -18,16 +18,26 @@ _NO_READER = {"nt": (errno.EPIPE, errno.EINVAL)}
 
 
 class Pipe(FileIO):
-    """A file that discards what it gets once its reader has closed the pipe, as `head` does."""
+    """A file that discards what it gets once its reader is gone.
+
+    `head` closes its pipe, and a terminal its other end, of which systems say EIO; of a file, EIO
+    is an error of the disk.
+    """
 
     reader_is_gone = False
+
+    def __init__(self, descriptor: int) -> None:
+        """Write to an open descriptor, which stays open."""
+        super().__init__(descriptor, "w", closefd=False)
+        terminal = (errno.EIO,) if self.isatty() else ()
+        self._no_reader = (*_NO_READER.get(os.name, (errno.EPIPE,)), *terminal)
 
     def write(self, data: Any, /) -> int:
         """Write data, or discard it."""
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in _NO_READER.get(os.name, (errno.EPIPE,)):
+            if error.errno not in self._no_reader:
                 raise
             self.reader_is_gone = True
             null = os.open(os.devnull, os.O_WRONLY)
@@ -73,7 +83,7 @@ def _tolerant(stream: TextIO, errors: str | None = None) -> TextIO:
             text.reconfigure(errors=errors)
         return stream
     stream.flush()
-    pipe = Pipe(raw.fileno(), "w", closefd=False)
+    pipe = Pipe(raw.fileno())
     return TextIOWrapper(
         pipe if raw is text.buffer else cast("Any", BufferedWriter(pipe)),
         stream.encoding,
