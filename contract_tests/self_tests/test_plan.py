@@ -16,13 +16,14 @@ from typing import Any, cast
 import pytest
 
 from self_tests.reference_server.faults import NotValidated
-from self_tests.reference_server.server import Handler, Server
+from self_tests.reference_server.server import Handler, Server, png
 from self_tests.reference_server.variants import Unmetered
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.edges import choices_of
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.files import image_size
 from wanflow_contract.plan.combined import combined_probes
 from wanflow_contract.plan.forecast import forecast_of
 from wanflow_contract.plan.order import Stage, Step, cheapest_model, ordered, step_of
@@ -91,6 +92,7 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
         item_of("prices", (4, ("stage", Stage.PRICES)), name=names[0]),
         item_of("limits", model=model, probe=probe),
         *(item_of("life", (1, ("stage", Stage.LIFE)), name=name) for name in names),
+        item_of("again", (0, ("stage", Stage.AGAIN))),
         item_of("shared", (0, ("stage", Stage.SHARED))),
         item_of("invalid", model=invalid[0], probe=invalid[1]),
         item_of("methods", (0,)),
@@ -99,7 +101,7 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
     steps = steps_of(*items)
     functions = list(dict.fromkeys(step.item.name for step in steps))
     free, paid = ["methods", "invalid", "generated"], ["limits", "prices", "paid"]
-    assert functions == [*free, "life", "shared", *paid]
+    assert functions == [*free, "life", "shared", *paid, "again"]
     lives = [step.model.name for step in steps if step.stage is Stage.LIFE and step.model]
     prices = [documented_of_model(cheapest(MODELS[name])) for name in lives]
     assert prices == sorted(prices), "the cheapest models come first"
@@ -349,6 +351,38 @@ def test_a_server_that_reports_no_price_is_tested_within_the_limit(tmp_path) -> 
         done = suite(server, tmp_path, "--spend-limit", "50")
     assert done.returncode == 0, done.stdout
     assert 5 < server.charged <= 50
+
+
+class FewerFiles(Server):
+    """One file is missing where more than one was requested."""
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        body = super().poll(key, task_id)
+        if len(body.get("results", ())) > 1:
+            body["results"], body["result_data"] = body["results"][1:], body["result_data"][1:]
+        return body
+
+
+class OtherSides(Server):
+    """Width and height of an image that isn't square are exchanged."""
+
+    def file(self, path: str) -> tuple[str, bytes]:
+        kind, content = super().file(path)
+        size = image_size(content)
+        return kind, png(*reversed(size)) if size else content
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("server", "check"), [(FewerFiles, "results"), (OtherSides, "size"), (Server, "")]
+)
+def test_what_was_paid_for_is_judged_to_its_files(tmp_path, server, check) -> None:
+    """At a small limit, tests that only submit show what is wrong with results, too."""
+    chosen = "many_valid or each_task_of_the_run"
+    with server(KEY) as opened:
+        done = suite(opened, tmp_path, "--spend-limit", "50", "-k", chosen)
+    assert done.returncode == bool(check), done.stdout
+    assert (f"[{check}]" in done.stdout) == bool(check)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.check import CheckFailed, independent
 from wanflow_contract.checks.definitions.files import (
     AS_DEFAULT,
     DAY,
@@ -19,17 +20,12 @@ from wanflow_contract.checks.definitions.files import (
     PART,
     SAME_FILE,
 )
+from wanflow_contract.checks.definitions.tasks import ENDS
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.faulty_field import request_field
-from wanflow_contract.checks.file_checks import (
-    check_duration,
-    check_file,
-    check_frame,
-    check_ratio,
-    check_size,
-)
-from wanflow_contract.checks.files import png_size, video_seconds, video_size
+from wanflow_contract.checks.file_checks import check_file, check_requested
+from wanflow_contract.checks.files import image_size, video_seconds, video_size
 from wanflow_contract.checks.task_state import COMPLETED, check_number
 from wanflow_contract.plan.order import Stage
 
@@ -109,13 +105,19 @@ def fetch_link(target, history, link: str, **headers: str):
 
 
 def fetch_files(target, history) -> list[bytes]:
-    """Return the files of a completed task; URLs that aren't http or https are skipped."""
+    """Return the files of a completed task, and check them against what was requested.
+
+    URLs that aren't http or https are skipped.
+    """
     contents = []
     for link in history.links:
         if urlsplit(link).scheme not in {"http", "https"}:
             continue
         exchange = fetch_link(target, history, link)
-        check_file(history, exchange)
+        with independent():
+            check_file(history, exchange)
+        with independent():
+            check_requested(history, exchange.content)
         contents.append(exchange.content)
     return contents
 
@@ -191,7 +193,6 @@ def test_a_video_of_higher_quality_has_a_larger_frame(target, name) -> None:
     for quality in sorted(target.models[name].parameters["quality"]["enum"], key=quality_height):
         history = completed_task(target, {**cheapest(target.models[name]), "quality": quality})
         for content in fetch_files(target, history):
-            check_frame(history, content, quality)
             size = video_size(content)
             if size is None:
                 continue
@@ -213,9 +214,7 @@ def test_there_are_as_many_files_as_requested(target, name, count) -> None:
 @pytest.mark.parametrize(("name", "size"), SIZE_CASES)
 def test_an_image_has_the_requested_size(target, name, size) -> None:
     """An image has the requested width and height."""
-    history = completed_task(target, {**cheapest(target.models[name]), "size": size})
-    for content in fetch_files(target, history):
-        check_size(history, content, size)
+    fetch_files(target, completed_task(target, {**cheapest(target.models[name]), "size": size}))
 
 
 @pytest.mark.fast
@@ -234,17 +233,12 @@ def test_a_video_has_the_requested_duration_and_shape(target, name, field, value
         is Expected.REJECT
     ):
         del body["quality"]  # the lowest quality may not allow this value; the default does
-    history = completed_task(target, body)
-    for content in fetch_files(target, history):
-        if field == "duration":
-            check_duration(history, content, value)
-        if field == "aspect_ratio":
-            check_ratio(history, content, value)
+    fetch_files(target, completed_task(target, body))
 
 
 def _measured(content: bytes) -> tuple[object, ...]:
     seconds = video_seconds(content)
-    return png_size(content), video_size(content), None if seconds is None else round(seconds)
+    return image_size(content), video_size(content), None if seconds is None else round(seconds)
 
 
 @pytest.mark.fast
@@ -284,3 +278,38 @@ def test_a_result_url_works_for_a_day(target) -> None:
         if urlsplit(link).scheme in {"http", "https"}:
             exchange = fetch_link(target, history, link)
             DAY.require(exchange.status == 200, f"{exchange.status}", history.last, exchange)
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0, stage=Stage.AGAIN)
+@pytest.mark.parametrize("name", MODELS)
+def test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, name) -> None:
+    """With a limit, every task that was paid for by any test is judged to its files."""
+    failures: list[CheckFailed] = []
+    for history in tasks_to_judge(target, name):
+        try:
+            with independent():
+                if target.wait(history).status == COMPLETED:
+                    fetch_files(target, history)
+        except CheckFailed as failure:
+            failures.append(failure)
+            if failure.check is ENDS:  # the others would be waited for in vain
+                break
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} tasks are wrong", failures)
+
+
+def tasks_to_judge(target, name: str) -> list[Any]:
+    """Return the tasks of a model whose links still work; with an ample budget one stands for all.
+
+    With an ample budget, other tests wait for a task of each kind.
+    """
+    if target.budget.ample:
+        return [completed_task(target, cheapest(target.models[name]))]
+    oldest = target.controls.now() - _NEARLY_A_DAY
+    own = [one for one in target.tasks.values() if one.model.name == name]
+    return [one for one in own if not _is_before(one.receipt.get("created"), oldest)]
+
+
+def _is_before(created: object, oldest: float) -> bool:
+    return isinstance(created, int | float) and created < oldest

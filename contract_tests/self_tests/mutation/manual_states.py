@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import time
 import zlib
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from self_tests.mutation.mutant import Mutant, after, before, files, queries, register, submits
 
@@ -398,6 +401,36 @@ def half_pictures(_call: MutableRequest, response: MutableResponse, _state: Stat
         response.set_content(
             response.content[:16] + width.to_bytes(4, "big") + response.content[20:]
         )
+
+
+def _image_as(
+    name: str, description: str, form: str, change: Callable[[bytes], bytes] = bytes, part: int = 1
+) -> None:
+    """Register a mutant whose images have a format and a part of their sides; `change` breaks them.
+
+    The media type is right, unless `form` says another one.
+    """
+    drawn, _, said = form.partition(" as ")
+
+    def whole(call: MutableRequest, _state: State) -> None:
+        call.headers.pop("range", None)
+
+    def other(_call: MutableRequest, response: MutableResponse, _state: State) -> None:
+        if response.content.startswith(b"\x89PNG"):
+            with Image.open(io.BytesIO(response.content)) as image:
+                smaller = image.convert("RGB").resize([one // part for one in image.size])
+            smaller.save(buffer := io.BytesIO(), drawn)
+            response.set_content(change(buffer.getvalue()))
+            response.set_header("content-type", f"image/{said or drawn}")
+
+    register(Mutant(name, "links", description, "file", files, before=whole, after=other))
+
+
+_image_as("half-jpegs", "Images are JPEGs with half of the sides.", "jpeg", part=2)
+_image_as("half-webps", "Images are WebPs with half of the sides.", "webp", part=2)
+_image_as("webp-labelled-png", "WebP images are labelled as PNG.", "webp as png")
+_image_as("webp-cut", "WebP images lack their last bytes.", "webp", lambda whole: whole[:-20])
+_image_as("bmp-cut", "BMP images lack their last bytes.", "bmp", lambda whole: whole[:-20])
 
 
 def _usage(name: str, description: str, script: str, **changes: Any) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from wanflow_contract.checks.definitions.files import FRAME, LINK, LINK_TYPE, SIZE, VIDEO, WHOLE
 from wanflow_contract.checks.faulty_field import request_field, response_field, response_header
 from wanflow_contract.checks.files import (
+    image_size,
     is_text,
     is_whole,
     kind_of,
     media_of,
-    png_size,
     video_seconds,
     video_size,
 )
@@ -109,7 +109,7 @@ def check_size(history: TaskHistory, content: bytes, size: str) -> None:
     Raises:
         CheckFailed: it isn't the requested one.
     """
-    found = png_size(content)
+    found = image_size(content)
     seen = None if found is None else f"{found[0]}x{found[1]}"
     SIZE.require(
         seen in {None, size},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import TYPE_CHECKING
 
 from attrs import frozen
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +22,7 @@ _IMAGE_SIGNATURES = {
     b"MM\x00*": "tiff",
     b"\xff\x0a": "jxl",
 }
+_READ = ("PNG", "JPEG", "WEBP", "BMP")
 _IMAGE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1"})
 _VIDEO_BOXES = frozenset({b"ftyp", b"moov", b"mdat", b"wide"})
 
@@ -28,7 +31,7 @@ def kind_of(content: bytes) -> str | None:
     """Return image, video or audio, None for any other file."""
     if any(content.startswith(mark) for mark in _IMAGE_SIGNATURES):
         return "image"
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+    if _is_webp(content):
         return "image"
     if content[4:8] in _VIDEO_BOXES or content[:4] == b"\x1aE\xdf\xa3":
         return "image" if content[8:12] in _IMAGE_BRANDS else "video"
@@ -45,12 +48,13 @@ def is_text(content: bytes) -> bool:
     return not any(byte < 9 or 13 < byte < 32 for byte in start)
 
 
-def png_size(content: bytes) -> tuple[int, int] | None:
-    """Return width and height of a PNG, None for any other file."""
-    if not content.startswith(b"\x89PNG") or len(content) < 24:
+def image_size(content: bytes) -> tuple[int, int] | None:
+    """Return width and height by the header of an image, None for any other file."""
+    try:
+        with Image.open(io.BytesIO(content), formats=_READ) as image:
+            return image.size
+    except Exception:
         return None
-    width, height = struct.unpack(">II", content[16:24])
-    return width, height
 
 
 def media_of(content: bytes) -> str | None:
@@ -58,18 +62,32 @@ def media_of(content: bytes) -> str | None:
     found = next(
         (kind for mark, kind in _IMAGE_SIGNATURES.items() if content.startswith(mark)), None
     )
+    if _is_webp(content):
+        found = "webp"
     return f"image/{found}" if found else None
+
+
+def _is_webp(content: bytes) -> bool:
+    return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+
+
+_LAST_BYTES = {b"\x89PNG": b"IEND", b"\xff\xd8\xff": b"\xff\xd9"}
+"""What is near the end of a complete file, by how it begins."""
+_LENGTHS = {b"RIFF": (4, 8), b"BM": (2, 0)}
+"""Where a file says how long it is, and how many bytes that doesn't count."""
 
 
 def is_whole(content: bytes) -> bool:
     """Return whether a file is complete, as far as its format shows."""
-    if content.startswith(b"\x89PNG"):
-        return b"IEND" in content[-64:]
-    if content.startswith(b"\xff\xd8\xff"):
-        return b"\xff\xd9" in content[-64:]
+    for mark, last in _LAST_BYTES.items():
+        if content.startswith(mark):
+            return last in content[-64:]
+    for mark, (at, more) in _LENGTHS.items():
+        if content.startswith(mark):
+            return len(content) >= more + int.from_bytes(content[at : at + 4], "little")
     if content[4:8] == b"ftyp":
-        *_, last = _boxes(content)
-        return last.end <= len(content)
+        *_, last_box = _boxes(content)
+        return last_box.end <= len(content)
     return True
 
 

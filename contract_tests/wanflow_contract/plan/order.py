@@ -48,6 +48,8 @@ class Stage(IntEnum):
     """The rest, except for"""
     SINGLE = 7
     """valid requests that test one value each."""
+    AGAIN = 8
+    """All tasks that the others paid for, to their files: it costs nothing more."""
 
 
 @frozen
