@@ -12,11 +12,12 @@ import pytest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import NotJudged, observing
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.finding import NOTE
 from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.plan.unpaid import UnpaidRequests
 from wanflow_contract.support.exchange import Exchange
 
 KEY = "the-key-of-the-first-account"
@@ -114,3 +115,50 @@ def test_a_test_that_the_account_may_not_run_ends(mock, expected) -> None:
     refused = submission(VALID, 402, POOR)
     with observing(Recorder()), nullcontext() if mock else pytest.raises(NotJudged):
         state.stop_without_access(Expectation(expected), refused)
+
+
+LARGE = {**VALID, next(name for name in ("n", "duration") if name in MODEL.parameters): 4}
+REFUSED = (VALID, 402, POOR)
+
+
+def why_not(asked: dict[str, Any], *exchanges: Any, key: str = "one") -> str:
+    """Return why a request isn't sent after some others."""
+    unpaid = UnpaidRequests()
+    for one in exchanges:
+        unpaid.record("one", expected_of(one[0]), submission(*one))
+    return unpaid.why_not(key, expected_of(asked), json.dumps(asked).encode())
+
+
+def expected_of(asked: dict[str, Any]) -> Expectation:
+    operation = packaged_contract().catalog.models[asked["model"]].operation_id
+    return packaged_oracle().expectation(operation, asked)
+
+
+@pytest.mark.parametrize("asked", [VALID, LARGE, OPEN])
+def test_what_an_account_could_not_pay_twice_is_not_sent_again(asked) -> None:
+    """Nor is what costs more; the reason says how often it was refused."""
+    assert "2 valid requests of this model were refused with 402" in why_not(
+        asked, REFUSED, REFUSED
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "exchanges"),
+    [
+        (VALID, [REFUSED]),
+        (INVALID, [REFUSED] * 9),
+        (VALID, [(LARGE, 402, POOR)] * 9),
+        (VALID, [(INVALID, 402, POOR)] * 9),
+        (VALID, [(VALID, 403, DENIED)] * 9),
+        (cheapest(OTHER), [REFUSED] * 9),
+        (VALID, [REFUSED, REFUSED, accepted()]),
+    ],
+)
+def test_what_an_account_may_pay_and_what_must_be_refused_is_sent(asked, exchanges) -> None:
+    """One refusal is not enough, and neither are those of larger or of invalid requests."""
+    assert not why_not(asked, *exchanges)
+
+
+def test_another_account_may_pay_it() -> None:
+    """What one key can't pay says nothing about another one."""
+    assert not why_not(VALID, REFUSED, REFUSED, key="two")

@@ -16,7 +16,7 @@ from typing import Any, cast
 import pytest
 
 from self_tests.reference_server.faults import NotValidated
-from self_tests.reference_server.server import Handler, Server, png
+from self_tests.reference_server.server import Handler, Rejected, Server, png
 from self_tests.reference_server.variants import Unmetered
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest, probes_of
@@ -351,6 +351,30 @@ def test_a_server_that_reports_no_price_is_tested_within_the_limit(tmp_path) -> 
         done = suite(server, tmp_path, "--spend-limit", "50")
     assert done.returncode == 0, done.stdout
     assert 5 < server.charged <= 50
+
+
+@pytest.mark.slow
+def test_a_poor_account_gets_the_invalid_requests_only(tmp_path) -> None:
+    """After a few refusals with 402, no valid request is sent; the skipped tests say why."""
+    valid, invalid = Counter[str](), Counter[str]()
+
+    class Poor(Server):
+        def validate(self, reference: str, body: dict[str, Any]) -> None:
+            try:
+                super().validate(reference, body)
+            except Rejected:
+                invalid[reference] += 1
+                raise
+            valid[reference] += 1
+            raise Rejected(402, "Pay first")
+
+    with Poor(KEY) as server:
+        chosen = "many_valid or valid_requests_are"
+        done = suite(server, tmp_path, "--spend-limit", "50", "-k", chosen, "-rs")
+    assert done.returncode == 0, done.stdout
+    assert "valid requests of this model were refused with 402" in done.stdout
+    assert 2 <= max(valid.values()) <= 10
+    assert min(invalid.values()) > 100
 
 
 class FewerFiles(Server):

@@ -31,7 +31,7 @@ _KEY = "idempotency-key"
 
 
 class BudgetExceeded(Exception):
-    """A submission is not sent: it might cost more than is left."""
+    """A submission is not sent: it might cost more than is left, or than the account can pay."""
 
 
 @frozen
@@ -109,7 +109,7 @@ class SpendBudget:
         rejected = expectation.expected is Expected.REJECT
         model = str(body.get("model"))
         if not rejected and self._implausible[model] >= _MOST_IMPLAUSIBLE:
-            self._refuse(f"{model} reported prices above what was left")
+            self.refuse(f"{model} reported prices above what was left")
         cost = self.prices.most(body)
         decision = self._reserve(cost)
         if decision is Decision.TOO_MUCH and rejected:
@@ -118,7 +118,7 @@ class SpendBudget:
         if decision is Decision.RESERVED:
             return Reservation(body, cost, charged=not rejected)
         if not rejected or self.shared_budget.accepts_invalid:
-            self._refuse(self._why(cost))
+            self.refuse(self._why(cost))
         return Reservation(body)
 
     def pay(
@@ -228,7 +228,12 @@ class SpendBudget:
             f"{self.shared_budget.spent:g} of {self.limit:g} are spent"
         )
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> None:
+        """Count a submission that is not sent, for a reason.
+
+        Raises:
+            BudgetExceeded: always.
+        """
         self.not_sent += 1
         raise BudgetExceeded(reason)
 

@@ -16,6 +16,7 @@ from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.rules import judged
+from wanflow_contract.plan.unpaid import UnpaidRequests
 from wanflow_contract.support.mock_controls import MockControls
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class CheckedRequests:
     controls: MockControls = field(init=False, repr=False)
     run_state: RunState = field(init=False, repr=False)
     keywords: Counter[str] = field(factory=Counter[str], repr=False)
+    unpaid: UnpaidRequests = field(factory=UnpaidRequests, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         """Create the run state."""
@@ -98,7 +100,7 @@ class CheckedRequests:
         Raises:
             CheckFailed: there is no response, or a check of it fails.
             NotJudged: the account has no access, or no credits.
-            BudgetExceeded: it might exceed the budget.
+            BudgetExceeded: it might exceed the budget, or the account can't pay it.
         """
         expectation = self.expectation(method, path, headers, content)
         exchange = self._send_paid(expectation, method, path, headers, content)
@@ -127,6 +129,10 @@ class CheckedRequests:
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Exchange:
+        key = headers.get("Authorization", "")
+        why_not = self.unpaid.why_not(key, expectation, content)
+        if why_not:
+            self.budget.refuse(why_not)
         exchange = self.budget.pay(
             payable(expectation, method, shows_key=self._shows_key(headers)),
             content,
@@ -136,6 +142,8 @@ class CheckedRequests:
         if contract is not None:
             self.client.statuses[contract.id, exchange.status] += 1
         self.keywords.update(judged(self.models, expectation, exchange))
+        if not self.has_mock_controls:
+            self.unpaid.record(key, expectation, exchange)
         return exchange
 
     def _shows_key(self, headers: Mapping[str, str]) -> bool:
