@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from itertools import combinations, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -150,6 +152,68 @@ def test_the_first_task_at_limits_has_characters_of_all_kinds() -> None:
         names = {unicodedata.name(one, "").split(" ")[0] for one in text}
         assert names >= set(scripts), name
         assert set("'\"\u2018\u00ab&<>\\{}%$;*`|@#\n\t\u200d\U0001f408") <= set(text), name
+
+
+def valid(model: Any, body: dict[str, Any]) -> bool:
+    return packaged_oracle().expectation(model.operation_id, body).expected is Expected.ACCEPT
+
+
+def chosen_pairs(model: Any) -> list[dict[str, Any]]:
+    """Return each pair of values of two fields with lists, yes or no, or few whole numbers."""
+    few = {
+        name: rule.get("enum") or [True, False] * (rule.get("type") == "boolean")
+        for name, rule in model.parameters.items()
+        if name != "model"
+    }
+    return [
+        {one: a, other: b}
+        for one, other in combinations(few, 2)
+        for a, b in product(few[one], few[other])
+    ]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
+def test_each_pair_of_choices_is_sent(model) -> None:
+    """Without a limit, or with a high one, each two values of lists are in one request."""
+    sent = [probe.body for owner, probe in PROBES if owner is model]
+    for pair in chosen_pairs(model):
+        assert any(pair.items() <= body.items() for body in sent), pair
+
+
+def test_a_value_that_needs_another_one_is_in_the_first_requests_at_limits() -> None:
+    """The values that few requests have are most likely forgotten."""
+    needy = Counter[str]()
+    for name, model in MODELS.items():
+        early = [one.body for owner, one in combined_probes() if owner is model and one.at_limits]
+        for pair in chosen_pairs(model):
+            for field, value in pair.items():
+                alone = {**cheapest(model), field: value}
+                if valid(model, {**cheapest(model), **pair}) and not valid(model, alone):
+                    needy[name] += 1
+                    assert value in [body.get(field) for body in early[:2]], (name, field, value)
+    assert needy
+
+
+def test_a_run_sends_the_requests_at_limits_in_their_order() -> None:
+    """The first of each model come first, the cheapest of them before the others."""
+    items = [item_of("limits", model=model, probe=probe) for model, probe in combined_probes()]
+    steps = [step for step in steps_of(*items) if step.stage is Stage.LIMITS]
+    numbers = [int(str(step.probe).rpartition("-")[2]) for step in steps]
+    assert numbers == sorted(numbers)
+    first = [step.credits for step in steps[: numbers.count(0)]]
+    assert first == sorted(first)
+
+
+def test_requests_at_limits_have_each_number_of_results_and_sides_without_a_common_factor() -> None:
+    """A server may make fewer files of some number, or refuse sides that aren't multiples of 16."""
+    early = [(model.name, probe.body) for model, probe in combined_probes() if probe.at_limits]
+    for name, model in MODELS.items():
+        bodies = [body for owner, body in early if owner == name]
+        if "n" in model.parameters:
+            counts = range(model.parameters["n"]["minimum"], model.parameters["n"]["maximum"] + 1)
+            assert {body.get("n", 1) for body in bodies} == set(counts)
+        if "size" in model.parameters:
+            assert math.gcd(*map(int, bodies[0]["size"].split("x"))) == 1
 
 
 def test_unusual_values_cost_no_task_of_their_own_while_others_have_room_for_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from math import gcd
 
 import pytest
 
@@ -38,9 +39,10 @@ def test_a_size_is_at_each_two_limits_together(rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_corners_are_valid_and_far_apart(rule) -> None:
-    """Four different ones, all within the limits."""
+    """Different ones, all within the limits, and one whose sides have no common factor."""
     found = [tuple(map(int, text.split("x"))) for text in corners(rule)]
-    assert len(set(found)) == 4
+    assert len(set(found)) == 5
+    assert any(gcd(*one) == 1 for one in found)
     for width, height in found:
         assert rule["minimumPixels"] <= width * height <= rule["maximumPixels"]
         assert rule["minimumRatio"] <= width / height <= rule["maximumRatio"]

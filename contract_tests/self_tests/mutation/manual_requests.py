@@ -70,6 +70,44 @@ _priced(
 )
 
 
+def _refuses(
+    name: str, description: str, field: str, model: Model, given: dict[str, Any], wrong: Any
+) -> None:
+    """Register a mutant that refuses valid requests of some kind, such as the given one."""
+
+    def refuse(call: MutableRequest, _state: State) -> MutableResponse | None:
+        return error(400, "invalid_request_error", param=field) if wrong(call.body) else None
+
+    kind, probe = "validation too strict", {**cheapest(model), **given}
+    register(Mutant(name, kind, description, "submit", submits, before=refuse, probe=probe))
+
+
+def _has_odd_sides(body: dict[str, Any]) -> bool:
+    sides = re.fullmatch("([0-9]+)x([0-9]+)", str(body.get("size")))
+    return sides is not None and any(int(one) % 16 for one in sides.groups())
+
+
+_refuses(
+    "sides-of-sixteen",
+    "Sizes whose sides aren't multiples of 16 are refused.",
+    "size",
+    image_model(),
+    {"size": "1001x997"},
+    _has_odd_sides,
+)
+_SHAPED = next(
+    one for one in packaged_catalog().models.values() if "aspect_ratio" in one.parameters
+)
+_refuses(
+    "one-shape-at-one-quality",
+    "One aspect ratio is refused at the highest quality only.",
+    "aspect_ratio",
+    _SHAPED,
+    {"aspect_ratio": "3:4", "quality": "1080p"},
+    lambda body: (body.get("aspect_ratio"), body.get("quality")) == ("3:4", "1080p"),
+)
+
+
 def _refuses_url(name: str, description: str, field: str, part: str, url: str) -> None:
     """Register a mutant that refuses a URL in which a part occurs."""
 

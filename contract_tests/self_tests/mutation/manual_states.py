@@ -346,6 +346,13 @@ _set_fields(
 )
 _set_fields(
     "links",
+    "two-of-three",
+    "Of three requested results, two are given.",
+    "several",
+    results=lambda body: body["results"][:2] if len(body.get("results", ())) == 3 else None,
+)
+_set_fields(
+    "links",
     "one-result-too-many",
     "There is one result more than requested.",
     "poll-to-end",

@@ -123,7 +123,8 @@ def _bounds(rule: JsonObject) -> Iterator[tuple[str, Any]]:
                 yield f"{word}{step * away:+d}", rule[word] + step * away
     if "minimum" in rule and "maximum" in rule:
         yield from _overflowing([rule["minimum"]])
-        for number in range(rule["minimum"], min(rule["maximum"], rule["minimum"] + 16) + 1):
+        few = range(rule["minimum"], min(rule["maximum"], rule["minimum"] + 16) + 1)
+        for number in reversed(few):  # more results show more
             yield f"{number}", number
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, isqrt
+from math import ceil, floor, gcd, isqrt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     """Yield sizes on both sides of each limit: the number of pixels, and the aspect ratio."""
+    yield from (_named(*one) for one in _ORDINARY if _is_within(rule, *one))
     low, high = int(rule["minimumPixels"]), int(rule["maximumPixels"])
     for bound in (low, high):
         side = isqrt(bound)
@@ -19,7 +20,6 @@ def sizes(rule: Mapping[str, float]) -> Iterator[tuple[str, str]]:
             yield _named(side, side + more)
     yield _named(isqrt(low) // 2, isqrt(low) // 2)
     yield _named(isqrt(high) * 2, isqrt(high) * 2)
-    yield from (_named(*one) for one in _ORDINARY if _is_within(rule, *one))
     yield from _ratios(rule, (low + high) // 2)
     yield from (_named(*one) for one in _vertices(rule))
     side = isqrt((low + high) // 2)
@@ -32,17 +32,22 @@ def _is_within(rule: Mapping[str, float], width: int, height: int) -> bool:
 
 
 _ORDINARY = (
-    *((1024, 1024), (1280, 720), (720, 1280), (1600, 900), (1104, 1472), (1001, 997)),
+    *((1001, 997), (1024, 1024), (1280, 720), (720, 1280), (1600, 900), (1104, 1472)),
     *((800, 1200), (1440, 810), (1920, 1080), (999, 1000), (2048, 512), (640, 1920)),
 )
 """Common sizes, and some whose sides have no large common factor."""
 
 
 def corners(rule: Mapping[str, float]) -> list[str]:
-    """Return valid sizes that are far apart: fewest and most pixels, widest and tallest."""
+    """Return valid sizes that are far apart: fewest and most pixels, widest and tallest.
+
+    And one whose sides have no common factor.
+    """
     low, high = (isqrt(int(rule[name])) for name in ("minimumPixels", "maximumPixels"))
     vertices = list(_vertices(rule))
+    plain = [_named(*one)[1] for one in _ORDINARY if _is_within(rule, *one) and gcd(*one) == 1]
     return [
+        *plain[:1],
         f"{low}x{low}",
         f"{high}x{high}",
         *(f"{w}x{h}" for w, h in vertices[:1] + vertices[-1:]),

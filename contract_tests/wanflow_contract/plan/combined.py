@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import cache, reduce
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve, frozen
 from attrs import field as attribute
-from attrs import frozen
 
 from wanflow_contract.checks.boundaries import ABSENT, Probe, cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
@@ -20,16 +21,28 @@ if TYPE_CHECKING:
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
 
+_FEW = 8
+"""Of fewer whole numbers than these, each is one of a list."""
+
 
 @frozen
 class Edge:
-    """A valid value of a parameter; `limit` says that it is at a limit or one of a list."""
+    """A valid value of a parameter; `limit` says that it is at a limit or one of a list.
+
+    `beside` is the value of another parameter without which it isn't valid.
+    """
 
     field: str
     name: str
     value: Any = attribute(repr=False)
     limit: bool = False
     expensive: bool = False
+    beside: Edge | None = None
+
+    @property
+    def all(self) -> tuple[Edge, ...]:
+        """The value that it needs, and itself."""
+        return (self,) if self.beside is None else (self.beside, self)
 
     @property
     def is_unusual(self) -> bool:
@@ -51,7 +64,7 @@ class CombinedProbe(Probe):
     def parts(self, model: Model) -> Iterator[JsonObject]:
         """Yield for each unusual value a request that has only this one."""
         for edge in self.edges:
-            yield _with(cheapest(model), edge)
+            yield reduce(_with, edge.all, cheapest(model))
 
 
 @cache
@@ -99,30 +112,58 @@ def _edges(model: Model) -> Iterator[Edge]:
         given = list(edges_of(rule)) + [(_label(one), one) for one in limits]
         seen = list[Any]()
         for label, value in given:
-            edge = Edge(name, label, value, label.endswith("+0") or value in limits)
+            limit = label.endswith("+0") or value in limits or _is_of_few(rule, value)
+            edge = Edge(name, label, value, limit)
             body = _with(base, edge)
-            if body != base and value not in seen and _is_valid(model, body):
+            if body == base or value in seen:
+                continue
+            if _is_valid(model, body):
                 seen.append(value)
-                yield Edge(name, label, value, edge.limit, _size(body) > usual)
+                yield evolve(edge, expensive=_size(body) > usual)
+            elif limit and (needed := list(_needed(model, edge))):
+                seen.append(value)
+                yield evolve(edge, beside=needed[len(seen) % len(needed)])
+
+
+def _is_of_few(rule: JsonObject, value: Any) -> bool:
+    """Return whether a value is one of a few whole numbers."""
+    few = rule.get("maximum", math.inf) - rule.get("minimum", -math.inf) < _FEW
+    return few and isinstance(value, int) and not isinstance(value, bool)
+
+
+def _needed(model: Model, edge: Edge) -> Iterator[Edge]:
+    """Yield the values of other lists beside which a value is valid that isn't valid alone."""
+    usual = _size(cheapest(model))
+    for name, rule in model.parameters.items():
+        for value in rule.get("enum", ()) if name not in {edge.field, "model"} else ():
+            other = Edge(name, str(value), value, limit=True)
+            body = _with(cheapest(model), other)
+            if _is_valid(model, body) and _is_valid(model, _with(body, edge)):
+                yield evolve(other, expensive=_size(body) > usual)
 
 
 def _combined(model: Model, edges: list[Edge], kind: str) -> Iterator[CombinedProbe]:
     """Yield requests with as many edges as fit together, at most one of them expensive."""
-    left, number = sorted(edges, key=lambda one: one.expensive), 0
+    left, number = sorted(edges, key=lambda one: (one.beside is None, one.expensive)), 0
     while left:
         body, chosen = cheapest(model), list[Edge]()
         for edge in left:
-            fits = all(edge.field != one.field for one in chosen) and not (
-                edge.expensive and any(one.expensive for one in chosen)
-            )
-            if fits and _is_valid(model, _with(body, edge)):
-                body = _with(body, edge)
-                chosen.append(edge)
+            wider = reduce(_with, edge.all, body)
+            if _fits(edge, chosen) and _is_valid(model, wider):
+                body = wider
+                chosen += edge.all
         left = [one for one in left if one not in chosen]
         if not chosen:
             return
         yield CombinedProbe(f"{kind}-{number}", "", body, tuple(chosen))
         number += 1
+
+
+def _fits(edge: Edge, chosen: list[Edge]) -> bool:
+    """Return whether its fields are free, and no second value is expensive."""
+    taken = {one.field for one in chosen}
+    expensive = sum(one.expensive for one in (*chosen, *edge.all))
+    return all(one.field not in taken for one in edge.all) and expensive <= 1
 
 
 def _label(value: Any) -> str:

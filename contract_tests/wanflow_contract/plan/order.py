@@ -104,13 +104,18 @@ def rounds(steps: Iterable[Step]) -> dict[int, int]:
         by_function[step.function, step.stage].append(step)
     turns = dict[int, int]()
     for some in by_function.values():
-        left, number = sorted(some, key=lambda step: step.credits), 0
+        left, number = sorted(some, key=_price_in_rounds), 0
         while left:
             for step in _round(left):
                 turns[id(step)] = number
             left = [step for step in left if id(step) not in turns]
             number += 1
     return turns
+
+
+def _price_in_rounds(step: Step) -> float:
+    """Return what orders the tests of a function: requests at limits have an order of their own."""
+    return 0.0 if step.stage is Stage.LIMITS else step.credits
 
 
 def _round(left: Sequence[Step]) -> list[Step]:
