@@ -204,8 +204,8 @@ class TestPipes:
     def test_on_windows(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is written is discarded, and that is known."""
         with os.fdopen(os.eventfd(0), "wb", buffering=0) as refusing:  # less than 8 bytes: EINVAL
-            pipe = streams.Pipe(refusing.fileno(), "w", closefd=False)
             monkeypatch.setattr(os, "name", "nt")
+            pipe = streams.Pipe(refusing.fileno())
             written = pipe.write(b"text")
             monkeypatch.undo()
             assert (written, pipe.reader_is_gone) == (4, True)
@@ -213,7 +213,7 @@ class TestPipes:
     def test_elsewhere_it_is_an_error(self) -> None:
         """Of another kind, which isn't hidden."""
         with os.fdopen(os.eventfd(0), "wb", buffering=0) as refusing:
-            pipe = streams.Pipe(refusing.fileno(), "w", closefd=False)
+            pipe = streams.Pipe(refusing.fileno())
             with pytest.raises(OSError, match="Invalid argument"):
                 pipe.write(b"text")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     [
         ("body = '{'", "its request is not valid JSON"),
         ("body = '[1]'", "its request is a JSON value of another kind"),
-        ("body = repeat('[', 100000)", "recursion"),
+        ("body = repeat('[', 100000)", "it is nested too deeply"),
         ("links = '{'", "its links is not valid JSON"),
         ("state = 'newer'", "newer"),
     ],

@@ -137,7 +137,8 @@ def load(connection: Connection[Any], rows: Sequence[QueueRow], metrics: Metrics
         try:
             works.append(_work(row, found[row.job]))
         except (ValueError, TypeError, RecursionError) as error:
-            reason = f"its record can't be read: {error}"
+            deep = isinstance(error, RecursionError)  # whose text is about Python's stack
+            reason = f"its record can't be read: {'it is nested too deeply' if deep else error}"
             _log.warning("job %s is parked: %s", row.job, reason)
             connection.execute(_PARK, [truncated(reason), row.job, row.step])
             metrics.count("jobs_parked")
