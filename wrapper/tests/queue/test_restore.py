@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 
 from tests.any_model import model_name
-from tests.postgres import find_programs
+from tests.postgres import find_programs, running_server
 from tests.queue.manual_worker import enqueue
 from tests.queue.test_worker import running, wait_until
 from wanflow import AsyncClient
 from wanflow.cli import main
 from wanflow.errors import ConfigurationError
 from wanflow.queue import StopSignal, Worker, schema
+from wanflow.queue.database import Database, DatabaseRefused
 from wanflow.queue.engine import StepKind
+from wanflow.queue.restore import Memory, acknowledge_restore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.postgres import PostgresServer
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
 
-MARKS = "SELECT marks FROM wanflow.queue_version"
+MARKS = "SELECT coalesce(max(number), 0) FROM wanflow.mark"
 STATES = "SELECT state, count(*) FROM wanflow.job GROUP BY 1"
 
 
@@ -76,6 +82,21 @@ def test_a_dump_that_is_older_than_what_was_paid_for_sends_nothing_again(
     schema.require_workable(other.database)
 
 
+class Relay(httpx2.AsyncHTTPTransport):
+    """Passes on what is sent, and no response of a submission before it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.respond = Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request."""
+        response = await super().handle_async_request(request)
+        if request.method == "POST":
+            await asyncio.to_thread(self.respond.wait)
+        return response
+
+
 class TestASnapshot:
     """Its tables are those that the queue was made with: only what workers remember shows it."""
 
@@ -105,11 +126,11 @@ class TestASnapshot:
         server: MockServer,
         api_key: str,
         tmp_path: Path,
-    ) -> Callable[[str], Worker]:
+    ) -> Callable[..., Worker]:
         """Make a worker that has a spool."""
 
-        def make(spool: str) -> Worker:
-            client = AsyncClient(api_key, server.base_url)
+        def make(spool: str, transport: Any = None) -> Worker:
+            client = AsyncClient(api_key, server.base_url, transport=transport)
             return Worker(client, own_queue[1], spool=tmp_path / spool)
 
         return make
@@ -133,7 +154,7 @@ class TestASnapshot:
         self,
         batch: QueuedBatch,
         restore: Callable[[], None],
-        new: Callable[[str], Worker],
+        new: Callable[..., Worker],
         account: Account,
         own_queue: tuple[PostgresServer, str],
         alive: bool,
@@ -161,6 +182,196 @@ class TestASnapshot:
             wait_until(lambda: postgres.execute(MARKS, name)[0][0] > 3)
         assert postgres.execute(STATES, name) == [("uncertain", 3)]
         assert account.submitted == 3
+
+    def test_leaves_what_comes_of_a_submission_to_the_time_when_workers_go_on(
+        self,
+        batch: QueuedBatch,
+        restore: Callable[[], None],
+        new: Callable[..., Worker],
+        account: Account,
+        own_queue: tuple[PostgresServer, str],
+    ) -> None:
+        """Its response comes after the restore: its task is in the spool, and is saved later."""
+        postgres, url = own_queue
+        name = url.partition("?")[0].rpartition("/")[2]
+        relay = Relay()
+        with ThreadPoolExecutor() as pool:
+            run = pool.submit(new("spool", relay).run, StopSignal())
+            wait_until(lambda: account.submitted == 3)
+            restore()
+            relay.respond.set()
+            with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+                run.result(60)
+        ended = CliRunner(env={"WANFLOW_QUEUE": url}).invoke(main, ["queue", "restored"])
+        assert ended.stderr == "3 uncertain\n"
+        with running(new("spool")):
+            assert batch.wait().complete
+        assert postgres.execute(STATES, name) == [("saved", 3)]
+        assert account.submitted == 3
+
+
+class TestAMemory:
+    """The database's marks are put back, as a snapshot is."""
+
+    @pytest.fixture
+    def remember(self, queue: str, tmp_path: Path) -> Iterator[Callable[..., Memory]]:
+        """Let a process check its database a number of times."""
+        with Database(queue) as database:
+
+            def check(spool: str, times: int = 1, memory: Memory | None = None) -> Memory:
+                (tmp_path / spool).mkdir(exist_ok=True)
+                memory = memory or Memory(tmp_path / spool)
+                with database.connection() as connection:
+                    for _ in range(times):
+                        memory.check(connection)
+                return memory
+
+            yield check
+
+    @pytest.fixture
+    def snapshot(self, worker: ManualWorker) -> Callable[[], Callable[[], None]]:
+        """Save the marks; what is returned puts them back."""
+
+        def save() -> Callable[[], None]:
+            marks = worker.execute("SELECT worker, number FROM wanflow.mark")
+
+            def put_back() -> None:
+                worker.execute("DELETE FROM wanflow.mark")
+                for one in marks:
+                    worker.execute("INSERT INTO wanflow.mark VALUES (%s, %s)", *one)
+
+            return put_back
+
+        return save
+
+    def test_is_not_deceived_by_the_marks_of_others(
+        self, remember: Callable[..., Memory], snapshot: Callable[[], Callable[[], None]]
+    ) -> None:
+        """One whose spool folder is new goes on for longer than since the backup."""
+        first = remember("spool", 2)
+        put_back = snapshot()
+        remember("spool", 3, first)
+        put_back()
+        remember("another spool", 20)
+        with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+            remember("spool")
+
+    def test_refuses_it_again_if_it_was_killed_before_all_others_were_told(
+        self,
+        remember: Callable[..., Memory],
+        snapshot: Callable[[], Callable[[], None]],
+        worker: ManualWorker,
+    ) -> None:
+        ((origin,),) = worker.execute("SELECT origin FROM wanflow.queue_version")
+        put_back = snapshot()
+        remember("spool", 2)
+        put_back()
+        for _ in range(4):
+            worker.execute("UPDATE wanflow.queue_version SET origin = %s", origin)
+            with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+                remember("spool")
+
+    def test_lasts_as_long_as_its_process_where_its_folder_is_lost(
+        self,
+        remember: Callable[..., Memory],
+        snapshot: Callable[[], Callable[[], None]],
+        worker: ManualWorker,
+        tmp_path: Path,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """A file in the folder's place stands for a full disk, or one that can't be written."""
+        alive = remember("spool")
+        put_back = snapshot()
+        shutil.rmtree(tmp_path / "spool")
+        (tmp_path / "spool").touch()
+        with Database(worker.database.url) as database, database.connection() as connection:
+            alive.check(connection)
+            alive.check(connection)
+            assert caplog.text.count(str(tmp_path / "spool")) == 1
+            put_back()
+            with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+                alive.check(connection)
+
+    @pytest.mark.parametrize("content", ["", "7", "a b", "\0", f"{'1' * 90} 1"])
+    def test_that_is_damaged_is_named_once_and_made_anew(
+        self,
+        remember: Callable[..., Memory],
+        snapshot: Callable[[], Callable[[], None]],
+        tmp_path: Path,
+        content: str,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        put_back = snapshot()
+        remember("spool")
+        (path,) = (tmp_path / "spool").iterdir()
+        path.write_text(content)
+        remember("spool", 2)
+        assert caplog.text.count(str(path)) == 1
+        put_back()
+        with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+            remember("spool")
+
+    def test_accepts_all_that_is_right(
+        self, remember: Callable[..., Memory], worker: ManualWorker, tmp_path: Path
+    ) -> None:
+        """A shared folder, a copied one, an old one, and one killed before it remembers."""
+        one, other = remember("spool", 3), remember("spool", 5)
+        shutil.copytree(tmp_path / "spool", tmp_path / "copy")
+        remember("spool", 2, one)
+        remember("spool", 1, other)
+        remember("copy", 2)
+        remember("spool")
+        worker.execute("UPDATE wanflow.mark SET number = number + 1")
+        remember("spool", 1, one)
+        remember("copy")
+        acknowledge_restore(worker.database)
+        remember("spool", 2, other)
+        remember("copy")
+
+
+def test_every_connection_of_a_worker_is_checked(
+    worker: ManualWorker, queue: str, server: MockServer, api_key: str, tmp_path: Path
+) -> None:
+    """Each reconnects by itself: a worker that was stalled would send what it took before."""
+    one = Worker(AsyncClient(api_key, server.base_url), queue, spool=tmp_path / "spool")
+    for database in one._databases:
+        with database.connection():
+            pass
+        database.close()
+        worker.execute("DELETE FROM wanflow.mark")
+        with pytest.raises(DatabaseRefused, match="wanflow queue restored"):
+            database.connection().__enter__()
+        acknowledge_restore(worker.database)
+
+
+class TestADump:
+    @pytest.mark.slow  # two servers are made
+    def test_that_is_restored_by_the_same_steps_as_before_shows_itself(
+        self, queue: str, tmp_path: Path
+    ) -> None:
+        """Its tables have the same numbers: only the server's files are others."""
+        dump, source, numbers = tmp_path / "dump.sql", queue, list[list[str]]()
+        with ExitStack() as servers:
+            for _ in range(2):
+                run_program("pg_dump", f"--file={dump}", source)
+                source = servers.enter_context(running_server()).create_database()
+                run_program("psql", "--quiet", f"--file={dump}", source)
+                database = servers.enter_context(Database(source))
+                with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+                    schema.require_workable(database)
+                acknowledge_restore(database)
+                schema.require_workable(database)
+                with database.connection() as connection:
+                    found = connection.execute("SELECT origin FROM wanflow.queue_version")
+                    numbers.append(str(found.fetchall()[0][0]).split())
+        (*first, one), (*second, other) = numbers
+        assert first == second
+        assert one != other
+
+    def test_is_not_seen_in_what_is_refreshed(self, worker: ManualWorker) -> None:
+        """Programs refresh all materialized views."""
+        worker.execute("REFRESH MATERIALIZED VIEW wanflow.cluster")
+        schema.require_workable(worker.database)
 
 
 @pytest.mark.parametrize(

@@ -265,13 +265,20 @@ class TestTheFolder:
     def test_that_can_be_written_again_gets_the_outcomes_in_memory(self, tmp_path: Path) -> None:
         spool = Spool(tmp_path / "spool")
         spool.folder.rmdir()
+        spool.folder.touch()
         spool.store(NotAccepted(1, "k", 7, "busy"))
         spool.store(Uncertain(2, "k", 7, "lost"))
         assert spool.count() == 2
-        spool.folder.mkdir()
+        spool.folder.unlink()
         assert spool.count() == 2
         assert len(Spool(spool.folder).paths()) == 2
         assert spool.count() == 2
+
+    def test_that_was_deleted_is_made_again(self, tmp_path: Path) -> None:
+        spool = Spool(tmp_path / "spool")
+        spool.folder.rmdir()
+        spool.store(Uncertain(2, "k", 7, "lost"))
+        assert len(Spool(spool.folder).paths()) == 1
 
     def test_has_an_outcome_on_the_disk_once_it_is_stored(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -40,9 +40,11 @@ sweeper.SWEEP_INTERVAL = 1.0
 known, more = int(sys.argv.pop(1)), sys.argv.pop(1)
 # What older tables lack is read in these checks, and nowhere else.
 if known < 5:
-    schema.require_workable = schema.require_installed
+    schema.require_workable, schema.check_workable = (
+        schema.require_installed, schema._require_version
+    )
 if known < 6:
-    restore.refuse_older = lambda *_: None
+    restore.Memory.check = lambda *_: None
 schema.MIGRATIONS = (*schema.MIGRATIONS, more)[:known]
 main()
 """

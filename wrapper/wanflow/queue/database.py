@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import psycopg
 from attrs import define, field
 
-from wanflow.errors import LedgerError
+from wanflow.errors import ConfigurationError, LedgerError
 from wanflow.ledger.postgres import errors
 from wanflow.ledger.postgres.connection import conninfo
 from wanflow.queue.limited_connection import LimitedConnection
@@ -44,6 +44,10 @@ class DatabaseLost(LedgerError):
     """The database can't be reached, or broke off: what was being written may not be stored."""
 
 
+class DatabaseRefused(DatabaseLost):
+    """The worker mustn't go on with the database that it has reached."""
+
+
 def is_lost(error: psycopg.Error) -> bool:
     """Return whether the database, and not a statement, was the reason of an error."""
     if isinstance(error, psycopg.InterfaceError):
@@ -68,8 +72,9 @@ class Database:
     """Seconds after which the server ends a transaction that does nothing, so that others go on."""
     limit: float | None = field(default=None, kw_only=True)
     """Seconds after which a statement without a response counts as a lost database."""
-    connects: int = field(default=0, init=False)
-    """How many connections were made: behind each there can be another server."""
+    check: Callable[[psycopg.Connection[Any]], None] | None = field(default=None, kw_only=True)
+    """Called with each new connection: there can be another server behind it, or older data. It
+    raises a ConfigurationError if nothing may be done there."""
     _connection: LimitedConnection | None = field(default=None, repr=False)
     _lock: RLock = field(factory=RLock, repr=False)
     _given_up: bool = field(default=False, init=False)
@@ -160,11 +165,15 @@ class Database:
                 connection.execute(
                     _ENDED_IF_IDLE, [f"{(self.idle_limit or IDLE_LIMIT) * 1000:.0f}"]
                 )
+                if self.check is not None:
+                    self.check(connection)
+            except ConfigurationError as error:
+                connection.close()
+                raise DatabaseRefused(str(error)) from error
             except BaseException:
                 connection.close()
                 raise
             self._connection = connection
-            self.connects += 1
         return self._connection
 
     def _connect(self) -> LimitedConnection:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import UUID, uuid4
+
+from attrs import define, field
 
 from wanflow import _regular_file as regular_file
 from wanflow.errors import ConfigurationError
 from wanflow.queue.engine import SCHEMA
 from wanflow.queue.schema import ORIGIN, RESTORED, VERSION_TABLE
+from wanflow.queue.spool import make_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from psycopg import Connection
@@ -27,7 +32,19 @@ _UNCERTAIN = f"""
     WHERE batch.id = job.batch AND (job.state = 'planned' OR job.state = 'uncertain' AND job.resend)
 """  # noqa: S608
 # What workers remember is of the queue before.
-_GO_ON = f"UPDATE {VERSION_TABLE} SET origin = ({ORIGIN}), queue = gen_random_uuid(), marks = 0"  # noqa: S608
+_GO_ON = f"""
+    WITH forgotten AS (DELETE FROM {SCHEMA}.mark)
+    UPDATE {VERSION_TABLE} SET origin = ({ORIGIN}), queue = gen_random_uuid()
+"""  # noqa: S608
+_MARKS = f"{SCHEMA}.mark"
+_HAS_MARK = f"SELECT EXISTS (SELECT FROM {_MARKS} WHERE worker = %s AND number >= %s)"  # noqa: S608
+_MAKE_MARK = f"""
+    INSERT INTO {_MARKS} AS mark VALUES (%s, 1)
+    ON CONFLICT (worker) DO UPDATE SET number = mark.number + 1 RETURNING number
+"""  # noqa: S608
+_MAX_SIZE = 100
+_Mark: TypeAlias = "tuple[UUID, int]"
+_log = logging.getLogger("wanflow")
 
 
 def acknowledge_restore(database: Database) -> int:
@@ -44,38 +61,71 @@ def acknowledge_restore(database: Database) -> int:
     return database.transact(write)
 
 
-def refuse_older(database: Database, folder: Path) -> None:
-    """Check that the database isn't older than what workers remember of it in a folder.
+@define(eq=False)
+class Memory:
+    """What a worker remembers of its queue, so that it finds out that the database is older.
 
-    Each check leaves a mark in both, so that the next one finds a database without it: a restored
-    base backup or snapshot, or a standby that lacked commits. No worker goes on with that.
-
-    Raises:
-        ConfigurationError: it is older.
-        DatabaseLost: the database can't be reached.
+    Each check leaves a mark in the database, and then in a folder, which processes may share. A
+    database that lacks a mark is a restored base backup or snapshot, or a standby that lacked
+    commits. Only the process that made a mark makes later ones in its name, so no other work hides
+    what is missing.
     """
-    with database.connection() as connection:
+
+    folder: Path
+    _worker: UUID = field(factory=uuid4, init=False)
+    _own: tuple[str, _Mark] | None = field(default=None, init=False)
+    """The last mark of this process, and the queue that has it."""
+    _warned: bool = field(default=False, init=False)
+
+    def check(self, connection: Connection[Any]) -> None:
+        """Check that the database has what is remembered, and leave a mark.
+
+        Raises:
+            ConfigurationError: it lacks something; other workers refuse it from now on, too.
+        """
         queue = str(_value(connection, f"SELECT queue FROM {VERSION_TABLE}"))  # noqa: S608
-        # Read before the mark is made: another process of the folder may remember a later one then.
-        path = folder / f"{queue}.mark"
-        remembered = _remembered(path)
-        made = _value(connection, f"UPDATE {VERSION_TABLE} SET marks = marks + 1 RETURNING marks")  # noqa: S608
-        if made <= remembered:
-            connection.execute(f"UPDATE {VERSION_TABLE} SET origin = ''")  # noqa: S608
-            raise ConfigurationError(RESTORED)
-    with suppress(OSError):
-        regular_file.write_atomically(path, str(made).encode(), durable=False)
+        path = self.folder / f"{queue}.mark"
+        for mark in self._remembered(queue, path):
+            if not _value(connection, _HAS_MARK, *mark):
+                connection.execute(f"UPDATE {VERSION_TABLE} SET origin = ''")  # noqa: S608
+                raise ConfigurationError(RESTORED)
+        # The database first: what is remembered was committed.
+        mark = (self._worker, _value(connection, _MAKE_MARK, self._worker))
+        self._own = (queue, mark)
+        self._store(path, mark)
+
+    def _remembered(self, queue: str, path: Path) -> Iterator[_Mark]:
+        if self._own is not None and self._own[0] == queue:
+            yield self._own[1]
+        try:
+            worker, number = regular_file.read(path, _MAX_SIZE).decode().split()
+            yield UUID(worker), int(number)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            self._warn(path, "read", error)
+
+    def _store(self, path: Path, mark: _Mark) -> None:
+        try:
+            make_folder(self.folder)
+            regular_file.write_atomically(path, "{} {}\n".format(*mark).encode(), durable=True)
+        except OSError as error:
+            self._warn(path, "written", error)
+
+    def _warn(self, path: Path, what: str, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            reason = getattr(error, "strerror", None) or "it is damaged"
+            _log.warning(
+                "the mark in %s can't be %s (%s), so a database that is restored from a backup may "
+                "not be noticed by it",
+                path,
+                what,
+                reason,
+            )
 
 
-def _remembered(path: Path) -> int:
-    """Return the number of the last mark; 0 if none is remembered."""
-    try:
-        return int(regular_file.read(path, 100))
-    except (OSError, ValueError):
-        return 0
-
-
-def _value(connection: Connection[Any], query: str) -> Any:
-    found = connection.execute(query.encode()).fetchone()
+def _value(connection: Connection[Any], query: str, *values: Any) -> Any:
+    found = connection.execute(query.encode(), values).fetchone()
     assert found is not None
     return found[0]

@@ -67,11 +67,13 @@ MIGRATIONS: tuple[str, ...] = (
     )
     """,
     f"ALTER TABLE {SCHEMA}.batch ADD COLUMN canceled float8",
-    f"ALTER TABLE {SCHEMA}.queue_version ADD COLUMN origin text",
     f"""
-    ALTER TABLE {SCHEMA}.queue_version
-        ADD COLUMN queue uuid NOT NULL DEFAULT gen_random_uuid(),
-        ADD COLUMN marks bigint NOT NULL DEFAULT 0
+    ALTER TABLE {SCHEMA}.queue_version ADD COLUMN origin text;
+    CREATE MATERIALIZED VIEW {SCHEMA}.cluster AS SELECT system_identifier FROM pg_control_system()
+    """,
+    f"""
+    ALTER TABLE {SCHEMA}.queue_version ADD COLUMN queue uuid NOT NULL DEFAULT gen_random_uuid();
+    CREATE TABLE {SCHEMA}.mark (worker uuid PRIMARY KEY, number bigint NOT NULL)
     """,
 )
 """
@@ -82,16 +84,17 @@ MIGRATIONS: tuple[str, ...] = (
 of a job, and is the fence of every write; `token` names its last intent, and `sending_until` is
 when the request of that has certainly ended; `schedule` is what its polls have shown, and
 `notified` whether a callback came while it was being polled. `queue_version`: `origin` names the
-tables by numbers that a restore from a dump doesn't keep; `queue` names the queue until a restore,
-and `marks` counts the marks that workers remember of it.
+tables by numbers that a restore from a dump doesn't keep; `queue` names the queue until a restore.
+`mark`: the last mark of each worker process, which it remembers, too. `cluster`: the server's
+files, whose number `pg_upgrade` keeps here, while a restore from a dump reads it anew.
 
 Workers of the version before run for up to a sweep after a migration: it leaves what they use.
 """
 _LOCK = 0x77666C71
 VERSION_TABLE = f"{SCHEMA}.queue_version"
 ORIGIN = f"""
-    SELECT oid::text || ' ' || '{SCHEMA}.job'::regclass::oid::text FROM pg_database
-    WHERE datname = current_database()
+    SELECT oid || ' ' || '{SCHEMA}.job'::regclass::oid || ' ' || system_identifier
+    FROM pg_database, {SCHEMA}.cluster WHERE datname = current_database()
 """  # noqa: S608 - our own names
 RESTORED = (
     "the queue was restored from a backup, so jobs that are planned in it may have been paid for: "
@@ -167,9 +170,18 @@ def require_workable(database: Database) -> None:
         DatabaseLost: the database can't be reached.
     """
     with database.connection() as connection:
-        _require_version(connection)
-        query = f"SELECT origin IS DISTINCT FROM ({ORIGIN}) FROM {VERSION_TABLE}"  # noqa: S608
-        found = connection.execute(query.encode()).fetchone()
+        check_workable(connection)
+
+
+def check_workable(connection: Connection[Any]) -> None:
+    """Check the same by a connection.
+
+    Raises:
+        ConfigurationError: something else is the case.
+    """
+    _require_version(connection)
+    query = f"SELECT origin IS DISTINCT FROM ({ORIGIN}) FROM {VERSION_TABLE}"  # noqa: S608
+    found = connection.execute(query.encode()).fetchone()
     if found is not None and found[0]:
         raise ConfigurationError(RESTORED)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from wanflow.errors import ConfigurationError, LedgerError
-from wanflow.queue import restore, schema, sweeper
+from wanflow.errors import LedgerError
+from wanflow.queue import sweeper
 from wanflow.queue.callbacks import bring_forward_early
-from wanflow.queue.database import Database, DatabaseLost
+from wanflow.queue.database import Database, DatabaseLost, DatabaseRefused
 from wanflow.queue.work import read_clock
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class Upkeep:
     steps: Steps
     lease: float
     running: Callable[[], Collection[int]]
-    refused: ConfigurationError | None = field(default=None, init=False)
-    """Why the worker can't go on: its tables are those of another version now."""
+    refused: DatabaseRefused | None = field(default=None, init=False)
+    """Why the worker can't go on."""
     _last_reached: float = field(factory=time.monotonic, init=False)
     _tasks: list[asyncio.Task[None]] = field(factory=list["asyncio.Task[None]"], init=False)
 
@@ -90,8 +90,11 @@ class Upkeep:
         self.steps.metrics.set("database_up", 1)
 
     def note_lost(self, error: LedgerError) -> None:
-        """Note that the database doesn't respond."""
-        note_lost(self.steps.metrics, error)
+        """Note that the database doesn't respond, or that the worker can't go on with it."""
+        if isinstance(error, DatabaseRefused):
+            self.refused = error
+        else:
+            note_lost(self.steps.metrics, error)
 
     async def _every(self, seconds: float, function: Callable[[], Any]) -> None:
         while True:
@@ -111,14 +114,8 @@ class Upkeep:
             self.note_reached()
 
     def _sweep(self) -> None:
-        # It may take long, and holds nobody up: its connection is made for it.
+        # It may take long, and holds nobody up: its connection is made for it, and checked.
         with self.sweeping as database:
-            try:
-                schema.require_workable(database)
-                restore.refuse_older(database, self.steps.spool.folder)
-            except ConfigurationError as error:
-                self.refused = error
-                return
             refilled = sweeper.sweep(database, self.engine)
         self.steps.metrics.count("rows_refilled", refilled)
 

@@ -12,12 +12,13 @@ from attrs import define, field
 from wanflow._base_client import operations_of
 from wanflow.batch.models import StopSignal
 from wanflow.errors import ConfigurationError, LedgerError
-from wanflow.queue import restore, schema
-from wanflow.queue.database import Database, DatabaseLost
+from wanflow.queue import schema
+from wanflow.queue.database import Database, DatabaseLost, DatabaseRefused
 from wanflow.queue.engine import SCHEMA, Engine, StepKind
 from wanflow.queue.health import serve_metrics
 from wanflow.queue.metrics import Metrics
 from wanflow.queue.rate import SharedRate, key_hash
+from wanflow.queue.restore import Memory
 from wanflow.queue.spool import Spool, default_folder
 from wanflow.queue.steps import RESEND_WINDOW, Steps
 from wanflow.queue.upkeep import LOST_INTERVAL, Upkeep, note_lost
@@ -27,6 +28,8 @@ from wanflow.queue.writes import Writes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from psycopg import Connection
 
     from wanflow._base_client import BaseClient
     from wanflow._runtime.driver import AsyncDriver
@@ -86,8 +89,7 @@ class Worker:
     _other_writer: Database = field(init=False, repr=False)
     _upkeep: Database = field(init=False, repr=False)
     _sweeping: Database = field(init=False, repr=False)
-    _checked: int = field(default=0, init=False)
-    """The connection whose database wasn't older than what is remembered."""
+    _memory: Memory = field(init=False, repr=False)
     _clock: WorkerClock = field(init=False, repr=False)
     _running: dict[int, asyncio.Task[None]] = field(
         factory=dict[int, "asyncio.Task[None]"], init=False
@@ -101,11 +103,16 @@ class Worker:
         with Database(self.queue) as database:
             schema.require_installed(database)
             schema.require_workable(database)
+        self._memory = Memory(self.spool or default_folder())
         limit = min(_LIMIT, self.lease * _LEASE_SHARE)
         self._reader, self._writer, self._other_writer, self._upkeep = (
-            Database(self.queue, limit=limit) for _ in range(4)
+            Database(self.queue, limit=limit, check=self._check) for _ in range(4)
         )
-        self._sweeping = Database(self.queue)
+        self._sweeping = Database(self.queue, check=self._check)
+
+    def _check(self, connection: Connection[Any]) -> None:
+        schema.check_workable(connection)
+        self._memory.check(connection)
 
     def run(self, stop: StopSignal | None = None) -> None:
         """Run steps until `stop` is set; those in flight are then finished."""
@@ -122,6 +129,8 @@ class Worker:
                 self.metrics, self.metrics_host, self.metrics_port
             ) as self.metrics_address:
                 await self._serve(steps, stop)
+        except DatabaseRefused as error:
+            raise ConfigurationError(str(error)) from error
         finally:
             await operations_of(self.client)[2].close()
             self._give_up()
@@ -133,6 +142,8 @@ class Worker:
         while not stop.is_set:
             try:
                 return await asyncio.to_thread(self._prepare)
+            except DatabaseRefused:
+                raise
             except DatabaseLost as error:
                 note_lost(self.metrics, error)
                 await asyncio.sleep(LOST_INTERVAL)
@@ -140,7 +151,7 @@ class Worker:
 
     def _prepare(self) -> Steps:
         config, operations, driver = operations_of(self.client)
-        spool = Spool(self.spool or default_folder())
+        spool = Spool(self._memory.folder)
         with self._reader.connection() as connection:
             server = server_number(connection, config.base_url)
             self._clock = WorkerClock(read_clock(connection))
@@ -195,9 +206,6 @@ class Worker:
         except LedgerError as error:
             upkeep.note_lost(error)
             return LOST_INTERVAL
-        except ConfigurationError as error:
-            upkeep.refused = error
-            return 0.0
         upkeep.note_reached()
         for work in works:
             self._clock.database = work.clock
@@ -212,9 +220,6 @@ class Worker:
         submissions = _AHEAD * self.submissions - len(self._submitting)
         rows: list[QueueRow] = []
         with self._reader.connection() as connection:
-            if self._checked != self._reader.connects:
-                restore.refuse_older(self._reader, steps.spool.folder)
-                self._checked = self._reader.connects
             if others > 0:
                 rows += self._engine.take(connection, _OTHERS, server, others)
             if submissions > 0:
