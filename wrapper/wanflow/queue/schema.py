@@ -70,7 +70,7 @@ MIGRATIONS: tuple[str, ...] = (
     f"""
     ALTER TABLE {SCHEMA}.queue_version ADD COLUMN origin text;
     CREATE MATERIALIZED VIEW {SCHEMA}.cluster AS SELECT system_identifier FROM pg_control_system()
-    """,
+    """,  # noqa: S608
     f"""
     ALTER TABLE {SCHEMA}.queue_version ADD COLUMN queue uuid NOT NULL DEFAULT gen_random_uuid();
     CREATE TABLE {SCHEMA}.mark (worker uuid PRIMARY KEY, number bigint NOT NULL)

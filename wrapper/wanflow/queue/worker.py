@@ -105,10 +105,12 @@ class Worker:
             schema.require_workable(database)
         self._memory = Memory(self.spool or default_folder())
         limit = min(_LIMIT, self.lease * _LEASE_SHARE)
-        self._reader, self._writer, self._other_writer, self._upkeep = (
-            Database(self.queue, limit=limit, check=self._check) for _ in range(4)
+        self._reader, self._writer, self._other_writer = (
+            Database(self.queue, limit=limit, check=self._check) for _ in range(3)
         )
         self._sweeping = Database(self.queue, check=self._check)
+        # It sends nothing, and a lease that is renewed after a check may have ended.
+        self._upkeep = Database(self.queue, limit=limit)
 
     def _check(self, connection: Connection[Any]) -> None:
         schema.check_workable(connection)
