@@ -83,7 +83,7 @@ def test_a_dump_that_is_older_than_what_was_paid_for_sends_nothing_again(
 
 
 class Relay(httpx2.AsyncHTTPTransport):
-    """Passes on what is sent, and no response of a submission before it is told to."""
+    """Passes on what is sent, and no response of a submission before it is allowed to."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -256,7 +256,7 @@ class TestAMemory:
         with pytest.raises(ConfigurationError, match="wanflow queue restored"):
             remember("spool")
 
-    def test_refuses_it_again_if_it_was_killed_before_all_others_were_told(
+    def test_refuses_it_again_if_it_was_killed_before_it_could_be_recorded(
         self,
         remember: Callable[..., Memory],
         snapshot: Callable[[], Callable[[], None]],
