@@ -94,6 +94,15 @@ def read(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, if it doesn't exist, readable only to its owner.
+
+    Raises:
+        OSError: it can't be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 @contextmanager
 def temporary(path: Path, content: bytes, *, durable: bool = True) -> Generator[Path]:
     """Write a file beside `path`, to be renamed or linked to it; what is left of it is removed.

@@ -12,7 +12,6 @@ from wanflow import _regular_file as regular_file
 from wanflow.errors import ConfigurationError
 from wanflow.queue.engine import SCHEMA
 from wanflow.queue.schema import ORIGIN, RESTORED, VERSION_TABLE
-from wanflow.queue.spool import make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,7 +106,7 @@ class Memory:
 
     def _store(self, path: Path, mark: _Mark) -> None:
         try:
-            make_folder(self.folder)
+            regular_file.make_folder(self.folder)
             regular_file.write_atomically(path, "{} {}\n".format(*mark).encode(), durable=True)
         except OSError as error:
             self._warn(path, "written", error)

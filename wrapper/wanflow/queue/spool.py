@@ -35,15 +35,6 @@ def default_folder() -> Path:
     return data_dir() / "wanflow" / "spool"
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder, if it doesn't exist, readable only to its owner: it may be deleted any time.
-
-    Raises:
-        OSError: it can't be made.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
 @define(eq=False)
 class Spool:
     """A folder of outcomes. Processes may share it: an outcome that is applied twice does nothing.
@@ -63,7 +54,7 @@ class Spool:
             LedgerError: it can't be created or written.
         """
         try:
-            make_folder(self.folder)
+            regular_file.make_folder(self.folder)
             probe = self.folder / f".{uuid4().hex}"
             probe.touch(mode=0o600)
             probe.unlink()
@@ -90,7 +81,7 @@ class Spool:
 
     def _write(self, name: str, outcome: SubmissionOutcome) -> None:
         content = json.dumps(submission_outcome.to_json(outcome)).encode()
-        make_folder(self.folder)
+        regular_file.make_folder(self.folder)
         regular_file.write_atomically(self.folder / name, content, durable=True)
         directories.fsync_dir(self.folder)
 
