@@ -41,7 +41,7 @@ from self_tests.mutation.runner import KEYS, ROOT, TrialRunner
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow_contract.checks.check import NOT_JUDGED
 from wanflow_contract.support import target_options
-from wanflow_contract.support.http_client import tls_context
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

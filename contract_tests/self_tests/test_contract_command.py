@@ -82,6 +82,7 @@ WRONG = [
     (["--spend-limit", "much"], "'--spend-limit': it is 'much'; it must be a number of credits"),
     (["--seed", "one"], "'--seed': it is 'one'; it must be a whole number"),
     (["--accepted-until", "soon"], "it must be a day such as 2027-01-31"),
+    (["--jobs", "65"], "65 is not in the range 1<=x<=64"),
     (["--accepted-until", "2020-01-01"], "it must be a day from today on"),
     (["ftp://x"], "see wanflow contract --help"),
     (["replay", "json-12345678"], "contract-report can't be read"),
@@ -155,6 +156,26 @@ def test_a_server_that_cannot_be_tested_ends_with_4(tmp_path, keys, said, jobs) 
     done = contract(tmp_path, "http://127.0.0.1:9", "--jobs", jobs, keys=keys)
     assert done.returncode == 4, done.stdout + done.stderr
     assert said in done.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("wrong",), "refuses the API key of WANFLOW_CONTRACT_API_KEY with 401"),
+        ((KEYS[0], "wrong"), "refuses the API key of WANFLOW_CONTRACT_API_KEY2 with 401"),
+        ((KEYS[0], KEYS[0]), "the same key as the first"),
+        ((KEYS[0] + "\n",), "a character that no key has"),
+    ],
+)
+def test_keys_that_are_wrong_end_with_4_and_no_finding(tmp_path, keys, said) -> None:
+    """One sentence says which; the keys are not in it."""
+    with Server(*KEYS) as server:
+        done = contract(tmp_path, at(server), keys=keys)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not any(key in done.stderr for key in KEYS)
 
 
 @pytest.mark.slow

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
+import trustme
 
 from self_tests.holdout_faults.proxied_mock import ProxiedMock
 from self_tests.holdout_faults.proxy import ProxyVariant
 from self_tests.holdout_faults.responses import FAULTS
+from self_tests.reference_server.server import Rejected, Server
 from wanflow.mock import MockServer
 from wanflow_contract import test_errors
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.support.server_url import split_url
-from wanflow_contract.support.target_options import TargetOptions
+from wanflow_contract.support.target_options import TargetOptions, check_access, mock_controls
+from wanflow_contract.support.unavailable import TargetUnavailable, check_keys
 
 NOT_GZIP = next(one for one in FAULTS if one.name == "not-gzip")
 
@@ -127,3 +131,78 @@ def test_a_url_that_cannot_be_right_is_wrong_usage(url, said) -> None:
 def test_a_url_is_taken_without_spaces_around_it(url) -> None:
     """Its path is kept."""
     assert split_url(url).geturl() == url.strip()
+
+
+@pytest.mark.parametrize("key", ["a b", "a\nb", "a\n", "a\r\nX: y", "k\u00e9y", "a\x00", " "])
+@pytest.mark.parametrize("second", [False, True])
+def test_a_key_that_no_header_can_have_is_refused_before_the_first_request(key, second) -> None:
+    """The message names the variable, and shows no key."""
+    keys = ("a-right-key", key) if second else (key, None)
+    with pytest.raises(TargetUnavailable, match="a character that no key has") as refused:
+        check_keys(*keys)
+    with (
+        pytest.raises(TargetUnavailable),
+        TargetOptions("http://127.0.0.1:9", api_key=keys[0], api_key2=keys[1]).target(),
+    ):
+        pass
+    assert f"WANFLOW_CONTRACT_API_KEY{'2' if second else ''} " in str(refused.value)
+    assert key.strip() == "" or key not in str(refused.value)
+
+
+def test_the_second_key_is_of_another_account() -> None:
+    """With one key twice, isolation would be tested of an account from itself."""
+    with pytest.raises(TargetUnavailable, match="the same key as the first"):
+        check_keys("a-key", "a-key")
+    check_keys("a-key", None)
+    check_keys("a-key", "another")
+
+
+class NoPoll(Server):
+    """Its query has the fault that it takes no key; a submission does."""
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        """Refuse."""
+        raise Rejected(401, "Who are you?")
+
+
+@pytest.mark.parametrize("server", [Server, NoPoll])
+def test_a_key_that_the_server_refuses_is_no_finding(server) -> None:
+    """A key is refused if both operations do so; one alone may be a fault of the server."""
+    with server("the-key", "other-key") as running:
+        url = running.origin + running.base
+        check_access(url, {"FIRST": "the-key", "SECOND": ""})
+        check_access(url + "/", {"FIRST": "the-key", "SECOND": "other-key"})
+        for keys in ({"FIRST": "wrong"}, {"OTHER": "the-key", "FIRST": "wrong"}):
+            with pytest.raises(TargetUnavailable, match="refuses the API key of FIRST with 401"):
+                check_access(url, keys)
+
+
+def test_certificates_of_the_environment_are_trusted(tmp_path, monkeypatch) -> None:
+    """A server whose certificate is signed by an authority of SSL_CERT_FILE is tested."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with HTTPServer(("localhost", 0), AnythingIsHealthy) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"https://localhost:{server.server_address[1]}"
+            with pytest.raises(TargetUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                mock_controls(url)
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+            assert mock_controls(url) is None
+            with TargetOptions(url, api_key="a-key-of-the-suite").target() as target:
+                assert target.client.send("GET", "/").status == 200
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("value", ["absent.pem", "."])
+def test_certificates_that_cannot_be_read_are_named(value, monkeypatch) -> None:
+    """The message has the variable and its value."""
+    monkeypatch.setenv("SSL_CERT_FILE", value)
+    said = f"SSL_CERT_FILE is '{value}', which can't be read as certificates"
+    with pytest.raises(TargetUnavailable, match=re.escape(said)):
+        mock_controls("https://127.0.0.1:9")

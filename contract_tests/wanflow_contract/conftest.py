@@ -15,7 +15,8 @@ from wanflow_contract.checks.definitions.ends import CLIENT
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.support.pace import RateLimited
-from wanflow_contract.support.target_options import TargetOptions, TargetUnavailable
+from wanflow_contract.support.target_options import TargetOptions
+from wanflow_contract.support.unavailable import TargetUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

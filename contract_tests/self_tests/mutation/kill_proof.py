@@ -18,8 +18,8 @@ from attrs import define, field
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.support.http_client import tls_context
 from wanflow_contract.support.receiver import Receiver
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

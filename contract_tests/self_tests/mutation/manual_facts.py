@@ -10,8 +10,8 @@ import httpx
 from self_tests.mutation.kill_proof import KEY, SCRIPTS, ScriptRunner, image_model
 from self_tests.mutation.mutant import Mutant, after, queries, register, submits
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.support.http_client import tls_context
 from wanflow_contract.support.receiver import Receiver
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

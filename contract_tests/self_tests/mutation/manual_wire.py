@@ -13,7 +13,7 @@ import httpx
 from self_tests.mutation.kill_proof import ScriptRunner, image_model
 from self_tests.mutation.wire_layer import BAD, cut, fails, raw, silent, wire
 from wanflow_contract.checks.boundaries import cheapest
-from wanflow_contract.support.http_client import tls_context
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from _pytest.main import pytest_runtestloop as run_collected
 from attrs import asdict, frozen
 
 from wanflow_contract.checks.check import CheckFailed
-from wanflow_contract.support.http_client import tls_context
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

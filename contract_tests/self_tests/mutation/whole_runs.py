@@ -32,7 +32,7 @@ from self_tests.mutation.mutant import MUTANTS
 from self_tests.mutation.runner import KEYS, ROOT, Subject, TrialRunner
 from wanflow_contract.findings.causes import causes_of
 from wanflow_contract.report.result import read_result, write_result
-from wanflow_contract.support.http_client import tls_context
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

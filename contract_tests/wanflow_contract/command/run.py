@@ -22,7 +22,8 @@ from wanflow_contract.command.main import help_sections
 from wanflow_contract.report.result import read_result
 from wanflow_contract.support.option_values import credit_limit, last_day, seed
 from wanflow_contract.support.server_url import split_url
-from wanflow_contract.support.target_options import NO_KEY, TargetUnavailable, mock_controls
+from wanflow_contract.support.target_options import NO_KEY, check_access, mock_controls
+from wanflow_contract.support.unavailable import TargetUnavailable, check_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).parents[1]
 # Other plugins of the user's environment might reorder, time out or wrap the tests.
 _PLUGINS = ("xdist.plugin", "_hypothesis_pytestplugin", "schemathesis.pytest.plugin")
+_MOST_JOBS = 64  # more only start, which takes each of them seconds
 _PYTEST = "wanflow_contract.pytest_arguments"
 
 
@@ -109,7 +111,7 @@ def _valid(read: Callable[[str], object]) -> Callable[..., str | None]:
     help="The same seed gives the same requests.",
 )
 @click.option("--only", metavar="CHECK", multiple=True, help="Only this check; may be repeated.")
-@click.option("--jobs", type=click.IntRange(1), default=1, help="Number of processes.")
+@click.option("--jobs", type=click.IntRange(1, _MOST_JOBS), default=1, help="Number of processes.")
 @click.option("--report", metavar="FOLDER", help="Write report.html, report.json, junit.xml here.")
 @click.option("--emit-tests", metavar="FOLDER", help="Write each finding as a pytest file here.")
 @click.option(
@@ -188,14 +190,16 @@ def _checked_url(text: str | None) -> str | None:
 
 
 def _check_target(url: str, keys: Mapping[str, str]) -> None:
-    """Check that there is a key and that the server responds, before any test.
+    """Check that there is a key, and that the server responds and accepts it, before any test.
 
     Raises:
         TargetUnavailable: the server can't be tested.
     """
     if not keys[KEYS[0]]:
         raise TargetUnavailable(NO_KEY)
+    check_keys(keys[KEYS[0]], keys[KEY2])
     mock_controls(url)
+    check_access(url, {KEYS[0]: keys[KEYS[0]], KEY2: keys[KEY2]})
 
 
 def _arguments(given: Mapping[str, Any]) -> list[str]:

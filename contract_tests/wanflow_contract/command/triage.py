@@ -11,7 +11,8 @@ from wanflow_contract.command.environment import api_keys
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
 from wanflow_contract.report.result import ExitCode
-from wanflow_contract.support.target_options import TargetUnavailable, mock_controls
+from wanflow_contract.support.target_options import check_access, mock_controls
+from wanflow_contract.support.unavailable import TargetUnavailable, check_keys
 from wanflow_contract.triage.explain import UnknownName, explain_name, list_checks
 from wanflow_contract.triage.replay import NotReplayed, Replay
 from wanflow_contract.triage.report_file import ReportUnusable, find_finding, load_report
@@ -66,7 +67,9 @@ def replay(
         server = base_url or result.counters.base_url
         wanted = Replay(find_finding(result, finding), server, keys, budget)
         _check_cost(wanted.may_cost(), spend_limit, yes=yes)
+        check_keys(*keys.values())
         mock_controls(wanted.base_url)
+        check_access(wanted.base_url, {f"WANFLOW_CONTRACT_{one}": key for one, key in keys.items()})
         last = wanted.run()
     except ReportUnusable as error:
         raise click.UsageError(str(error)) from error

@@ -14,6 +14,8 @@ from wanflow.cli.text import counted
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.report.formats import write_reports
 from wanflow_contract.report.publish import lines_of, write_step_summary
+from wanflow_contract.report.result import ExitCode
+from wanflow_contract.support.unavailable import TargetUnavailable
 from wanflow_contract.watch.har import HarUnusable, judge_har, read_har
 from wanflow_contract.watch.observer import Observer
 from wanflow_contract.watch.upstream import Upstream
@@ -67,6 +69,9 @@ def proxy(
     running = Proxy(server, Observer(server.url, strict))
     try:
         asyncio.run(_serve(running, host, port))
+    except TargetUnavailable as error:
+        click.echo(f"wanflow contract: {error}", err=True)
+        ctx.exit(ExitCode.NOT_TESTED)
     except OSError as error:
         raise click.UsageError(
             f"the proxy can't listen on {host}:{port}: {error.strerror or error}"

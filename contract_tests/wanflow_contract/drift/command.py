@@ -26,6 +26,7 @@ from wanflow_contract.findings.finding import printable
 from wanflow_contract.plan.budget import SpendBudget
 from wanflow_contract.support.pace import RateLimited
 from wanflow_contract.support.server_url import split_url
+from wanflow_contract.support.unavailable import TargetUnavailable, check_keys, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -100,6 +101,11 @@ def drift(
     key = api_keys()["API_KEY"]
     if not key:
         ctx.exit(_not_tested("there is no API key; set WANFLOW_API_KEY"))
+    try:
+        check_keys(key, None)
+        tls_context()
+    except TargetUnavailable as error:
+        ctx.exit(_not_tested(str(error)))
     with closing(Target(contract, _checked(url), key)) as server:
         code = _run(server, SpendBudget(spend_limit), models, task_timeout, as_json=as_json)
     ctx.exit(code)

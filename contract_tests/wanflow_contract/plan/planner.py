@@ -16,7 +16,8 @@ from wanflow_contract.plan.budget import AMPLE
 from wanflow_contract.plan.forecast import Forecast, forecast_of
 from wanflow_contract.plan.order import Stage, Step, ordered, step_of
 from wanflow_contract.report.result import ExitCode
-from wanflow_contract.support.target_options import TargetUnavailable, mock_controls
+from wanflow_contract.support.target_options import mock_controls
+from wanflow_contract.support.unavailable import TargetUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from wanflow import AsyncClient, Client
-from wanflow_contract.support.http_client import tls_context
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

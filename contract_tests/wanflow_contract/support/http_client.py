@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx
@@ -14,16 +13,10 @@ from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.support.pace import WAITS, Pace
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Mapping
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Return the TLS context; it is created once, because that takes longer than a request."""
-    return httpx.create_ssl_context(trust_env=False)
 
 
 TIMEOUT = 30.0

@@ -15,8 +15,8 @@ from attrs import define, field
 
 from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.support.exchange import Exchange
-from wanflow_contract.support.http_client import tls_context
 from wanflow_contract.support.pace import WAITS, RateLimited
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,8 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
 from wanflow_contract.plan.shared_budget import SharedBudget
 from wanflow_contract.support.api_under_test import ApiUnderTest
-from wanflow_contract.support.http_client import RateLimitedClient, tls_context
+from wanflow_contract.support.http_client import RateLimitedClient
+from wanflow_contract.support.unavailable import TargetUnavailable, check_keys, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,15 +28,11 @@ NO_KEY = (
     "API_KEY=…)"
 )
 _HEALTH = "/_mock/health"
-_OK, _TIMEOUT, _MOST = 200, 10.0, 1 << 20
+_OK, _UNAUTHORIZED, _TIMEOUT, _MOST = 200, 401, 10.0, 1 << 20
 _RATE = 5.0
 LOCAL_TIMEOUT, MOCK_TIMEOUT = 120.0, 20.0
 """Seconds that a task may take on a server of this machine, and on a mock."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-class TargetUnavailable(Exception):
-    """The server can't be tested; the message says what is missing."""
 
 
 @frozen
@@ -94,6 +91,7 @@ class TargetOptions:
     def _elsewhere(self, base_url: str) -> ApiUnderTest:
         if not self.api_key:
             raise TargetUnavailable(NO_KEY)
+        check_keys(self.api_key, self.api_key2)
         given = {"one": self.api_key, "two": self.api_key2}
         keys = {name: key for name, key in given.items() if key}
         controls = mock_controls(base_url)
@@ -161,11 +159,47 @@ def _accepts_any_key(base_url: str) -> bool:
     return _asked(base_url, "/_mock/account", headers)[0] == _OK
 
 
-def _asked(base_url: str, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-    """Return the status and the beginning of the body, which may be endless."""
+def check_access(base_url: str, keys: Mapping[str, str]) -> None:
+    """Check that the server accepts the API keys, given by their variables; this costs nothing.
+
+    Raises:
+        TargetUnavailable: the response to an unknown task and that to an empty submission are 401.
+    """
+    contract = packaged_contract()
+    task = contract.status_operation.operation.path.partition("{")[0] + "task-unified-0-unknown"
+    submission = next(iter(contract.catalog.models.values())).path
+    for name, key in keys.items():
+        if key and all(
+            _status_with(base_url.rstrip("/") + path, key, content) == _UNAUTHORIZED
+            for path, content in ((task, None), (submission, b"{}"))
+        ):
+            raise TargetUnavailable(f"{base_url} refuses the API key of {name} with 401")
+
+
+def _status_with(url: str, key: str, content: bytes | None) -> int:
+    """Return the status of a response, 0 if there is none."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    try:
+        return _asked(url, "", headers, content)[0]
+    except httpx.HTTPError:
+        return 0
+
+
+def _asked(
+    base_url: str,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+) -> tuple[int, bytes]:
+    """Return the status and the beginning of the body, which may be endless.
+
+    With content, it is sent by POST.
+    """
     options: dict[str, Any] = {"trust_env": False, "timeout": _TIMEOUT, "verify": tls_context()}
-    url, content, until = httpx.URL(base_url).join(path), b"", time.monotonic() + _TIMEOUT
-    with httpx.stream("GET", url, headers=headers, **options) as response:
+    options |= {"headers": headers, "content": content}
+    url, until = httpx.URL(base_url).join(path), time.monotonic() + _TIMEOUT
+    method, content = "GET" if content is None else "POST", b""
+    with httpx.stream(method, url, **options) as response:
         for piece in response.iter_bytes():
             content += piece
             if len(content) > _MOST or time.monotonic() > until:

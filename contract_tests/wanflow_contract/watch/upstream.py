@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 from attrs import frozen
 
 from wanflow_contract.support.server_url import split_url
+from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
     import ssl
@@ -40,5 +40,9 @@ class Upstream:
         return f"{self.scheme}://{self.netloc}{self.base}"
 
     def tls(self) -> ssl.SSLContext | None:
-        """Return how to encrypt, None for http."""
-        return httpx.create_ssl_context() if self.scheme == "https" else None
+        """Return how to encrypt, None for http.
+
+        Raises:
+            TargetUnavailable: the certificates that the environment names can't be read.
+        """
+        return tls_context() if self.scheme == "https" else None
