@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # Tests that find the most in the least time come first; those with clients, slow to open, last.
 _BY_TIME = (
     *("auth", "errors", "billing", "idempotency", "semantics", "http", "json_forms", "refusals"),
-    *("texts", "task_ids", "wire", "broken_http", "lifecycle", "files", "callbacks"),
+    *("texts", "task_ids", "wire", "bodies", "broken_http", "lifecycle", "files", "callbacks"),
 )
 
 _NOT_SENT = (BudgetExceeded, RateLimited)

@@ -89,7 +89,7 @@ def test_header_lines_are_understood_in_every_form(target) -> None:
 
 
 @pytest.mark.fast
-@pytest.mark.costs(3, stage=Stage.SHARED)
+@pytest.mark.costs(0, stage=Stage.SHARED)
 def test_a_request_may_arrive_in_pieces(target) -> None:
     """A request is read until it is complete, however TCP cuts it."""
     name = new_task(target)
@@ -99,6 +99,12 @@ def test_a_request_may_arrive_in_pieces(target) -> None:
             raw.send(piece)
             raw.peek(0.01)  # so that the pieces arrive one by one
         check_task(target, receive(raw, sent), name, "in pieces")
+
+
+@pytest.mark.fast
+@pytest.mark.costs(3)
+def test_a_submission_may_arrive_in_pieces(target) -> None:
+    """A body is read to its end, however TCP cuts it."""
     for cut in (1, 20, -1):
         with raw_connection(target) as raw:
             head, body = submission(raw)

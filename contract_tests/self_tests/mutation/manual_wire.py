@@ -222,6 +222,18 @@ def _note(notes: dict[str, Any], data: bytes, word: bytes) -> bytes:
 
 
 wire(
+    "no-100-continue",
+    "A client that waits for 100 Continue gets nothing before it sends the body.",
+    raw(_EXPECT, _BODY),
+    sent=lambda data, _notes: b"" if data.startswith(b"HTTP/1.1 100") else data,
+)
+wire(
+    "capitals-in-chunk-sizes-refused",
+    "A chunk whose size has a letter in capitals is refused.",
+    raw(_POST + b"Transfer-Encoding: chunked\r\n\r\nA\r\n" + b" " * 10 + b"\r\n0\r\n\r\n"),
+    received=fails(rb"chunked\r\n\r\n(?:.*\r\n)?[0-9]*[A-F][0-9A-F]*\r\n", BAD),
+)
+wire(
     "chunks-fail",
     "A body in chunks makes the server fail.",
     raw(_POST + _CHUNKED),

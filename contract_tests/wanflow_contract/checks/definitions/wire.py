@@ -55,3 +55,17 @@ REST_IGNORED = Check(
     why="What a client sends as data is run as a request.",
     correct="It reads the body to its end, or closes.",
 )
+CONTINUES = Check(
+    "continues",
+    "A client that waits with its body for 100 Continue gets it, or a final response.",
+    note=True,
+    why="Such a client waits a second or longer before it sends each request.",
+    correct="It sends 100 Continue, or a final status, when it has read the headers.",
+)
+CHUNK_SIZE = Check(
+    "chunk-size",
+    "The size of a chunk means the same in small letters and in capitals.",
+    note=True,
+    why="The requests of some libraries are refused, and those of others aren't.",
+    correct="It reads the hexadecimal digits in either case.",
+)
