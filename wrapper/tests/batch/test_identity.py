@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -203,8 +204,17 @@ def test_a_name_file_that_is_not_regular_stops_the_batch(
     assert account.submitted == 0
 
 
-def test_threads_that_start_a_batch_concurrently_agree_on_its_name(tmp_path: Path) -> None:
-    """The first thread names it for all, whatever path they use."""
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_threads_that_start_a_batch_concurrently_agree_on_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """The first thread names it for all, whatever path they use; some disks have no hard links."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
     for number in range(20):
         out = tmp_path / str(number)
         out.mkdir()

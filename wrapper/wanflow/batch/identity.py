@@ -8,6 +8,7 @@ object storage it is named after the URL, and needs no file.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 NAME_FILE = ".wanflow-batch"
 _COMMENT = "# The name of the batch in this directory. It moves with the directory.\n"
 _MAX_SIZE = 65_536
+_PAUSES = (0.01, 0.05, 0.2, 0.5)
+"""Seconds to wait for a name that another process is writing, where that isn't done in one step."""
 
 
 def batch_name(
@@ -78,7 +81,12 @@ def _read(path: Path) -> bytes:
         OSError: the file doesn't exist or can't be read.
         ConfigurationError: the file is damaged.
     """
-    content = regular_file.read(path, _MAX_SIZE)
+    content = b""
+    for pause in _PAUSES:
+        content = regular_file.read(path, _MAX_SIZE)
+        if content.endswith(b"\n"):
+            break
+        time.sleep(pause)
     lines = [line for line in content.splitlines() if not line.startswith(b"#")]
     if not content.endswith(b"\n") or len(lines) != 1 or not lines[0]:
         raise ConfigurationError(
@@ -93,16 +101,32 @@ def _create(path: Path, name: bytes) -> None:
     text = f"{_COMMENT}{quote_from_bytes(name, safe='/ ~:')}\n".encode()
     with regular_file.temporary(path, text) as part:
         try:
-            os.link(part, path)
+            _place(part, path, text)
         except FileExistsError:
             return
-        except OSError:  # a file system without hard links
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            with regular_file.open_regular(path, flags) as file:
-                file.write(text)
-                file.flush()
-                regular_file.flush_to_disk(file.fileno())
     directories.fsync_dir(path.parent)
+
+
+def _place(part: Path, path: Path, text: bytes) -> None:
+    """Give a written file its name.
+
+    Raises:
+        FileExistsError: another one has it.
+        OSError: the system refuses.
+    """
+    if not regular_file.RENAMES_OPEN_FILES:
+        part.rename(path)  # on Windows, which replaces no file by this
+        return
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with regular_file.open_regular(path, flags) as file:
+            file.write(text)
+            file.flush()
+            regular_file.flush_to_disk(file.fileno())
 
 
 @contextmanager
