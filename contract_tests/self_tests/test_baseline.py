@@ -175,10 +175,27 @@ def test_a_file_that_cannot_be_read_or_written_is_reported(tmp_path) -> None:
             read_baseline(path)
     with pytest.raises(BaselineUnusable, match="can't be written"):
         write_baseline(tmp_path / "no" / "folder.toml", [ENTRY])
+    assert not list(tmp_path.iterdir())
     binary = tmp_path / "known.toml"
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(BaselineUnusable, match="UTF-8"):
         read_baseline(binary)
+
+
+def test_a_full_disk_loses_no_entry_and_leaves_no_other_file(tmp_path) -> None:
+    """The old file stays as it was."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "known.toml"
+    write_baseline(path, [ENTRY])
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(BaselineUnusable, match="can't be written: File too large"):
+            write_baseline(path, [])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_an_entry_in_another_form_is_never_lost(tmp_path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from self_tests.reference_server.faults import AnyAccountSees, FreeSeconds
+from self_tests.reference_server.faults import AnyAccountSees, FreeSeconds, KeysNotChecked
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import Replaying
 
@@ -113,6 +113,21 @@ def test_wrong_usage_ends_with_2(tmp_path, options, said) -> None:
     done = contract(tmp_path, *options)
     assert done.returncode == 2, done.stdout + done.stderr
     assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("name", ["report.html", "junit.xml"])
+def test_a_report_that_cannot_be_written_is_named_after_the_findings(tmp_path, name) -> None:
+    """A full disk loses the file, and not the output; which of them writes it doesn't matter."""
+    (tmp_path / "out" / name).mkdir(parents=True)
+    with KeysNotChecked(*KEYS) as server:
+        chosen = [*only_file("auth"), "-k", "key_in_the_query"]
+        done = contract(tmp_path, at(server), "--report", "out", *chosen)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "ERROR: the report can't be written to out: Is a directory" in done.stdout
+    assert "[key-required]" in done.stdout
+    assert "contract report:" not in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -395,9 +395,12 @@ def test_github_gets_a_summary_and_annotations(tmp_path) -> None:
     """The summary is appended to the step's file; annotations are printed in GitHub only."""
     path, result = tmp_path / "summary.md", result_with("a")
     path.write_text("before\n")
-    write_step_summary(result, {"GITHUB_STEP_SUMMARY": str(path)})
+    assert write_step_summary(result, {"GITHUB_STEP_SUMMARY": str(path)}) == []
     assert path.read_text() == "before\n" + render_markdown(result)
-    write_step_summary(result, {})
+    assert write_step_summary(result, {}) == []
+    absent = str(tmp_path / "absent" / "summary.md")
+    (said,) = write_step_summary(result, {"GITHUB_STEP_SUMMARY": absent})
+    assert said == f"the summary can't be written to {absent}: No such file or directory"
     assert any(line.startswith("::error") for line in lines_of(result, {"GITHUB_ACTIONS": "true"}))
     assert not any(line.startswith("::error") for line in lines_of(result, {}))
 

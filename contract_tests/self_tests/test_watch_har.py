@@ -162,8 +162,26 @@ def test_a_missing_file_and_a_server_that_is_not_in_the_file_are_wrong_usage(tmp
     assert (done.exit_code, "has no request to https://nowhere.example/v1" in done.output) == (2, 1)
 
 
+BAD_URLS = (
+    "https://[bad/v1/tasks/task-unified-1",
+    "http://a.example:99999/v1/tasks/x",
+    "http://a:b",
+)
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_an_entry_whose_url_cannot_be_read_is_counted_and_the_others_are_judged(
+    tmp_path, url
+) -> None:
+    """One entry doesn't cost the file."""
+    entries = [*life(), entry("GET", url, 40, {})]
+    done = read(str(write(tmp_path, entries)))
+    assert done.exit_code == 0, done.output
+    assert "1 without a response, or unreadable" in done.output
+
+
 JSONS = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    st.sampled_from(BAD_URLS) | st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )

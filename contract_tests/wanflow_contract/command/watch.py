@@ -129,9 +129,8 @@ def read(
 def _finish(observer: Observer, folder: Path | None, more: Sequence[str]) -> int:
     """Print the result, write the report, and return the exit code."""
     result = observer.result()
-    for line in (*more, *observer.limits(), *lines_of(result)):
+    for line in (*more, *observer.limits(), *lines_of(result), *write_step_summary(result)):
         click.echo(printable(line))
-    write_step_summary(result)
     if folder is not None:
         try:
             written: Any = write_reports(result, folder, _FORMATS)

@@ -186,9 +186,15 @@ def _replace(path: Path, text: str) -> None:
     with NamedTemporaryFile(
         "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
     ) as file:
-        file.write(text)
+        part = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+        except OSError:
+            part.unlink()
+            raise
     if target.exists():
-        Path(file.name).chmod(target.stat().st_mode & 0o777)
+        part.chmod(target.stat().st_mode & 0o777)
     else:
-        Path(file.name).chmod(0o644)
-    replace(Path(file.name), target)
+        part.chmod(0o644)
+    replace(part, target)

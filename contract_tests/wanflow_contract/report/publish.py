@@ -46,9 +46,16 @@ def lines_of(result: RunResult, environment: Mapping[str, str] = os.environ) -> 
         yield from render_annotations(result).splitlines()
 
 
-def write_step_summary(result: RunResult, environment: Mapping[str, str] = os.environ) -> None:
-    """Append the report to the summary of the GitHub job, if there is one."""
+def write_step_summary(result: RunResult, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Append the report to the summary of the GitHub job, if there is one.
+
+    Returns what the output says of it: why it can't be written. That fails no run.
+    """
     path = environment.get("GITHUB_STEP_SUMMARY")
-    if path:
-        with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(render_markdown(result))
+    try:
+        if path:
+            with Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(render_markdown(result))
+    except OSError as error:
+        return [f"the summary can't be written to {path}: {error.strerror or error}"]
+    return []

@@ -175,4 +175,4 @@ def read_result(path: Path) -> RunResult:
     try:
         return RunResult.from_json(json.loads(path.read_text("utf-8")))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not the result of a contract run: {error!r}") from error
+        raise ValueError(f"a field is absent or of another kind ({error})") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
+_NO_REPORT = "the report can't be written to"
 # Mark expressions that select all tests of documented responses.
 _ALL = frozenset({"", "fast", "not slow", "fast or slow"})
 
@@ -149,12 +150,17 @@ class Reporting:
         """Record Ctrl-C; `pytest.exit` calls this, too."""
         self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """In the first process, write the reports."""
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """In the first process, write the reports; what pytest then writes may fail, too."""
         self._observing.close()
-        if hasattr(session.config, "workeroutput"):
-            return
+        if not hasattr(session.config, "workeroutput"):
+            self._finish(session)
+        with self._writing(session, f"{_NO_REPORT} {self._folder}"):
+            yield
+
+    def _finish(self, session: pytest.Session) -> None:
+        """Decide how the run ends, and write what it leaves."""
         if self.interrupted:
             self.collect()
             self.missing = session.testscollected - len({one.name for one in self.tests})
@@ -181,13 +187,25 @@ class Reporting:
             self.baseline, error = finish_baseline(self.known, self.recorder, self.tests)
             if error:
                 self.messages.append(error)
-                session.exitstatus = ExitCode.USAGE
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
         if folder := self._option("--emit-tests"):
-            self.messages += write_emitted_tests(self.result(0), folder)
+            with self._writing(session, f"tests can't be written to {folder}"):
+                self.messages += write_emitted_tests(self.result(0), folder)
         if self._folder is not None:
             formats = self._option("--contract-formats")
             result = self.result(int(session.exitstatus))
-            write_report(result, self._folder, formats, self._keys())
+            with self._writing(session, f"{_NO_REPORT} {self._folder}"):
+                write_report(result, self._folder, formats, self._keys())
+
+    @contextmanager
+    def _writing(self, session: pytest.Session, problem: str) -> Generator[None]:
+        """Let what can't be written be an error of usage, so that the output has the findings."""
+        try:
+            yield
+        except OSError as error:
+            said = f"ERROR: {problem}: {error.strerror or error}"
+            self.messages += [said] if said not in self.messages else []
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def result(self, exit_code: int) -> RunResult:
         """Return the result of the run."""
@@ -224,7 +242,9 @@ class Reporting:
         """Print the report, and GitHub annotations and a summary in GitHub Actions."""
         if not self.tests:
             return
-        lines = summary_of(self.result(0), self._folder, self.messages, incomplete=self.incomplete)
+        unwritten = any(one.startswith(f"ERROR: {_NO_REPORT}") for one in self.messages)
+        folder = None if unwritten else self._folder
+        lines = summary_of(self.result(0), folder, self.messages, incomplete=self.incomplete)
         for line in lines:
             terminalreporter.write_line(line)
 

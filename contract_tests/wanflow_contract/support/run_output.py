@@ -39,11 +39,12 @@ def finish_baseline(
 
 
 def write_emitted_tests(result: RunResult, folder: str) -> list[str]:
-    """Write the findings as standalone tests, and return what the output says of it."""
-    try:
-        written, without = emit_tests(result, Path(folder))
-    except OSError as error:
-        return [f"ERROR: tests can't be written to {folder}: {error.strerror}"]
+    """Write the findings as standalone tests, and return what the output says of it.
+
+    Raises:
+        OSError: a file can't be written.
+    """
+    written, without = emit_tests(result, Path(folder))
     said = [f"findings as tests: {counted(len(written), 'file')} in {folder}"]
     if without:
         names = ", ".join(one.id for one in without)
@@ -52,7 +53,11 @@ def write_emitted_tests(result: RunResult, folder: str) -> list[str]:
 
 
 def write_report(result: RunResult, folder: Path, formats: str, keys: Iterable[str]) -> None:
-    """Write the files of a report, and the list of requests of a dry run."""
+    """Write the files of a report, and the list of requests of a dry run.
+
+    Raises:
+        OSError: a file can't be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if result.counters.dry_run:
         listed = "\n".join(result.counters.request_list) + "\n"
@@ -64,12 +69,11 @@ def summary_of(
     result: RunResult, folder: Path | None, messages: Sequence[str], *, incomplete: bool
 ) -> list[str]:
     """Write the summary of GitHub Actions, and return the lines at the end of the output."""
-    write_step_summary(result)
     counters, lines = result.counters, list(lines_of(result))
     if counters.never_seen() and not result.plan.get("only"):
         why = "" if counters.has_mock_controls else " (most need the mock's controls)"
         lines.append(f"never received{why}: {', '.join(counters.never_seen())}")
-    lines += messages
+    lines += [*messages, *write_step_summary(result)]
     if incomplete:
         lines.append("FAILED: a documented response was never received, so it was not tested")
     if folder is not None and counters.dry_run:

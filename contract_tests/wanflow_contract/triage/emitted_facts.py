@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected
+from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.response_checks import ALWAYS_ALLOWED
 from wanflow_contract.triage.emitted_assertions import STATUSES
 from wanflow_contract.triage.emitted_requests import body_of, decoded
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wanflow_contract.checks.documented_responses import OperationContract
-    from wanflow_contract.findings.finding import Finding
+    from wanflow_contract.findings.finding import Finding, ShownExchange
 
 
 def facts_of(finding: Finding, requests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -32,10 +35,20 @@ def facts_of(finding: Finding, requests: list[dict[str, Any]]) -> dict[str, Any]
         "types": _error_types(contract) if finding.check == "error-type" else {},
         "param": error.get("param"),
         "code": error.get("code"),
+        "status": last.status,
+        "invalid": _must_be_rejected(finding.exchanges[0]),
         "kind": model.kind if model else "video",
         "results": number,
         "required": [_field(finding.pointer)] if finding.check == "still-present" else [],
     }
+
+
+def _must_be_rejected(one: ShownExchange) -> bool:
+    """Return whether the documents don't allow a request."""
+    contract, headers = packaged_contract().operation_at(one.path), dict(one.request_headers)
+    sent = b64decode(one.sent) if one.sent_binary else one.sent.encode()
+    expectation = expectation_of_request(contract, one.method, headers, sent)
+    return expectation is not None and expectation.expected is Expected.REJECT
 
 
 def _field(pointer: str) -> str:

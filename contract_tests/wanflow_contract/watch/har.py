@@ -177,7 +177,7 @@ def _entry(data: Any) -> Recorded:
     took = float(data.get("time") or 0)
     return Recorded(
         method=_text(request["method"]),
-        url=_text(request["url"]),
+        url=_url(request["url"]),
         request_headers=_headers(request.get("headers")),
         sent=sent,
         status=int(response.get("status") or 0),
@@ -190,6 +190,17 @@ def _entry(data: Any) -> Recorded:
         complete=known and sent_known,
         encoded=False,
     )
+
+
+def _url(value: Any) -> str:
+    """Return a URL whose parts can be read.
+
+    Raises:
+        ValueError: they can't.
+    """
+    parts = urlsplit(_text(value))
+    _ = parts.hostname, parts.port
+    return parts.geturl()
 
 
 def _text(value: Any) -> str:
