@@ -27,6 +27,8 @@ class CuttingProxy:
         self.folder = Path(tempfile.mkdtemp(prefix="wanflow-proxy-", dir="/tmp"))
         self.cut: Callable[[bytes], Cut | None] = lambda _: None
         self.refusing = False
+        self.accepted = 0
+        """How many connections were made."""
         self.delay = 0.0
         """Seconds by which each part of the client's is late."""
         self.passing = threading.Event()
@@ -54,6 +56,7 @@ class CuttingProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.accepted += 1
                 if self.refusing:
                     client.close()
                     continue

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from tests.queue.manual_worker import ManualWorker
+from tests.queue.test_worker import WAITING, wait_until
+from wanflow._core.effects import TimePoint
+from wanflow._core.snapshot import Snapshot
 from wanflow.batch.cost_limit import Decision
 from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import StepKind
+from wanflow.queue.submission_outcome import NotAccepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +24,9 @@ if TYPE_CHECKING:
 
     from wanflow.mock.gateway.accounts import Account
     from wanflow.queue.handle import QueuedBatch
+
+VERSION = "SELECT xmin::text, reserved, halted FROM wanflow.batch"
+"""Another one after each write."""
 
 
 @pytest.fixture
@@ -133,6 +142,47 @@ class TestALimit:
         other.drain()
         assert account.submitted == 6
         assert other.states() == {"saved": 6}
+
+    @pytest.mark.parametrize("write", ["intent", "task", "halt", "end"])
+    def test_is_locked_after_the_job_by_every_write(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        queue: str,
+        write: str,
+    ) -> None:
+        """Two transactions that lock in two orders wait for each other."""
+        add_jobs(1, max_credits=1000)
+        if write == "end":
+            worker.turn([StepKind.SUBMIT])
+            worker.make_due()
+        (work,) = worker.take()
+        recorder = worker.recorder(work) if write in {"intent", "end"} else worker.intend(work)
+        usage, links = {"credits_used": 1}, ("https://shop.example/1.png",)
+        priced = Snapshot("task-1", "completed", usage=usage, urls=links)
+        outcome = {
+            "intent": lambda: recorder.record_intent(None),  # type: ignore[arg-type]
+            "task": lambda: recorder.record_accepted(work.key, priced, hold=False),
+            "halt": lambda: NotAccepted(
+                work.id, work.key, recorder.token, "no", halted="no credits"
+            ).apply(worker.writes.transaction, TimePoint(0.0, 0.0)),
+            "end": lambda: recorder.record_done("", priced),
+        }[write]
+        with (
+            psycopg.connect(queue, autocommit=True) as other,
+            psycopg.connect(queue) as holding,
+        ):
+            holding.execute("SELECT FROM wanflow.job FOR UPDATE")
+            thread = Thread(target=worker.write, args=[outcome])
+            thread.start()
+            wait_until(lambda: other.execute(WAITING).fetchone() is not None)
+            free = other.execute("SELECT FROM wanflow.batch FOR UPDATE SKIP LOCKED").rowcount
+            before = other.execute(VERSION).fetchall()
+            holding.rollback()
+            thread.join()
+            after = other.execute(VERSION).fetchall()
+        assert free == 1
+        assert before != after
 
     def test_is_not_locked_for_ever_by_a_machine_that_stalls_or_is_cut_off(
         self, add_jobs: Callable[..., QueuedBatch], new_worker: Callable[..., ManualWorker]

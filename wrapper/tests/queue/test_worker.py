@@ -20,6 +20,7 @@ from tests.queue.manual_worker import enqueue
 from wanflow import AsyncClient
 from wanflow.errors import ConfigurationError
 from wanflow.queue import StopSignal, Worker
+from wanflow.queue.engine import StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -167,6 +168,21 @@ def test_a_worker_has_only_so_many_submissions_in_flight(
     ):
         wait_until(all_are_uncertain)
     assert max(seen) == 3
+
+
+def test_a_worker_takes_polls_before_submissions(
+    add_jobs: Callable[..., QueuedBatch], new: Callable[..., Worker], worker: ManualWorker
+) -> None:
+    """Calls have their turn in this order: what is paid for comes before what isn't yet."""
+    add_jobs(2)
+    worker.turn([StepKind.SUBMIT])
+    add_jobs(2, "a dog", name="run2")
+    worker.make_due()
+    run = new()
+    taken = [work.row.kind for work in run._take(run._prepare())]
+    assert taken == [StepKind.POLL] * 2 + [StepKind.SUBMIT] * 2
+    for database in run._databases:
+        database.close()
 
 
 def test_submissions_do_not_wait_for_the_writes_of_polls(

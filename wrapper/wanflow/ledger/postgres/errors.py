@@ -117,10 +117,10 @@ def reason_of(error: psycopg.Error) -> str:
             "the connection to the server was lost during a commit; whether it was written will "
             "be seen when the server is back"
         )
-    if isinstance(error, psycopg.InterfaceError):
-        return str(error)
     if error.sqlstate is None:
-        return _connection_reason(error)
+        # psycopg itself refuses a query or a value, which says nothing of the server.
+        lost = isinstance(error, psycopg.OperationalError)
+        return _connection_reason(error) if lost else str(error)
     for length in (5, 3, 2):
         reason = _REASONS.get(error.sqlstate[:length])
         if reason is not None:
