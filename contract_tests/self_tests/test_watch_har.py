@@ -133,6 +133,25 @@ def test_the_file_of_a_result_is_judged(tmp_path) -> None:
     assert (done.exit_code, "[link]" in done.output) == (1, True)
 
 
+def test_an_entry_whose_url_is_none_is_not_judged(tmp_path) -> None:
+    """The other entries are judged as without it."""
+    broken = entry("GET", "https://[::1/a.png", 30, "x")
+    done = read(str(write(tmp_path, [*life(), broken])))
+    assert done.exit_code == 0, done.output
+    assert "1 without a response, or unreadable" in done.output
+
+
+@pytest.mark.parametrize("location", ["http://[::1/x", "//[", "http://a\u2100b.example/x"])
+def test_a_result_that_redirects_to_no_url_is_a_finding(tmp_path, location) -> None:
+    """A client can't get the file."""
+    moved = entry(
+        "GET", LINK, 30, "", status=302, headers=[{"name": "Location", "value": location}]
+    )
+    done = read(str(write(tmp_path, [*life(), moved])))
+    assert (done.exit_code, "[link]" in done.output) == (1, True), done.output
+    assert "which is no URL" in done.output
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
 
+from wanflow._urls import is_http_url
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import CheckFailed, independent
 from wanflow_contract.checks.definitions.files import (
@@ -24,7 +24,7 @@ from wanflow_contract.checks.definitions.tasks import ENDS
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.faulty_field import request_field
-from wanflow_contract.checks.file_checks import check_file, check_requested
+from wanflow_contract.checks.file_checks import check_file, check_requested, redirect_target
 from wanflow_contract.checks.files import image_size, video_seconds, video_size
 from wanflow_contract.checks.task_state import COMPLETED, check_number
 from wanflow_contract.plan.order import Stage
@@ -100,7 +100,7 @@ def fetch_link(target, history, link: str, **headers: str):
         onward = exchange.header("location")
         if exchange.status not in _REDIRECTS or onward is None:
             break
-        link = urljoin(exchange.url, onward)
+        link = redirect_target(history, exchange, onward)
     return exchange
 
 
@@ -111,7 +111,7 @@ def fetch_files(target, history) -> list[bytes]:
     """
     contents = []
     for link in history.links:
-        if urlsplit(link).scheme not in {"http", "https"}:
+        if not is_http_url(link):
             continue
         exchange = fetch_link(target, history, link)
         with independent():
@@ -275,7 +275,7 @@ def test_a_result_url_works_for_a_day(target) -> None:
     history = completed_task(target, cheapest(target.models[MODELS[0]]))
     target.controls.advance_time(_NEARLY_A_DAY)
     for link in history.links:
-        if urlsplit(link).scheme in {"http", "https"}:
+        if is_http_url(link):
             exchange = fetch_link(target, history, link)
             DAY.require(exchange.status == 200, f"{exchange.status}", history.last, exchange)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from wanflow._urls import join_url
 from wanflow_contract.checks.definitions.files import FRAME, LINK, LINK_TYPE, SIZE, VIDEO, WHOLE
 from wanflow_contract.checks.faulty_field import request_field, response_field, response_header
 from wanflow_contract.checks.files import (
@@ -25,6 +26,25 @@ RATIO_TOLERANCE = 0.06
 _LOWEST_FRAME, _HIGHEST_FRAME = 0.85, 1.5
 _QUALITY = re.compile(r"([0-9]+)p", re.ASCII)
 _RATIO = re.compile(r"([1-9][0-9]*):([1-9][0-9]*)", re.ASCII)
+
+
+def redirect_target(history: TaskHistory, exchange: Exchange, location: str) -> str:
+    """Return the URL that a redirect of a result leads to.
+
+    Raises:
+        CheckFailed: it leads to no URL.
+        NotJudged: so it does, and the failure is tolerated.
+    """
+    target = join_url(exchange.url, location)
+    if target is None:
+        LINK.fail(
+            f"a redirect to {location!r}, which is no URL",
+            history.last,
+            exchange,
+            pointer=response_header("Location"),
+            shape=f"{history.model.kind}: a redirect to no URL",
+        )
+    return target
 
 
 def check_file(history: TaskHistory, exchange: Exchange) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 import requests
@@ -74,7 +73,7 @@ def as_response(exchange: Exchange) -> Response:
 
 def is_query(target: ApiUnderTest, exchange: Exchange) -> bool:
     """Return whether an exchange is a poll of a task of this run."""
-    last = urlsplit(exchange.url).path.rpartition("/")[2]
+    last = exchange.url.partition("?")[0].rpartition("/")[2]
     return exchange.method == "GET" and last in target.tasks
 
 

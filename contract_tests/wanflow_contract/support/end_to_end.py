@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import pytest
 
 import wanflow
 from wanflow import errors
+from wanflow._urls import is_http_url
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import stop_judging
 from wanflow_contract.checks.expectation import packaged_oracle
@@ -82,7 +82,7 @@ def run_end_to_end(target: ApiUnderTest, name: str, client_kind: str, folder: Pa
         except wanflow.TaskFailed as failed:
             pytest.skip(f"the task failed by itself: {failed.code}")
         _check_number(target, task.id, len(result.urls), body.get("n", 1))
-        if any(urlsplit(url).scheme not in {"http", "https"} for url in result.urls):
+        if not all(map(is_http_url, result.urls)):
             pytest.skip("the result URLs are not http or https")
         target.client.pace.wait()
         paths = driver.do(lambda _client: result.download(folder))

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin
 
 import httpx
 from attrs import define, field
 
 from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.definitions.files import PART, SAME_FILE
-from wanflow_contract.checks.file_checks import check_file, check_requested
+from wanflow_contract.checks.file_checks import check_file, check_requested, redirect_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +59,7 @@ class FileJudge:
         history = self._tasks[self._owners[url]]
         onward = exchange.header("location")
         if exchange.status in {301, 302, 303, 307, 308} and onward is not None:
-            self._add(urljoin(exchange.url, onward), history.id)
+            self._add(redirect_target(history, exchange, onward), history.id)
         elif exchange.status == 206:
             self._check_part(url, history, exchange, complete)
         elif exchange.status >= 300:

@@ -7,10 +7,11 @@ from base64 import b64decode
 from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from attrs import evolve, field, frozen
 
+from wanflow._urls import split_url
 from wanflow.cli.text import counted
 from wanflow_contract.watch.recorded import Recorded
 
@@ -132,8 +133,9 @@ def _server(har: Har, observer: Observer) -> str:
     found = Counter[str]()
     for one in har.entries:
         path = observer.path_of(one.url)
-        if path and _is_of_this_api(one, path, observer):
-            found[_base_of(one.url, path)] += 1
+        base = _base_of(one.url, path)
+        if path and base and _is_of_this_api(one, path, observer):
+            found[base] += 1
     if not found:
         raise HarUnusable(
             f"{har.path} has no request to the API; name its server by --base-url URL"
@@ -142,7 +144,9 @@ def _server(har: Har, observer: Observer) -> str:
 
 
 def _base_of(url: str, path: str) -> str:
-    parts = urlsplit(url)
+    parts = split_url(url)
+    if parts is None:
+        return ""
     plain = path.partition("?")[0]
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path.removesuffix(plain)}"
@@ -198,7 +202,9 @@ def _url(value: Any) -> str:
     Raises:
         ValueError: they can't.
     """
-    parts = urlsplit(_text(value))
+    parts = split_url(_text(value))
+    if parts is None:
+        raise ValueError(f"{value} is no URL")
     _ = parts.hostname, parts.port
     return parts.geturl()
 

@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from threading import RLock
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from attrs import define, evolve, field
 
+from wanflow._urls import split_url
 from wanflow.cli.text import counted
 from wanflow_contract.checks.check import observing
 from wanflow_contract.checks.documented_responses import Contract, packaged_contract
@@ -156,10 +156,14 @@ class Observer:
 
     def path_of(self, url: str) -> str:
         """Return the part of a URL that the API documents, or what is after the base URL."""
-        parts = urlsplit(url)
+        parts = split_url(url)
+        if parts is None:
+            return ""
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         if self.base_url:
-            base = urlsplit(self.base_url)
+            base = split_url(self.base_url)
+            if base is None:
+                return ""
             inside = (parts.scheme, parts.netloc) == (base.scheme, base.netloc)
             prefix = base.path.rstrip("/")
             return path.removeprefix(prefix) if inside and path.startswith(prefix) else ""

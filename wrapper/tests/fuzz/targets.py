@@ -11,6 +11,9 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tests.fuzz.connections import connections
+from tests.fuzz.files import File
+from tests.fuzz.urls import index, judged_har, redirects
 from wanflow._core.content_coding import decode_body
 from wanflow._core.download_rules import classify as classify_download
 from wanflow._core.effects import Request, Response
@@ -44,23 +47,6 @@ if TYPE_CHECKING:
 LIMIT = 64 * 1024
 """Bytes of an input; the largest messages that are tested are larger, but no different."""
 SECRET = "a secret of the fuzzed receiver"
-
-
-class File:
-    """A file with some content, for what reads a path."""
-
-    def __init__(self, name: str, content: bytes) -> None:
-        self.suffix = name[name.rindex(".") :]
-        self._name, self._content = name, content
-
-    def __str__(self) -> str:
-        return self._name
-
-    def read_bytes(self) -> bytes:
-        return self._content
-
-    def read_text(self, encoding: str) -> str:
-        return self._content.decode(encoding)
 
 
 @cache
@@ -293,6 +279,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     one.__name__: one
     for one in (
         *(pages, yaml, json_document, snapshots, responses, contents, heads, tokens, callbacks),
-        *(csv, jsonl, har, baselines, results, images, sounds, links, addresses),
+        *(csv, jsonl, har, judged_har, baselines, results, images, sounds, links, addresses),
+        *(index, redirects, connections),
     )
 }

@@ -187,6 +187,47 @@ def test_new_documents_are_found_by_an_index(site: Site, project: Checkout) -> N
     assert run(project, "watch", "--index", index)[0] == 9
 
 
+NO_URLS = ("http://[::1/x.md", "//[", "http://a\u2100b.example.com/x.md")
+
+
+def test_a_link_that_is_no_url_keeps_nothing_from_being_imported(
+    site: Site, project: Checkout
+) -> None:
+    """What changed and what is new is imported, whatever else an index says."""
+    run(project, "import", site.put("/nova-1.md", page("nova-1")))
+    site.put("/nova-1.md", page("nova-1", seed={"type": "integer"}))
+    site.put("/nova-2.md", page("nova-2"))
+    links = [f"- [a]({link})\n" for link in (*NO_URLS, "/nova-2.md")]
+    code, output = run(project, "watch", "--index", site.put("/llms.txt", "".join(links)))
+    assert code == 1, output
+    assert names(project) == {"nova-1", "nova-2"}
+    assert "seed" in (project.sources / "nova-1.yaml").read_text()
+
+
+@pytest.mark.parametrize("place", NO_URLS)
+def test_a_redirect_to_no_url_is_reported(site: Site, place: str) -> None:
+    """The message has both places."""
+    site.pages["/old.md"] = Page(status=302, location=place.encode().decode("latin-1"))
+    with pytest.raises(NotFetched, match=r"/old\.md"):
+        Fetcher().fetch(site.url("/old.md"))
+
+
+@pytest.mark.parametrize("name", ["watch", "diff", "drift"])
+def test_an_unexpected_error_has_a_code_of_its_own(
+    name: str, project: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The codes 0, 1 and 2 of these commands say what was found."""
+    module = {"watch": "watch.Watch.run", "diff": "diff.diff.compare", "drift": "drift.find_drift"}
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("of no kind")
+
+    monkeypatch.setattr(f"wanflow.spec.{module[name]}", fail)
+    sides = [str(ROOT / "specs/openapi.yaml")] * 2 if name == "diff" else []
+    code, output = run(project, name, *sides)
+    assert (code, output) == (10, "wanflow spec: unexpected ValueError: of no kind\n")
+
+
 def test_links_are_read_in_any_form() -> None:
     """Markdown, plain URLs and HTML; other hosts only if that is enabled."""
     text = '[a](/a.md) <https://b.example.com/b.md> <a href="c.yaml"> https://a.example.com/d#x'

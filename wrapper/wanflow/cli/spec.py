@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from wanflow.cli.text import counted
-from wanflow.spec.errors import EXIT_CODES, OutOfDate, SpecError, ToolError, printable
+from wanflow.spec.errors import EXIT_CODES, UNEXPECTED, OutOfDate, SpecError, ToolError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,12 @@ def _plainly(command: Callable[P, R]) -> Callable[P, R]:
                 err=True,
             )
             raise SystemExit(ToolError.exit_code) from None
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            # With a code of its own: 1 and 2 say what `watch`, `drift` and `diff` found.
+            _echo(f"wanflow spec: unexpected {type(error).__name__}: {error}", err=True)
+            raise SystemExit(UNEXPECTED) from error
 
     return run
 

@@ -75,6 +75,9 @@ class OutOfDate(SpecError):
     exit_code: ClassVar[int] = 1
 
 
+UNEXPECTED = 10
+"""The exit code of an error that no step of the pipeline knows."""
+
 EXIT_CODES = (
     (0, "done"),
     (OutOfDate.exit_code, "drift; `diff`: an addition or a warning; `watch`: a source changed"),
@@ -86,6 +89,7 @@ EXIT_CODES = (
     (FindingsError.exit_code, "`check` found problems"),
     (ToolError.exit_code, "a tool is missing, has the wrong version, or failed"),
     (NotFetched.exit_code, "a page can't be fetched, or no longer exists"),
+    (UNEXPECTED, "unexpected error"),
 )
 """The exit codes of `wanflow spec`; other commands have different ones."""
 

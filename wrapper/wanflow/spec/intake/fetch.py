@@ -10,12 +10,12 @@ import ipaddress
 import socket
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from attrs import field, frozen
 
 from wanflow._http_library import http_library
+from wanflow._urls import join_url, split_url
 from wanflow.catalog.public_url import public_url_problem
 from wanflow.spec.errors import NotFetched
 
@@ -84,7 +84,10 @@ class Fetcher:
             answer = self._ask(place, version or PageVersion(), deadline, local=local)
             if isinstance(answer, Fetched):
                 return answer
-            place = urljoin(place, answer)
+            target = join_url(place, answer)
+            if target is None:
+                raise NotFetched(f"{url} redirects to {answer!r}, which is no URL")
+            place = target
         raise NotFetched(f"{url} redirects more than {_REDIRECTS} times")
 
     def _ask(
@@ -145,10 +148,8 @@ def is_loopback(url: str) -> bool:
 
 
 def _host(url: str) -> str:
-    try:
-        return (urlsplit(url).hostname or "").lower()
-    except ValueError:
-        return ""
+    parts = split_url(url)
+    return (parts.hostname or "").lower() if parts else ""
 
 
 def _require_safe(url: str, *, local: bool) -> None:
@@ -157,10 +158,9 @@ def _require_safe(url: str, *, local: bool) -> None:
     Raises:
         NotFetched: says why not.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise NotFetched(f"{url} is no URL: {error}") from error
+    parts = split_url(url)
+    if parts is None:
+        raise NotFetched(f"{url} is no URL")
     if parts.username is not None or parts.password is not None:
         raise NotFetched(f"{parts.scheme}://{_host(url)}…: a URL with a password isn't fetched")
     if local and is_loopback(url) and parts.scheme in {"http", "https"}:
@@ -181,7 +181,7 @@ def _proxied(url: str) -> bool:
 def _require_public_address(url: str) -> None:
     try:
         found = socket.getaddrinfo(_host(url), 443, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a name that IDNA doesn't have
         raise NotFetched(f"{url} can't be fetched: {error}") from error
     for *_, address in found:
         if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urldefrag, urljoin, urlsplit
 
 from attrs import evolve
 
+from wanflow._urls import join_url, split_url
 from wanflow.spec.intake.fetch import is_url
 from wanflow.spec.intake.loader import load_bytes
 
@@ -40,7 +40,8 @@ def load_fetched(url: str, fetched: Fetched) -> LoadedDocument:
 
 def _file_name(fetched: Fetched) -> str:
     """Return a file name for a fetched page, by its URL, media type or first characters."""
-    last = urlsplit(fetched.url).path.rstrip("/").rpartition("/")[2]
+    parts = split_url(fetched.url)
+    last = (parts.path if parts else "").rstrip("/").rpartition("/")[2]
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip(".-") or "page"
     if _SUFFIX.search(name):
         return name
@@ -53,19 +54,24 @@ def _file_name(fetched: Fetched) -> str:
 
 
 def links_of(url: str, text: str, *, anywhere: bool = False) -> list[str]:
-    """Return the links of an index in order: those to its own origin, or all."""
+    """Return the links of an index in order: those to its own origin, or all.
+
+    What is no URL is no link.
+    """
     found = dict.fromkeys(_links(url, text))
     return [link for link in found if anywhere or _origin(link) == _origin(url)]
 
 
 def _links(url: str, text: str) -> Iterator[str]:
     for groups in _LINK.findall(text):
-        link = urldefrag(urljoin(url, next(one for one in groups if one)))[0]
-        last = urlsplit(link).path.rpartition("/")[2]
+        joined = join_url(url, next(one for one in groups if one)) or ""
+        link = joined.partition("#")[0]
+        parts = split_url(link)
+        last = parts.path.rpartition("/")[2] if parts else ""
         if is_url(link) and link != url and ("." not in last or _SUFFIX.search(last)):
             yield link
 
 
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.netloc.lower()
+def _origin(url: str) -> tuple[str, str] | None:
+    parts = split_url(url)
+    return None if parts is None else (parts.scheme.lower(), parts.netloc.lower())
