@@ -116,6 +116,7 @@ def _in_pieces(raw: RawConnection, head: bytes, body: bytes, cut: int) -> Exchan
         raw.send(piece)
         raw.peek(0.01)
     exchange = receive(raw, head + body)
+    raw.target.run_state.stop_without_access(Expectation(Expected.ACCEPT), exchange)
     VALID_HTTP.require(exchange.status == 200, f"{exchange.status} in pieces", exchange)
     return exchange
 
