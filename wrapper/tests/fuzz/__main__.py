@@ -50,12 +50,13 @@ def dictionary() -> Path:
 
 
 def fuzz_blindly(name: str, inputs: int, seconds: int) -> None:
-    """Fuzz one target with changed seeds, in this process."""
+    """Fuzz one target with changed seeds, in this process; say how many, as libFuzzer does."""
     from tests.fuzz.targets import TARGETS
 
     end = monotonic() + (seconds or float("inf"))
     known = seeds(name)
-    for number in range(inputs):
+    number = 0
+    for number in range(1, inputs + 1):
         data = changed(known, number)
         if hasattr(signal, "setitimer"):  # the signal ends this process
             signal.setitimer(signal.ITIMER_VIRTUAL, INPUT_SECONDS)
@@ -66,6 +67,7 @@ def fuzz_blindly(name: str, inputs: int, seconds: int) -> None:
             raise
         if monotonic() > end:
             break
+    print(f"number_of_executed_units: {number}", file=sys.stderr)
 
 
 def run(name: str, inputs: int, seconds: int) -> bool:
@@ -76,11 +78,14 @@ def run(name: str, inputs: int, seconds: int) -> bool:
     took = monotonic() - begun
     tried = re.search(r"number_of_executed_units: (\d+)", done.stderr)
     reached = re.findall(r"cov: (\d+)", done.stderr)
-    count = int(tried[1]) if tried else inputs
+    count = int(tried[1]) if tried else 0
     rate = f"{count:,} inputs in {took:.0f} s, {count / took:,.0f} a second"
     print(f"{name}: {rate}, {reached[-1] if reached else '?'} edges", flush=True)
     if done.returncode:
         print(done.stderr[-4000:], flush=True)
+    if not seconds and count < inputs:
+        print(f"{name}: {inputs:,} inputs were asked for", flush=True)
+        return False
     return done.returncode == 0
 
 

@@ -84,7 +84,7 @@ class Redirected(Fetcher):
     def _ask(self, url: str, *_: object, **__: object) -> str:
         http = http_library()
         try:
-            http.Request("GET", url)
+            http.URL(url)
         except (http.InvalidURL, ValueError) as error:
             raise NotFetched(f"{url} can't be fetched: {error}") from error
         return next(self.places, "")

@@ -89,7 +89,9 @@ class TestMakefile:
         plan = make(checkout, "--dry-run", "test").splitlines()
         for part in ("setup", "drift", "ruff check", "ruff format --check", "mypy", "pyright"):
             assert any(part in line for line in plan), part
-        for part in ("lint-imports", "actionlint", "zizmor"):
+        for part in ("lint-imports", "actionlint", "zizmor", ".ci/words"):
+            assert any(part in line for line in plan), part
+        for part in ("docs_build", "tests.packaging.surface"):
             assert any(part in line for line in plan), part
         assert any("-m pytest" in line for line in plan)
 
@@ -311,10 +313,24 @@ class TestCI:
         commands = [step["run"] for step in steps if "run" in step]
         assert commands
         allowed = r"make [a-z-]+$|test -z .*git |test .*curl |python \.ci/release try "
+        allowed += r"|sudo \.ci/postgres$"
         assert [c for c in commands if not re.match(allowed, c)] == []
-        assert {"make test", "make build-test", "make process-test", "make client-test"} <= set(
-            commands
-        )
+
+    @pytest.mark.parametrize("name", ["test", "release-check", "platforms", "httpx"])
+    def test_each_change_is_checked_by(self, checkout: Path, name: str) -> None:
+        """None of them is left to the one who makes a change."""
+        assert f"make {name}" in [step.get("run") for step in self.steps(checkout)]
+
+    def test_every_target_of_tests_is_run_here_and_there(
+        self, checkout: Path, rules: dict[str, Rule]
+    ) -> None:
+        """By `.ci/run`, and for each change by the workflow."""
+        parts = {name for name in rules if name.endswith("-test")}
+        assert len(parts) >= 5
+        assert parts <= set((checkout / ".ci/run").read_text().split())
+        commands = [step.get("run") for step in self.steps(checkout)]
+        assert [name for name in sorted(parts) if f"make {name}" not in commands] == []
+        assert commands.index("sudo .ci/postgres") < commands.index("make queue-test")
 
     def test_workflow_needs_no_secret(self, checkout: Path) -> None:
         """The workflow gets no secret."""

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.fuzz.mutation import SEEDS
+
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / ".github/workflows").glob("*.y*ml"))
 SECRET = re.compile(r"secrets\.|secrets\[|github\.token|toJSON\((?:secrets|github)\)")
@@ -28,6 +30,7 @@ PERMISSIONS = {
     ("specs.yml", "regenerate"): WRITING,
     ("upgrade.yml", "upgrade"): WRITING,
 }
+TARGETS = [path.name for path in SEEDS.iterdir()]
 ACTIONLINT, ZIZMOR = (Path(sys.executable).with_name(name) for name in ("actionlint", "zizmor"))
 assert len(FILES) >= 4, "workflows are missing"
 
@@ -291,6 +294,16 @@ def test_what_make_test_leaves_out_runs_weekly(name: str) -> None:
     assert "workflow_call" in weekly
     assert "workflow_call" in load(ROOT / ".github/workflows/contract.yml")["on"]
     assert "schedule" not in load(ROOT / ".github/workflows/contract.yml")["on"]
+
+
+def test_every_target_is_fuzzed_weekly_by_one_job() -> None:
+    """In one job they would take longer than it may."""
+    job = load(ROOT / ".github/workflows/slow.yml")["jobs"]["fuzz"]
+    assert "make fuzz" in [step.get("run") for step in job["steps"]]
+    assert job["env"] == {"ARGS": "${{ matrix.targets }}"}
+    parts = job["strategy"]["matrix"]["targets"]
+    assert len(parts) > 1
+    assert sorted(name for part in parts for name in part.split()) == sorted(TARGETS)
 
 
 def test_published_specs_are_fetched_every_day() -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import unquote_to_bytes, urlsplit
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +16,7 @@ from tests.any_model import model_name
 from wanflow._core.file_names import file_stem, parse_template, task_values
 from wanflow._paths import WINDOWS_DEVICES
 from wanflow.cli import main
+from wanflow.cli.streams import tolerant_streams
 from wanflow.errors import InvalidRequest
 from wanflow.ledger.rows import _uri, _windows_path, path_from_text, path_to_text
 from wanflow.spec.errors import InvalidDocument
@@ -25,6 +27,9 @@ NAMES = sorted(
     | {"a.", "a ", "a. .", "...", " a", "a:b", "a\\b", "a/b", "a<b>", 'a"b', "a|b", "a?b*", "a\x00"}
 )
 ENCODINGS = ("cp1252", "cp437", "cp932", "ascii", "latin-1", "utf-16", "utf-8")
+WRITTEN = {"ascii": "utf-8"}
+"""What click writes in place of ASCII, which it takes for a system without a locale."""
+PROMPT = "画 é 🎬 \u202e"
 FORBIDDEN = set('<>:"/\\|?*') | {chr(code) for code in range(32)}
 
 
@@ -87,9 +92,7 @@ class TestTerminals:
 
     @pytest.mark.processes
     @pytest.mark.parametrize("encoding", ENCODINGS)
-    @pytest.mark.parametrize(
-        "words", [["check", "", "--prompt", "画 é 🎬 \u202e"], ["models"], ["-h"]]
-    )
+    @pytest.mark.parametrize("words", [["check", "", "--prompt", PROMPT], ["models"], ["-h"]])
     def test_of_any_encoding(
         self, monkeypatch: pytest.MonkeyPatch, encoding: str, words: list[str]
     ) -> None:
@@ -101,7 +104,23 @@ class TestTerminals:
         with pytest.raises(SystemExit) as ended:
             main(given, prog_name="wanflow")
         assert ended.value.code in {0, None}
-        assert all(stream.buffer.getvalue() is not None for stream in streams)
+        shown = [one.buffer.getvalue().decode(WRITTEN.get(encoding, encoding)) for one in streams]
+        assert "Traceback" not in shown[1]
+        assert shown[0].strip(), "every one of these commands says something"
+
+    @pytest.mark.parametrize("encoding", ENCODINGS)
+    def test_what_it_cannot_show_is_shown_by_its_number(
+        self, monkeypatch: pytest.MonkeyPatch, encoding: str
+    ) -> None:
+        """Here of a prompt."""
+        stream = io.TextIOWrapper(io.BytesIO(), encoding, errors="strict")
+        monkeypatch.setattr(sys, "stdout", stream)
+        with tolerant_streams():
+            click.echo(f"prompt: {PROMPT}")
+        written = WRITTEN.get(encoding, encoding)
+        shown = stream.buffer.getvalue().decode(written).strip()
+        assert shown == "prompt: " + PROMPT.encode(written, "backslashreplace").decode(written)
+        assert ("\\U0001f3ac" in shown) == (not written.startswith("utf"))
 
     def test_a_name_that_cannot_be_shown_is_reported_in_one_sentence(self) -> None:
         """The error has the character's number."""
