@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+import pytest
+
 from wanflow.catalog.violation import name_of
 from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import packaged_oracle
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
+from wanflow_contract.checks.refusals import check_rejection, names_cause
+from wanflow_contract.support.exchange import Exchange
 
 MODELS = packaged_contract().catalog.models.values()
 ORACLE = packaged_oracle()
@@ -33,4 +42,52 @@ def test_what_an_invalid_parameter_has_beside_its_fault_may_be_named() -> None:
         for name, value in cheapest(model).items():
             if name != "model":
                 body = {**cheapest(model), name: {"unknown": value}}
-                assert ORACLE.causes(model.operation_id, body) == {"model", name, "unknown"}
+                causes = ORACLE.causes(model.operation_id, body)
+                assert causes - {"model"} == {name, "unknown"}
+
+
+def is_blamed(model: Any, body: dict[str, Any], param: str) -> bool:
+    """Return whether the law takes a refusal that names a parameter for a right one."""
+    error = {"code": 400, "message": "No", "type": "invalid_request_error", "param": param}
+    sent, received = (json.dumps(one).encode() for one in (body, {"error": error}))
+    kind = (("Content-Type", "application/json"),)
+    url = f"http://api.example{model.path}"
+    exchange = Exchange("POST", url, model.path, kind, sent, 400, kind, received)
+    expectation = ORACLE.expectation(model.operation_id, body)
+    try:
+        check_rejection(model.operation_id, expectation, exchange)
+    except CheckFailed as failed:
+        if failed.check is not PARAM:
+            raise
+        return False
+    return True
+
+
+def test_each_name_that_is_no_cause_is_wrong_and_each_cause_is_right() -> None:
+    """However it begins, ends, or is a part of another name."""
+    fields = {"model", *(name for model in MODELS for name in model.parameters)}
+    wrong = 0
+    for model in MODELS:
+        for body, _ in invalid_requests_of(model):
+            causes = ORACLE.causes(model.operation_id, body)
+            more = {form for one in fields for form in (f"{one}s", f"my_{one}")}
+            for name in {*fields, *more} - causes:
+                wrong += 1
+                assert not names_cause(name, causes), (body, name)
+            for cause in causes & fields:
+                for path in (cause, f"{cause}[0]", f"body.{cause}", f"/{cause}/1", f"$.{cause}"):
+                    assert names_cause(path, causes), (body, path)
+    assert wrong > 1000
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_the_model_is_named_only_if_another_one_would_be_right(model) -> None:
+    """A number as a prompt is right for none; another model's field is a cause."""
+    right = cheapest(model)
+    assert not is_blamed(model, {**right, "prompt": 5}, "model")
+    assert is_blamed(model, {**right, "model": "none"}, "model")
+    assert is_blamed(model, {name: one for name, one in right.items() if name != "model"}, "model")
+    others = [one for one in MODELS if one.operation_id == model.operation_id]
+    foreign = {name for one in others for name in one.parameters} - model.parameters.keys()
+    for name in foreign:
+        assert is_blamed(model, {**right, "prompt": 5, name: 1}, "model")

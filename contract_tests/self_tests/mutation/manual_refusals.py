@@ -210,6 +210,22 @@ _error(
     lambda _call, error, state: _foreign(error, state, "You may not read: {prompt}"),
 )
 _error(
+    "prompt-blames-longer-name",
+    "The error for a prompt names a field whose name begins with it.",
+    "wrong-prompt",
+    lambda _call, error, _state: error["param"] == "prompt" and error.update(param="prompt_extend"),
+    submits,
+    400,
+)
+_error(
+    "everything-blames-model",
+    "Whatever is wrong with a submission, the error names the model.",
+    "wrong-prompt",
+    lambda _call, error, _state: error.update(param="model"),
+    submits,
+    400,
+)
+_error(
     "limit-without-seconds",
     "A rate limit doesn't say how long to wait.",
     "rate-limit-bare",
@@ -532,6 +548,7 @@ SCRIPTS |= {
     "refuses-gzip": lambda runner: _poll_with(runner, Accept_Encoding="identity"),
     "rate-limit-bare": lambda runner: runner.post(Prefer="code=429"),
     "no-credits": lambda runner: runner.send("GET", UNKNOWN, KEY, headers={"Prefer": "code=402"}),
+    "wrong-prompt": lambda runner: runner.post({**cheapest(image_model()), "prompt": 5}),
     "two-wrong": lambda runner: runner.post(_TWO_WRONG),
     "unknown-keyless": lambda runner: runner.send("GET", UNKNOWN),
     "replay-keyless": _replay_keyless,

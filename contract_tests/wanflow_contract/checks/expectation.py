@@ -72,22 +72,40 @@ class RequestOracle:
     def causes(self, operation_id: str, body: dict[str, Any]) -> frozenset[str]:
         """Return the parameters that a refusal of a body may name: invalid, missing or unknown.
 
-        So it may those whose value not every server accepts, and always the model. A part of a
-        parameter may be named without it. If the body names no model, each one of the operation
-        gives causes.
+        So it may those whose value not every server accepts. The model is among them if it is wrong
+        itself, or if what is wrong with the others isn't wrong for each model of the operation. A
+        part of a parameter may be named without it. If the body names no model, each one of the
+        operation gives causes.
         """
         models = [
             one for one in self.rules.catalog.models.values() if one.operation_id == operation_id
         ]
         named = [one for one in models if one.name == body.get("model")]
-        found = {"model"}
+        found = (
+            set[str]()
+            if named and not self._depends_on_model(named[0], models, body)
+            else {"model"}
+        )
         for model in named or models:
-            found |= {str(name) for name in body if name not in {"model", *model.parameters}}
+            found |= _unknown(model, body)
             found |= {str(name) for name, value in body.items() if any(_ambiguities(value))}
-            violations = self.rules.violations(model, {**body, "model": model.name})
+            violations = self._violations(model, body)
             found |= {one.parameter for one in violations}
             found |= {part for one in violations for part in _parts(one, body)}
         return frozenset(found)
+
+    def _violations(self, model: Model, body: dict[str, Any]) -> list[Violation]:
+        """Return what a body for a model violates, whichever model it names."""
+        return self.rules.violations(model, {**body, "model": model.name})
+
+    def _depends_on_model(self, model: Model, others: list[Model], body: dict[str, Any]) -> bool:
+        """Return whether something in a body is wrong for its model, but not so for another."""
+        faults = [
+            {(one.pointer, one.message) for one in self._violations(each, body)}
+            | {(name, "") for name in _unknown(each, body)}
+            for each in (model, *others)
+        ]
+        return any(not faults[0] <= other for other in faults)
 
     def _of_model(self, model: Model, body: dict[str, Any]) -> Expectation:
         violations = self.rules.violations(model, body)
@@ -103,6 +121,10 @@ class RequestOracle:
             )
         reason = _open_reason(violations, model, body)
         return Expectation(Expected.EITHER, reason) if reason else Expectation(Expected.ACCEPT)
+
+
+def _unknown(model: Model, body: dict[str, Any]) -> set[str]:
+    return {str(name) for name in body if name not in {"model", *model.parameters}}
 
 
 def _parts(violation: Violation, body: dict[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from wanflow_contract.checks.definitions.access import SCHEME
@@ -21,6 +22,8 @@ from wanflow_contract.checks.faulty_field import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wanflow_contract.checks.check import Check
     from wanflow_contract.checks.expectation import Expectation
     from wanflow_contract.support.exchange import Exchange
@@ -80,12 +83,17 @@ def check_rejection(operation_id: str, expectation: Expectation, exchange: Excha
         causes = packaged_oracle().causes(operation_id, body)
         fault = min(expectation.parameters, default="")
         PARAM.require(
-            any(cause in named for cause in causes),
+            names_cause(named, causes),
             f"param is {named!r}, the request gives cause for {sorted(causes)}",
             exchange,
             pointer=request_field(fault),
             shape=f"{requested_model(exchange)}: param is {_described(named)}",
         )
+
+
+def names_cause(param: str, causes: Iterable[str]) -> bool:
+    """Return whether an error names a cause, alone or in a path such as `prompt[0].text`."""
+    return any(re.search(rf"(?<!\w){re.escape(one)}(?!\w)", param) for one in causes)
 
 
 def _described(param: str) -> str:
