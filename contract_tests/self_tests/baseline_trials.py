@@ -27,17 +27,9 @@ import pytest
 from _pytest.main import pytest_runtestloop as run_collected
 from attrs import field, frozen
 
-from self_tests.mutation import (
-    generated,
-    manual_callbacks,
-    manual_refusals,
-    manual_requests,
-    manual_responses,
-    manual_states,
-)
+from self_tests.mutation.all_mutants import all_mutants
 from self_tests.mutation.fault_layer import MutatedServer
-from self_tests.mutation.mutant import MUTANTS, Mutant
-from self_tests.mutation.runner import KEYS, ROOT, TrialRunner
+from self_tests.mutation.runner import KEYS, ROOT, TrialRunner, outcome_path
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow_contract.checks.check import NOT_JUDGED
 from wanflow_contract.support import target_options
@@ -47,8 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from self_tests.mutation.fault_layer import Layer, MutableRequest, MutableResponse
+    from self_tests.mutation.mutant import Mutant
 
-assert all((manual_responses, manual_states, manual_callbacks, manual_refusals, manual_requests))
 
 KNOWN_FAULTS = 30
 _TASK_TIMEOUT = 4.0
@@ -117,7 +109,7 @@ def _generates(http: httpx.Client, model: Any) -> bool:
 
 def choose_stack(random: Random) -> Stack:
     """Choose thirty faults by chance, with which every model still generates something."""
-    candidates = [one for one in MUTANTS.values() if one.edit is None and not one.options]
+    candidates = [one for one in all_mutants().values() if one.edit is None and not one.options]
     random.shuffle(candidates)
     chosen: list[Mutant] = []
     for one in candidates:
@@ -140,7 +132,7 @@ class StackRunner(TrialRunner):
         super().__init__(stacks, jobs, into, {})
         self._known, self._accepting = known, accepting
 
-    def _be_child(self, session: pytest.Session, mutant: Any, number: int) -> NoReturn:
+    def _be_child(self, session: pytest.Session, mutant: Any) -> NoReturn:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 2)
         begun = time.monotonic()
@@ -168,7 +160,7 @@ class StackRunner(TrialRunner):
                 "errors": [f"{one.test}: {one.text[-600:]}" for one in reporting.errors],
                 "seconds": round(time.monotonic() - begun),
             }
-            (self._into / f"{number}.json").write_text(json.dumps(found))
+            outcome_path(self._into, mutant.name).write_text(json.dumps(found))
         finally:
             os._exit(0)
 
@@ -188,7 +180,7 @@ def run_stacks(
             suite = str(ROOT / "contract_tests/wanflow_contract")
             stop = [] if accepting else ["-x"]
             pytest.main([suite, *aimed, *options, *ignored, *stop], plugins=[runner])
-        paths = [into / f"{number}.json" for number in range(len(stacks))]
+        paths = [outcome_path(into, one.name) for one in stacks]
         if not all(path.exists() for path in paths):
             raise RuntimeError(f"a run has no result: {output.getvalue()[-2000:]}")
         return [json.loads(path.read_text()) for path in paths]
@@ -207,7 +199,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import_module(name)
     tls_context()
     target_options.MOCK_TIMEOUT = _TASK_TIMEOUT
-    generated.make()
     red = sum(_trials(chosen, number) for number in range(chosen.stacks))
     wanted = chosen.trials // chosen.stacks * chosen.stacks
     _print(f"red: {red} of {wanted} trials")
@@ -220,7 +211,7 @@ def _trials(chosen: argparse.Namespace, number: int) -> int:
     stack = choose_stack(random)
     _print(f"stack {number}: {', '.join(one.name for one in stack.faults)}")
     known = _fill_baseline(stack, chosen.seed, chosen.jobs)
-    others = [one for one in MUTANTS.values() if one not in stack.faults]
+    others = [one for one in all_mutants().values() if one not in stack.faults]
     random.shuffle(others)
     red = judged = 0
     wanted = chosen.trials // chosen.stacks

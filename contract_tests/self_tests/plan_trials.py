@@ -1,9 +1,9 @@
 """`python -m self_tests.plan_trials --limit 50 --trials 10`: what a run with a limit finds.
 
-Each trial is the mock without its controls, with three random mutants at the same time. At a small
-limit each mutant must be found that costs nothing to show, by its kind; at `--all` credits or more
-each one. With `--alone` these are the mutants that the suite finds alone at a limit of 0, and at a
-high limit. No run may be charged more than its limit by the mock's own prices.
+Each trial is the mock without its controls, with three random mutants at the same time. Before, the
+suite is run on each mutant alone with a high limit. At a small limit each mutant must be found that
+a test finds first that costs nothing; at `--all` credits or more each one that was found alone. No
+run may be charged more than its limit by the mock's own prices.
 """
 
 from __future__ import annotations
@@ -25,16 +25,10 @@ import pytest
 from _pytest.main import pytest_runtestloop as run_collected
 from attrs import define, field, frozen
 
-from self_tests.mutation import (
-    generated,
-    manual_callbacks,
-    manual_requests,
-    manual_responses,
-    manual_states,
-)
+from self_tests.mutation.all_mutants import all_mutants
 from self_tests.mutation.fault_layer import Layer
-from self_tests.mutation.mutant import MUTANTS, Mutant
-from self_tests.mutation.runner import KEYS, ROOT, TrialRunner, outcome_path, run_trials
+from self_tests.mutation.mutant import Mutant
+from self_tests.mutation.runner import KEYS, ROOT, Outcome, TrialRunner, outcome_path, run_trials
 from wanflow.catalog.catalog import Catalog, packaged_catalog
 from wanflow.catalog.document import load_packaged
 from wanflow.catalog.validator import RequestValidator
@@ -50,11 +44,9 @@ if TYPE_CHECKING:
     from wanflow.mock.http.request import Request
     from wanflow_contract.checks.check import CheckFailed
 
-assert all((manual_responses, manual_states, manual_callbacks, manual_requests))
 KEY = KEYS["WANFLOW_CONTRACT_API_KEY"]
 _HIGH = "1000000000"
 _TASK_TIMEOUT = 5.0
-_FREE_KINDS = frozenset({"validation missing", "error shape", "auth"})
 _OTHER_KINDS = frozenset({"callbacks", "timing"})
 
 
@@ -191,7 +183,7 @@ def choose(rng: random.Random, trials: int) -> list[tuple[Mutant, ...]]:
     """Return three mutants for each trial that fit together and need no controls."""
     some = [
         one
-        for one in MUTANTS.values()
+        for one in all_mutants().values()
         if one.kind not in _OTHER_KINDS and not one.options and one.tamper is None
     ]
     stacks = list[tuple[Mutant, ...]]()
@@ -203,13 +195,15 @@ def choose(rng: random.Random, trials: int) -> list[tuple[Mutant, ...]]:
     return stacks
 
 
-def killers(mutants: Sequence[Mutant], limit: str, seed: int, jobs: int) -> dict[str, str]:
-    """Return the check that finds each mutant alone at a limit, '' if none does."""
+def found_alone(mutants: Sequence[Mutant], seed: int, jobs: int) -> dict[str, Outcome]:
+    """Return how each mutant alone is found first at a high limit."""
     alone = [Stack((one,)) for one in mutants]
-    found = run_trials(alone, seed, jobs, more=("--spend-limit", limit, "--api-key2", ""))
+    found = run_trials(alone, seed, jobs, more=("--spend-limit", _HIGH, "--api-key2", ""))
     for one in found:
-        _print(f"{one.name} alone at {limit}: {one.killer or 'not found'} ({one.seconds:g} s)")
-    return {one.name: one.killer for one in found}
+        cost = "at no cost" if one.free else "by a paid task"
+        how = f"{one.killer}, {cost}" if one.killer else "not found"
+        _print(f"{one.name} alone: {how} ({one.seconds:g} s)")
+    return {one.name: one for one in found}
 
 
 class StackRunner(TrialRunner):
@@ -275,19 +269,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--all", type=float, default=500.0, help="limit at which all are found")
-    parser.add_argument(
-        "--alone", action="store_true", help="measure which mutants are free, not by their kind"
-    )
     chosen = parser.parse_args(arguments)
-    generated.make()
     target_options.LOCAL_TIMEOUT = _TASK_TIMEOUT
     stacks = [Stack(one) for one in choose(random.Random(chosen.seed), chosen.trials)]
     mutants = list({one.name: one for stack in stacks for one in stack.mutants}.values())
-    free = {one.name: one.kind if one.kind in _FREE_KINDS else "" for one in mutants}
-    paid = {one.name: one.kind for one in mutants}
-    if chosen.alone:
-        free = killers(mutants, "0", chosen.seed, chosen.jobs)
-        paid = killers(mutants, _HIGH, chosen.seed, chosen.jobs)
+    alone = found_alone(mutants, chosen.seed, chosen.jobs)
+    paid = {name: bool(one.killer) for name, one in alone.items()}
+    free = {name: bool(one.killer) and one.free for name, one in alone.items()}
     failed = 0
     for limit in chosen.limit:
         results = run_stacks(stacks, limit, chosen.seed, chosen.jobs)
@@ -300,8 +288,8 @@ def _report(
     limit: float,
     stacks: Sequence[Stack],
     results: Sequence[dict[str, Any]],
-    wanted: dict[str, str],
-    free: dict[str, str],
+    wanted: dict[str, bool],
+    free: dict[str, bool],
 ) -> int:
     """Print a table of one limit; return how many mutants or limits it missed."""
     _print(f"\nlimit {limit:g}\n")
@@ -314,7 +302,7 @@ def _report(
         lost = [one.name for one, yes in pairs if wanted[one.name] and not yes]
         missed, right = (
             missed + len(lost),
-            right + sum(bool(wanted[one.name]) and yes for one, yes in pairs),
+            right + sum(wanted[one.name] and yes for one, yes in pairs),
         )
         others += sum(not wanted[one.name] and yes for one, yes in pairs)
         exceeded += result["charged"] > limit

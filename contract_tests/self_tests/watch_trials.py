@@ -19,21 +19,7 @@ from attrs import frozen
 
 from self_tests.holdout_faults.proxied_mock import VARIANTS as PROXIES
 from self_tests.holdout_faults.proxied_mock import ProxiedMock
-from self_tests.mutation import (
-    generated,
-    manual_callbacks,
-    manual_coercions,
-    manual_facts,
-    manual_ids,
-    manual_json,
-    manual_refusals,
-    manual_requests,
-    manual_responses,
-    manual_states,
-    manual_texts,
-    manual_wire,
-)
-from self_tests.mutation.mutant import MUTANTS
+from self_tests.mutation.all_mutants import all_mutants
 from self_tests.mutation.runner import KEYS as MUTANT_KEYS
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import VARIANTS
@@ -52,9 +38,6 @@ if TYPE_CHECKING:
 
     from self_tests.mutation.mutant import Mutant
     from wanflow_contract.report.result import RunResult
-
-assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
-assert all((manual_coercions, manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 
 
 KEYS = tuple(MUTANT_KEYS.values())
@@ -149,7 +132,6 @@ def watch_correct(opened: Callable[[], AbstractContextManager[Any]], seconds: fl
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return 1 if a correct server causes an alarm, or too few mutants are caught."""
     chosen = _parser().parse_args(arguments)
-    generated.make()
     remember_files()
     alarms = 0
     for name, opened in correct_servers().items():
@@ -159,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = [one.id for one in result.new] + [one.text for one in result.errors]
         alarms += bool(found)
         _print(f"{name}: {result.counters.requests} exchanges, alarms: {found or 'none'}")
-    wanted = [] if chosen.correct else [one for name, one in MUTANTS.items() if chosen.only in name]
+    some = {} if chosen.correct else all_mutants()
+    wanted = [one for name, one in some.items() if chosen.only in name]
     caught = by_note = 0
     with ThreadPoolExecutor(chosen.threads) as threads:
         results = threads.map(lambda one: watch_mutant(one, chosen.seconds), wanted)

@@ -8,23 +8,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from self_tests.mutation import (
-    generated,
-    manual_callbacks,
-    manual_coercions,
-    manual_facts,
-    manual_ids,
-    manual_json,
-    manual_refusals,
-    manual_requests,
-    manual_responses,
-    manual_states,
-    manual_texts,
-    manual_wire,
-)
+from self_tests.mutation.all_mutants import all_mutants
 from self_tests.mutation.confirmation import confirmed
 from self_tests.mutation.kill_proof import proven
-from self_tests.mutation.mutant import MUTANTS, VERSION
+from self_tests.mutation.mutant import VERSION
 from self_tests.mutation.report import render
 from self_tests.mutation.runner import Outcome, run_trials
 from self_tests.mutation.schemathesis_baseline import killed_by_baseline, sample_mutants
@@ -33,15 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PAGE = Path(__file__).with_name("mutants.md")
-assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
-assert all((manual_coercions, manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return 1 if a mutant survives."""
     chosen, begun = _parser().parse_args(arguments), time.monotonic()
-    generated.make()
-    wanted = [one for name, one in MUTANTS.items() if chosen.only in name]
+    wanted = [one for name, one in all_mutants().items() if chosen.only in name]
     seen = proven(wanted, chosen.jobs)
     unproven = sorted({one.name for one in wanted} - {one.name for one in seen})
     _print(f"{len(seen)} mutants, and {len(unproven)} that no script shows")
@@ -49,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes, first = dict[int, list[Outcome]](), dict[str, str]()
     for seed in range(chosen.seed, chosen.seed + chosen.seeds):
         found = run_trials(seen, seed, chosen.jobs, first=first, into=_folder(chosen, seed))
-        outcomes[seed] = confirmed(found, MUTANTS, seed, chosen.jobs)
+        outcomes[seed] = confirmed(found, all_mutants(), seed, chosen.jobs)
         first = first or {one.name: one.test for one in outcomes[seed]}
         killed = sum(bool(one.killer) for one in outcomes[seed])
         _print(f"seed {seed}: {killed} of {len(outcomes[seed])} killed")
@@ -62,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         minutes = (time.monotonic() - begun) / 60
         if not chosen.only:
             PAGE.write_text(
-                render(outcomes, MUTANTS, unproven, baseline, VERSION, minutes, earlier)
+                render(outcomes, all_mutants(), unproven, baseline, VERSION, minutes, earlier)
             )
             _print(f"written: {PAGE.name}")
 
@@ -71,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write(killed_by_baseline(sample, chosen.jobs))
     survivors = [one for found in outcomes.values() for one in found if not one.killer]
     for one in survivors:
-        _print(f"survived: {one.name}: {MUTANTS[one.name].description}")
+        _print(f"survived: {one.name}: {all_mutants()[one.name].description}")
     return 1 if survivors else 0
 
 

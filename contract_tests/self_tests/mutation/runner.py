@@ -18,6 +18,7 @@ from _pytest.main import pytest_runtestloop as run_collected
 from attrs import asdict, frozen
 
 from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.plan.order import step_of
 from wanflow_contract.support.unavailable import tls_context
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Subject(Protocol):
 class Outcome:
     """The outcome of a mutant: the check that killed it ('' for a survivor), and the effort.
 
-    `test` is the id of the test that killed it, `last` its duration in seconds.
+    `test` is the id of the test that killed it, `last` its duration in seconds; `free` is whether
+    that test costs a right server's account nothing.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Outcome:
     test: str = ""
     cpu: float = 0.0
     last: float = 0.0
+    free: bool = False
 
 
 class FirstFailure:
@@ -74,7 +77,7 @@ class FirstFailure:
         self._layer, self._begun, self._used = layer, time.monotonic(), time.process_time()
         self.cpu = 0.0
         self.killer, self.test, self.requests, self.seconds = "", "", 0, 0.0
-        self.last = 0.0
+        self.last, self.free = 0.0, False
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         """Record the first failure."""
@@ -83,6 +86,7 @@ class FirstFailure:
         self.killer = _failed_check(call.excinfo.value) or f"({type(call.excinfo.value).__name__})"
         self.test = item.nodeid
         self.last = round(call.duration, 2)
+        self.free = not step_of(item).tasks
         self._count()
 
     def finish(self) -> None:
@@ -176,6 +180,7 @@ def _trial(session: pytest.Session, mutant: Subject) -> Outcome:
         first_failure.test,
         first_failure.cpu,
         first_failure.last,
+        first_failure.free,
     )
 
 

@@ -8,30 +8,15 @@ from collections import Counter
 import pytest
 from attrs import asdict
 
-from self_tests.mutation import (
-    generated,
-    manual_callbacks,
-    manual_coercions,
-    manual_facts,
-    manual_ids,
-    manual_json,
-    manual_refusals,
-    manual_requests,
-    manual_responses,
-    manual_states,
-    manual_texts,
-    manual_wire,
-)
+from self_tests.mutation.all_mutants import all_mutants, manual_mutants
 from self_tests.mutation.false_positives import Run, run
 from self_tests.mutation.false_positives import render as render_false_positives
 from self_tests.mutation.kill_proof import SCRIPTS, shows_fault
-from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant
+from self_tests.mutation.mutant import KINDS, Mutant
 from self_tests.mutation.report import render, wilson
 from self_tests.mutation.runner import Outcome, outcome_path, run_trials
 
-MANUAL = dict(MUTANTS)
-assert all((manual_responses, manual_states, manual_callbacks, manual_requests, manual_refusals))
-assert all((manual_coercions, manual_texts, manual_json, manual_wire, manual_facts, manual_ids))
+MANUAL = manual_mutants()
 UNMODIFIED = Mutant("whole", "status", "Nothing is wrong.", "submit")
 FAULTS = ("submit-200-201", "any-account-sees", "result-lost", "callback-twice")
 
@@ -48,8 +33,7 @@ def test_the_set_is_large_and_of_every_class() -> None:
 
 def test_each_schema_generates_mutants() -> None:
     """Generated mutants exist for missing and for too strict validation."""
-    generated.make()
-    made = [one for name, one in MUTANTS.items() if name not in MANUAL]
+    made = [one for name, one in all_mutants().items() if name not in MANUAL]
     kinds = Counter(one.kind for one in made)
     assert min(kinds[kind] for kind in (KINDS[1], KINDS[4], KINDS[5])) >= 20
     assert all(one.probe for one in made if one.edit)

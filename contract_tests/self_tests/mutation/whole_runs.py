@@ -21,14 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from _pytest.main import pytest_runtestloop as run_collected
 
-from self_tests.mutation import (
-    generated,
-    manual_callbacks,
-    manual_requests,
-    manual_responses,
-    manual_states,
-)
-from self_tests.mutation.mutant import MUTANTS
+from self_tests.mutation.all_mutants import all_mutants
 from self_tests.mutation.runner import KEYS, ROOT, Subject, TrialRunner
 from wanflow_contract.findings.causes import causes_of
 from wanflow_contract.report.result import read_result, write_result
@@ -37,7 +30,6 @@ from wanflow_contract.support.unavailable import tls_context
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-assert all((manual_responses, manual_states, manual_callbacks, manual_requests))
 
 SAMPLE = (
     *("submit-200-201", "submit-400-500", "query-404-200", "any-401-200", "no-content-type"),
@@ -128,13 +120,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--into", type=Path, help="directory for the results")
     parser.add_argument("--read", action="store_true", help="only read the results again")
     chosen = parser.parse_args(arguments)
-    generated.make()
     names = chosen.names or SAMPLE
     with tempfile.TemporaryDirectory() as folder:
         into = chosen.into or Path(folder)
         into.mkdir(parents=True, exist_ok=True)
         if not chosen.read:
-            run_whole([MUTANTS[name] for name in names], chosen.jobs, into, chosen.seconds)
+            run_whole([all_mutants()[name] for name in names], chosen.jobs, into, chosen.seconds)
         _print_numbers([(name, into / f"{name}.json") for name in names])
     return 0
 
