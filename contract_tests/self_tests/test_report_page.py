@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from self_tests.report_data import IMAGE, QUERY, VIDEO, exchange, finding, result_with
-from tests.mock.page.conftest import Browser
+from tests.mock.page.conftest import PROGRAMS, Browser
 from wanflow_contract.report.html import render
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wanflow_contract.report.result import RunResult
 
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.processes
 WIDTHS = (320, 768, 1400)
 LONG = "an-unbroken-word-of-a-server-" * 40
 
@@ -44,7 +44,7 @@ def long_result() -> RunResult:
 @pytest.fixture(scope="module")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A tab with the report."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(shutil.which, PROGRAMS), None)
     if program is None:
         pytest.skip("the page is tested in Chromium, which isn't here (apt install chromium)")
     folder = tmp_path_factory.mktemp("page")

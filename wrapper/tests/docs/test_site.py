@@ -269,7 +269,7 @@ def test_a_rendered_article_becomes_markdown() -> None:
 
 @pytest.mark.slow  # it renders everything, which takes 10 s
 class TestSite:
-    """The whole site is built from a clean checkout, and its search works without a server."""
+    """The whole site is built from a clean checkout."""
 
     def test_it_has_every_page_as_html_and_as_markdown(self, site: Path, pages: Path) -> None:
         """`llms.txt` links the Markdown of every page of the navigation."""
@@ -298,25 +298,27 @@ class TestSite:
         assert own
         assert own <= headings
 
-    def test_its_search_works_in_files_and_asks_no_server(self, site: Path, tmp_path: Path) -> None:
-        """A browser finds a page, and fetches nothing but files."""
-        program = next(filter(shutil.which, PROGRAMS), None)
-        if program is None:
-            pytest.skip("NOT CHECKED: the search: there is no Chromium")
-        browser = Browser(program, tmp_path)
-        try:
-            browser._call("Network.enable")
-            browser._call("Page.navigate", url=(site / "errors/TaskFailed.html").as_uri())
-            browser.until("document.readyState === 'complete'")
-            browser.click(".md-search__button")
-            browser.until("document.activeElement.shadowRoot?.querySelector('input')")
-            browser._call("Input.insertText", text="SubmitUncertain")
-            browser.until(FOUND)
-            entries = "performance.getEntriesByType('resource').map((one) => one.name)"
-            assert [one for one in browser(entries) if not one.startswith("file:")] == []
-            assert browser.problems == []
-        finally:
-            browser.close()
+
+@pytest.mark.processes
+def test_its_search_works_in_files_and_asks_no_server(site: Path, tmp_path: Path) -> None:
+    """A browser finds a page, and fetches nothing but files."""
+    program = next(filter(shutil.which, PROGRAMS), None)
+    if program is None:
+        pytest.skip("NOT CHECKED: the search: there is no Chromium")
+    browser = Browser(program, tmp_path)
+    try:
+        browser._call("Network.enable")
+        browser._call("Page.navigate", url=(site / "errors/TaskFailed.html").as_uri())
+        browser.until("document.readyState === 'complete'")
+        browser.click(".md-search__button")
+        browser.until("document.activeElement.shadowRoot?.querySelector('input')")
+        browser._call("Input.insertText", text="SubmitUncertain")
+        browser.until(FOUND)
+        entries = "performance.getEntriesByType('resource').map((one) => one.name)"
+        assert [one for one in browser(entries) if not one.startswith("file:")] == []
+        assert browser.problems == []
+    finally:
+        browser.close()
 
 
 def test_the_parser_sees_what_browsers_fetch() -> None:

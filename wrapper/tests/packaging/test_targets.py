@@ -290,6 +290,21 @@ class TestSuite:
         )
 
 
+MARKS = """
+import inspect, sys, pytest
+
+class Marks:
+    def pytest_collection_finish(self, session):
+        for item in session.items:
+            code = inspect.getsource(item.function)
+            if {"tab", "browser"} & {*item.fixturenames} or "Browser(" in code:
+                name = item.nodeid.partition("[")[0]
+                print("BROWSER", name, *{mark.name for mark in item.iter_markers()})
+
+sys.exit(pytest.main(["--collect-only", "-qq", *sys.argv[1:]], plugins=[Marks()]))
+"""
+
+
 class TestCI:
     """CI runs the make targets."""
 
@@ -305,6 +320,21 @@ class TestCI:
         parts = ("image", "queue", "build", "process", "client")
         assert command == ["exec make"]
         assert make_test == " ".join([*(f"{part}-test" for part in parts), "test"])
+
+    def test_each_test_in_a_browser_is_run(self, checkout: Path, committed: list[str]) -> None:
+        """`.ci/run` installs a browser for it: `make process-test` chooses it by its marks."""
+        texts = {one: (checkout / one).read_text() for one in committed if one.endswith(".py")}
+        using = [
+            one for one in texts if re.search("^from .* import .*\\bBrowser$", texts[one], re.M)
+        ]
+        pages = [one for one in texts if "/mock/page/test_" in one]
+        command = [sys.executable, "-c", MARKS, "-p", "no:cacheprovider", *using, *pages]
+        done = subprocess.run(command, cwd=checkout, check=True, capture_output=True, text=True)
+        items = [line.split() for line in done.stdout.splitlines() if line.startswith("BROWSER")]
+        assert {name.partition("::")[0] for _, name, *_ in items} == {*using, *pages}
+        for _, name, *marks in items:
+            assert "processes" in marks, name
+            assert not {"slow", "builds", "postgres"} & {*marks}, name
 
     def test_workflows_call_make_only(self, checkout: Path) -> None:
         """Each command is a make target, checks what was left or answered, or tries a wheel where
