@@ -17,11 +17,15 @@ from typing import Any, cast
 
 import pytest
 
+import wanflow_contract
 from self_tests.reference_server.faults import NotValidated
 from self_tests.reference_server.server import Handler, Rejected, Server, png
 from self_tests.reference_server.variants import Unmetered
 from wanflow.mock import MockServer
 from wanflow_contract.checks.boundaries import cheapest, probes_of
+from wanflow_contract.checks.check import Check, CheckFailed
+from wanflow_contract.checks.definitions.requests import PARAM
+from wanflow_contract.checks.definitions.responses import SCHEMA
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.edges import choices_of
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
@@ -29,7 +33,7 @@ from wanflow_contract.checks.files import image_size
 from wanflow_contract.plan.combined import combined_probes
 from wanflow_contract.plan.forecast import forecast_of
 from wanflow_contract.plan.order import Stage, Step, cheapest_model, ordered, step_of
-from wanflow_contract.plan.planner import may_be_charged
+from wanflow_contract.plan.planner import Planner, may_be_charged
 from wanflow_contract.plan.prices import documented_of_model
 from wanflow_contract.plan.rules import coverage_of, judged, keywords_of, rules_of_run
 from wanflow_contract.report.counters import Counters
@@ -351,6 +355,57 @@ def test_an_incomplete_run_has_an_exit_code_of_its_own(tmp_path, options, code) 
     assert done.returncode == code, done.stdout
     assert "0 of 91 rules tested on both sides" in done.stdout
     assert re.search(r"not tested: \S+ \S+ \S+, with valid and invalid values", done.stdout)
+
+
+class Shown:
+    """A planner of a run with a limit, and tests of one function and of another."""
+
+    def __init__(self) -> None:
+        shared = SimpleNamespace(accepts_invalid=False)
+        self.budget = SimpleNamespace(unlimited=False, submissions=0, shared_budget=shared)
+        recorder = SimpleNamespace(raised_at_most=None, tolerated=[])
+        target = SimpleNamespace(budget=self.budget)
+        reporting: Any = SimpleNamespace(target=target, recorder=recorder, plan={})
+        given = {"--spend-limit": 50.0, "--base-url": "http://x", "--dry-run": False}
+        self.planner = Planner(cast("Any", SimpleNamespace(getoption=given.get)), reporting)
+        self.items = [self.item("life", number) for number in range(4)] + [self.item("other", 0)]
+        self.planner.pytest_collection_modifyitems([*self.items])
+
+    def item(self, function: str, number: int) -> Any:
+        """Return a test that pays for a task, in a module that uses one check."""
+        item = item_of(function, (1,), number=number)
+        item.nodeid, item.module = f"{function}[{number}]", SimpleNamespace(PARAM=PARAM)
+        item.path = Path(wanflow_contract.__file__).parent / "test_x.py"
+        return item
+
+    def fail(self, number: int, check: Check) -> None:
+        """Let a test fail a check."""
+        call = self.planner.pytest_runtest_call(self.items[number])
+        next(call)
+        with pytest.raises(CheckFailed):
+            call.throw(CheckFailed(check, "it is 5", (), ""))
+
+    def skipped(self, number: int) -> str:
+        """Return why a test is skipped, '' if it runs."""
+        try:
+            self.planner.pytest_runtest_setup(self.items[number])
+        except pytest.skip.Exception as error:
+            return str(error)
+        return ""
+
+
+def test_a_check_that_two_tests_of_a_function_failed_is_not_paid_for_again() -> None:
+    """Not so after one, after other checks, for other functions, or without a limit."""
+    run = Shown()
+    run.fail(0, SCHEMA)
+    run.fail(1, SCHEMA)
+    run.fail(0, PARAM)
+    assert not any(map(run.skipped, range(5)))
+    run.fail(1, PARAM)
+    said = "the check param has failed twice, and isn't paid for again"
+    assert [run.skipped(number) for number in range(5)] == [*[said] * 4, ""]
+    run.budget.unlimited = True
+    assert not run.skipped(2)
 
 
 @pytest.mark.slow

@@ -21,8 +21,10 @@ from wanflow_contract.findings.finding import NOTE, Finding
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.digest import digest
 from wanflow_contract.report.html import render
+from wanflow_contract.report.markdown import render_markdown
 from wanflow_contract.report.not_judged import not_judged
 from wanflow_contract.report.result import RanTest, RunResult, SuiteError
+from wanflow_contract.report.terminal import render_terminal
 
 SUITE = Path(wanflow_contract.__file__).parent
 MODEL = next(one for one in packaged_contract().catalog.models.values() if one.kind == "video")
@@ -229,16 +231,29 @@ def test_the_order_is_verdict_causes_not_judged_coverage_errors_cost() -> None:
     page = render(result)
     parts = [
         "deviates from the documents: 1 cause",
+        "rules tested on both sides",
         "<h2>Causes (1)",
         "<h2>Not judged",
         "<h2>Coverage",
-        "rules tested on both sides",
         "<h2>Errors in the suite (1)",
         "<h2>Cost",
     ]
-    places = [page.index(one) for one in parts[:4]] + [page.rindex(one) for one in parts[4:]]
+    places = [page.index(one) for one in parts]
     assert places == sorted(places)
     assert "This says nothing about the server." in page
+
+
+@pytest.mark.parametrize(
+    ("rendered", "cause"),
+    [(render, "<h2>Causes"), (render_markdown, "### Causes"), (render_terminal, "\n1. [progress]")],
+)
+def test_the_head_says_how_many_rules_were_tested(rendered, cause) -> None:
+    """Between the verdict and the causes, once."""
+    text = rendered(run_of(RanTest(VIDEO_FILE, "failed", "", ["progress"]), findings=[PROGRESS]))
+    head, found, _ = text.partition(cause)
+    assert found
+    assert re.search(r"1 cause.*\n(.*\n)*.*\b[0-9]+ of [0-9]+ rules tested on both sides", head)
+    assert text.count("rules tested on both sides") == 1
 
 
 def test_the_cost_names_prices_that_cannot_be_right() -> None:

@@ -147,7 +147,7 @@ def _member(one: Finding) -> tuple[str, ...]:
 
 
 def _coverage(found: Digest) -> Iterator[str]:
-    yield f"<section><h2>Coverage</h2><p>{_text(found.coverage)}.</p>"
+    yield "<section><h2>Coverage</h2>"
     rows = [
         (_text(one.name), f"{one.both} of {one.rules}", _text(", ".join(one.untested)) or "-")
         for one in found.fields

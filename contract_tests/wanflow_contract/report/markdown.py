@@ -39,9 +39,9 @@ def render_markdown(result: RunResult) -> str:
 def _lines(found: Digest, most: int = _MOST_CAUSES) -> Iterator[str]:
     result = found.result
     yield f"## {'✅' if found.passed else '❌'} {markdown(found.verdict)}\n"
+    yield f"{markdown(found.coverage)}.\n"
     yield from _causes("Causes", found.causes, most)
     yield from _list("Not judged", (one.sentence() for one in found.not_judged))
-    yield f"### Coverage\n\n{markdown(found.coverage)}.\n"
     yield from _coverage(found)
     yield from _list(
         "Not tested", (f"{number}: {one}" for one, number in reasons_of(result).items())

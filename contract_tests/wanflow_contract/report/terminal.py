@@ -29,6 +29,7 @@ def render_terminal(result: RunResult) -> str:
 def _lines(found: Digest) -> Iterator[str]:
     result = found.result
     yield f"contract: {found.verdict}"
+    yield f"contract: {found.coverage}"
     for number, cause in enumerate(found.causes[:_MOST_CAUSES], 1):
         yield from _cause(number, cause)
     if len(found.causes) > _MOST_CAUSES:
@@ -40,7 +41,6 @@ def _lines(found: Digest) -> Iterator[str]:
         f"error in the suite, not a finding: {one_line(one.test)}: {one_line(one.text[-400:])}"
         for one in result.errors[:_MOST_CAUSES]
     )
-    yield f"contract: {found.coverage}"
     yield from _untested(found)
     yield f"contract: {found.cost}"
 
