@@ -169,6 +169,7 @@ def run_stacks(
     stacks: Sequence[Stack], seed: int, jobs: int, known: set[str], *, accepting: bool = False
 ) -> list[dict[str, Any]]:
     """Test stacks, and return what was found in each."""
+    os.environ.update(KEYS)
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder)
         runner = StackRunner(stacks, jobs, into, known, accepting)
@@ -194,7 +195,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="concurrent processes")
     chosen = parser.parse_args(arguments)
-    os.environ.update(KEYS)
     for name in ("httpcore", "h11", "wanflow.mock.http.server", "wanflow.client"):
         import_module(name)
     tls_context()

@@ -82,11 +82,13 @@ def test_a_kill_is_free_if_its_test_costs_nothing(cost, free) -> None:
 
 
 @pytest.mark.slow  # collects the suite
-def test_a_trial_beside_known_faults_is_red() -> None:
-    """The new fault has findings that are not known."""
-    stack = baseline_trials.Stack(FAULT, (all_mutants()["no-content-type"], all_mutants()[FAULT]))
+def test_a_trial_with_a_baseline_is_red(monkeypatch) -> None:
+    """The first finding that the baseline doesn't know ends it."""
+    for name in baseline_trials.KEYS:
+        monkeypatch.setenv(name, "")
+    stack = baseline_trials.Stack(FAULT, (all_mutants()[FAULT],))
     (found,) = baseline_trials.run_stacks([stack], 1, 1, set())
-    assert found["new"]
+    assert [found["findings"][one][0] for one in found["new"]] == ["documented-status"]
     assert found["triggered"]
 
 
