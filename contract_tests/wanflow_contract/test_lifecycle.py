@@ -82,13 +82,7 @@ def machine_of(target: ApiUnderTest) -> Any:  # noqa: C901 - a class of many sma
             target.poll(history)
             wanted = self.endings.get(history.id)
             if wanted is not None:
-                code = (history.state.get("error") or {}).get("code")
-                REQUESTED_END.require(
-                    code == wanted,
-                    f"{history.status} ({code}), not {wanted}",
-                    history.last,
-                    shape=f"{history.status} with another code",
-                )
+                check_requested_end(history, wanted)
 
         @rule(history=histories, account=st.sampled_from(accounts))
         def query_from(self, history: TaskHistory, account: str) -> None:
@@ -180,3 +174,18 @@ def test_tasks_stay_consistent_in_long_runs(target) -> None:
 
 def _few() -> settings:
     return settings(FAST, max_examples=1, stateful_step_count=8)
+
+
+def check_requested_end(history: TaskHistory, wanted: str) -> None:
+    """Check that a task that was to fail has the code that was asked for.
+
+    Raises:
+        CheckFailed: it has another one, or hasn't failed.
+    """
+    code = (history.state.get("error") or {}).get("code")
+    REQUESTED_END.require(
+        code == wanted,
+        f"{history.status} ({code}), not {wanted}",
+        history.last,
+        shape=f"{history.status} with another code",
+    )
