@@ -12,6 +12,7 @@ from docs_build.collect import ELSEWHERE
 
 from tests.any_model import model_name
 from tests.docs.pages import DOCS, ROOT, blocks, commands, parse, words
+from wanflow._core.poll_schedule import _MAX_DELAY, _MIN_DELAY
 from wanflow.cli.main import COMMANDS
 
 PAGES = sorted(
@@ -19,6 +20,7 @@ PAGES = sorted(
     + [name for name in ELSEWHERE if name != "CHANGELOG.md"]
 )
 LINES = [(name, line) for name in PAGES for line in commands((ROOT / name).read_text("utf-8"))]
+OF_ONE_TOOL = re.compile(r'^ *(?::::|!!!|\?\?\?|=== ")|\{: ', re.MULTILINE)
 # What an example writes in place of something of the reader's.
 PLACEHOLDERS = {
     "task-unified-…": "task-unified-1757156493-imcg5zqt",
@@ -77,6 +79,25 @@ def test_every_python_block_can_be_compiled(name: str) -> None:
     """So it can be pasted."""
     for code in blocks((ROOT / name).read_text("utf-8"), "python"):
         ast.parse(code.replace(", …", ""))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_is_plain_markdown(name: str) -> None:
+    """Another tool could build the site: no block, attribute or tab of one tool."""
+    assert OF_ONE_TOOL.findall((ROOT / name).read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("text", ["::: wanflow", "!!! note", "# A {: #a }", '    === "Linux"'])
+def test_what_is_no_plain_markdown(text: str) -> None:
+    """The test above can fail."""
+    assert OF_ONE_TOOL.search(f"text\n{text}\n")
+
+
+def test_the_page_of_polling_has_the_intervals_that_are_used() -> None:
+    """In words, as the page has them."""
+    text = " ".join((DOCS / "polling.md").read_text("utf-8").split())
+    assert (_MIN_DELAY, _MAX_DELAY) == (0.5, 30.0)
+    assert "An interval is half a second at least and 30 seconds at most" in text
 
 
 @pytest.mark.parametrize("name", PAGES)
