@@ -115,6 +115,8 @@ def moves_forward(responses: list[httpx.Response], facts: dict[str, Any]) -> Non
         if before["status"] in ENDED:
             same = ("status", "results", "progress", "error")
             assert [before.get(one) for one in same] == [after.get(one) for one in same]
+            paid, pays = ((one.get("usage") or {}).get("credits_used") for one in (before, after))
+            assert paid in (None, pays), (before, after)
 
 
 def is_consistent(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
@@ -146,3 +148,34 @@ def creates_two_tasks(responses: list[httpx.Response], facts: dict[str, Any]) ->
     """Two submissions create two tasks."""
     made = [fields(one).get("id") for one in responses if one.request.method == "POST"]
     assert len(set(made)) == len(made), made
+
+
+def has_a_status(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """Each response to a query has a status."""
+    for seen in polls_of(responses):
+        assert seen.get("status") in ("pending", "processing", "completed", "failed"), seen
+
+
+def has_no_task(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """An error has no part of a task."""
+    for one in responses:
+        body = fields(one)
+        if one.status_code >= 400:
+            assert not str(body.get("id", "")).startswith("task-unified-"), body
+            assert body.get("status") not in ("pending", "processing", "completed", "failed"), body
+            assert not body.get("results"), body
+
+
+def says_when_to_retry(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """Retry-After is a number of seconds or a date, and is sent once."""
+    given = responses[-1].headers.get_list("retry-after")
+    assert len(given) <= 1, given
+    form = r"[0-9]+|[A-Z][a-z]+,? .*[0-9]{2}:[0-9]{2}:[0-9]{2}.*"
+    assert all(re.fullmatch(form, one) for one in given), given
+
+
+def challenges_with_bearer(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """If a 401 names the schemes that the server accepts, bearer is one of them."""
+    given = ", ".join(responses[-1].headers.get_list("www-authenticate"))
+    right = re.search(r"(^|,\s*)bearer\b", given, re.IGNORECASE)
+    assert responses[-1].status_code != 401 or not given or right, given
