@@ -129,7 +129,7 @@ contract: export WANFLOW_CONTRACT_SEED := $(SEED)
 contract: set-up ## contract checks: the mock, or BASE_URL= API_KEY= [API_KEY2= SPEND_LIMIT= SEED=]
 	@$(PY) .ci/with-args $(PY) -m wanflow contract --report contract-report --
 
-mutants: set-up ## the checks against each of some 570 faults; writes mutation/mutants.md
+mutants: set-up ## the checks against each mutant; writes mutation/mutants.md
 	@$(PY) .ci/with-args env PYTHONPATH=contract_tests $(PY) -m self_tests.mutation --baseline 4 \
 	    --seeds "$${SEEDS:-10}" --jobs "$${JOBS:-2}"
 

@@ -265,7 +265,7 @@ def test_the_keys_on_the_command_line_are_used_and_warned_about(tmp_path) -> Non
     assert not any(key in done.stdout + done.stderr for key in KEYS)
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_a_dry_run_needs_no_key_and_sends_nothing(tmp_path) -> None:
     """All goes to the bundled mock, and the report lists it."""
     options = ["http://127.0.0.1:9", "--dry-run", "--spend-limit", "50", "--report", "out"]
@@ -274,8 +274,11 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(tmp_path) -> None:
     assert "POST" in (tmp_path / "out/would-be-sent.txt").read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("form", "field"), [("json", "tests"), ("sarif", "runs")])
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("form", "field"),
+    [("json", "tests"), pytest.param("sarif", "runs", marks=pytest.mark.slow)],
+)
 def test_the_result_can_be_printed_in_another_format(tmp_path, form, field) -> None:
     """Then stdout has nothing else."""
     done = contract(tmp_path, "--format", form, "--report", "out", *ONE_LAW)
@@ -312,8 +315,8 @@ def test_a_run_of_one_check_reports_its_findings_only(tmp_path) -> None:
     assert not json.loads((tmp_path / "out/report.json").read_text())["findings"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["known.toml", "known.json"])
+@pytest.mark.processes
+@pytest.mark.parametrize("name", ["known.toml", pytest.param("known.json", marks=pytest.mark.slow)])
 def test_a_known_deviation_does_not_fail_until_it_expires(tmp_path, name) -> None:
     """An update writes the baseline; with it the same run is green, until the last day."""
     path = tmp_path / name

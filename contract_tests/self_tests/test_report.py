@@ -106,7 +106,7 @@ def test_a_run_without_controls_reports_what_was_not_tested_and_what_it_spent(st
     assert not re.search(r"(src|href)=.[^#]", page), "the page is self-contained"
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_junit_has_each_test_and_its_finding(strict) -> None:
     """The JUnit file names each failed test, with the check and the command."""
     _, folder = strict
@@ -122,7 +122,7 @@ def test_junit_has_each_test_and_its_finding(strict) -> None:
     assert "curl -sS -i -X POST" in text
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_similar_keys_are_redacted_like_the_key(tmp_path) -> None:
     """Shortened or altered keys are redacted, too."""
     with KeysNotChecked(*KEYS) as server:

@@ -139,8 +139,9 @@ def test_bytes_pass_unchanged_in_both_directions() -> None:
 
 
 @pytest.mark.processes
-def test_a_client_works_through_the_command_and_is_judged(tmp_path: Path) -> None:
-    """No key is in what the proxy writes, and a mock has no finding; Ctrl-C ends it with 0."""
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_client_works_through_the_command_and_is_judged(tmp_path: Path, end: int) -> None:
+    """No key is in what the proxy writes, and a mock has no finding; both signals end it with 0."""
     with MockServer(polls=2, api_key=KEY) as server:
         options = ("--upstream", server.base_url, "--report", str(tmp_path / "out"))
         with subprocess.Popen(
@@ -150,7 +151,7 @@ def test_a_client_works_through_the_command_and_is_judged(tmp_path: Path) -> Non
             url = process.stderr.readline().split()[0]
             with Client(KEY, url) as client:
                 client.submit(cheapest(MODEL)).wait()
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             out, err = process.communicate(timeout=60)
     report = (tmp_path / "out" / "report.json").read_text()
     assert process.returncode == 0, out + err
