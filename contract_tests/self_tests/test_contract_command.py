@@ -275,6 +275,20 @@ def test_a_dry_run_needs_no_key_and_sends_nothing(tmp_path) -> None:
 
 
 @pytest.mark.processes
+def test_the_same_seed_sends_the_same_requests(tmp_path) -> None:
+    """Of the command: two runs with a seed are equal, and one with another is not."""
+    generated = ("--", "-k", "every_response_is_documented")
+    sent = []
+    for number, seed in enumerate(("5", "5", "6")):
+        options = ["http://127.0.0.1:9", "--dry-run", "--spend-limit", "9999999", "--seed", seed]
+        done = contract(tmp_path, *options, "--report", f"out{number}", *generated, keys=())
+        assert done.returncode == 0, done.stdout + done.stderr
+        sent.append((tmp_path / f"out{number}/would-be-sent.txt").read_text())
+    assert len(sent[0].splitlines()) > 100
+    assert sent[0] == sent[1] != sent[2]
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("form", "field"),
     [("json", "tests"), pytest.param("sarif", "runs", marks=pytest.mark.slow)],
