@@ -300,9 +300,11 @@ def test_every_target_is_fuzzed_weekly_by_one_job() -> None:
     """In one job they would take longer than it may."""
     job = load(ROOT / ".github/workflows/slow.yml")["jobs"]["fuzz"]
     assert "make fuzz" in [step.get("run") for step in job["steps"]]
-    assert job["env"] == {"ARGS": "${{ matrix.targets }}"}
-    parts = job["strategy"]["matrix"]["targets"]
+    assert job["env"] == {"ARGS": "${{ matrix.targets }}", "SECONDS": "${{ matrix.seconds }}"}
+    slow = job["strategy"]["matrix"]["include"]
+    parts = [*job["strategy"]["matrix"]["targets"], *(one["targets"] for one in slow)]
     assert len(parts) > 1
+    assert all(one["seconds"] / 60 + 30 < job["timeout-minutes"] for one in slow)
     assert sorted(name for part in parts for name in part.split()) == sorted(TARGETS)
 
 
