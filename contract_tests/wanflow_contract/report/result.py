@@ -174,5 +174,7 @@ def read_result(path: Path) -> RunResult:
     """
     try:
         return RunResult.from_json(json.loads(path.read_text("utf-8")))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"a field is absent or of another kind ({error})") from error
+    except KeyError as error:
+        raise ValueError(f"its field {error} is absent") from error
+    except (TypeError, AttributeError) as error:
+        raise ValueError("a field of it is of another kind") from error
