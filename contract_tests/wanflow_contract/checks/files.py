@@ -7,7 +7,6 @@ import struct
 from typing import TYPE_CHECKING
 
 from attrs import frozen
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +49,8 @@ def is_text(content: bytes) -> bool:
 
 def image_size(content: bytes) -> tuple[int, int] | None:
     """Return width and height by the header of an image, None for any other file."""
+    from PIL import Image  # the commands explain themselves without extras
+
     try:
         with Image.open(io.BytesIO(content), formats=_READ) as image:
             return image.size
