@@ -30,6 +30,7 @@ from wanflow_contract.plan.prices import (
     reported_price,
 )
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
+from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -100,6 +101,18 @@ def test_without_a_limit_nothing_is_submitted(tmp_path) -> None:
     assert done.returncode == 0, done.stdout
     assert "not sent: this submission may cost" in done.stdout
     assert "0 credits spent" in done.stdout
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_counts_what_its_processes_did_before_it_is_judged(tmp_path, processes) -> None:
+    """In one process or several, the exit code and the report have the requests of all of them."""
+    with CountingServer(KEY) as server:
+        done = suite(server, tmp_path, "-n", processes, "--require-complete", files=PICKED)
+    result = json.loads((tmp_path / "report.json").read_text())
+    assert done.returncode == result["exit_code"] == ExitCode.INCOMPLETE, done.stdout
+    assert result["counters"]["requests"] >= server.requests > 20
+    assert result["plan"]["coverage"]["untested"]
 
 
 @pytest.mark.slow

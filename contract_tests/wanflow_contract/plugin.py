@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +16,9 @@ from wanflow_contract.support.baseline_options import add_options as add_baselin
 from wanflow_contract.support.distributed import Distributed
 from wanflow_contract.support.option_values import credit_limit, request_rate, seed, timeout
 from wanflow_contract.support.reporting import Reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 # No setting depends on the speed of the machine.
 settings.register_profile(
@@ -135,6 +138,14 @@ def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--seed")
     if given is not None:
         config.option.hypothesis_seed = str(given)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
+    """Keep the findings in the output when pytest's own report can't be written."""
+    reporting: Any = session.config.pluginmanager.get_plugin("contract-reporting")
+    with reporting.writing_report(session):
+        yield
 
 
 def _create(what: str, folder: str | None) -> None:

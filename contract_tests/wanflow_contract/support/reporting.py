@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -150,14 +150,16 @@ class Reporting:
         """Record Ctrl-C; `pytest.exit` calls this, too."""
         self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
-        """In the first process, write the reports; what pytest then writes may fail, too."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """In the first process, write the reports, after the counters of all are added."""
         self._observing.close()
         if not hasattr(session.config, "workeroutput"):
             self._finish(session)
-        with self._writing(session, f"{_NO_REPORT} {self._folder}"):
-            yield
+
+    def writing_report(self, session: pytest.Session) -> AbstractContextManager[None]:
+        """Let an error while the report is written be an error of usage."""
+        return self._writing(session, f"{_NO_REPORT} {self._folder}")
 
     def _finish(self, session: pytest.Session) -> None:
         """Decide how the run ends, and write what it leaves."""
@@ -194,7 +196,7 @@ class Reporting:
         if self._folder is not None:
             formats = self._option("--contract-formats")
             result = self.result(int(session.exitstatus))
-            with self._writing(session, f"{_NO_REPORT} {self._folder}"):
+            with self.writing_report(session):
                 write_report(result, self._folder, formats, self._keys())
 
     @contextmanager
