@@ -32,7 +32,7 @@ from wanflow_contract.checks.refusals import (
 from wanflow_contract.checks.reported import Reported, check_created
 from wanflow_contract.checks.response_checks import check_response
 from wanflow_contract.checks.task_history import TaskHistory, start
-from wanflow_contract.support.exchange import shows_key
+from wanflow_contract.support.known_keys import KnownKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,11 +64,17 @@ class RunState:
     _used_keys: Recent[tuple[str, str], int] = field(factory=Recent)
     _submissions: int = 0
     _access: AccountAccess = field(factory=AccountAccess)
+    _known_keys: KnownKeys = field(init=False)
     _reported: Reported = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Nothing is reported yet."""
+        self._known_keys = KnownKeys.of(self.keys)
         self._reported = Reported(self.tasks)
+
+    def add_account(self, account: str, key: str) -> None:
+        """Add an account that is known by now."""
+        self._known_keys.add(account, key)
 
     def check(
         self,
@@ -111,7 +117,7 @@ class RunState:
                 exchange,
                 pointer=REQUEST if undocumented else refused_field(exchange),
             )
-        shown = shows_key(exchange.content, self.keys.values())
+        shown = self._known_keys.shown_in(exchange.content)
         LEAK.require(not shown or exchange.status >= 500, "a key is in the response", exchange)
 
     def _check_operation(
@@ -241,7 +247,7 @@ class RunState:
         if scheme.lower() != "bearer":
             return None
         token = token.strip()
-        known = next((name for name, key in self.keys.items() if key == token), None)
+        known = self._known_keys.account_of(token)
         return (
             token if known is None and self.accepts_any_key and _TOKEN.fullmatch(token) else known
         )

@@ -27,23 +27,32 @@ class Acceptance:
 
     _accepted: set[str] = field(factory=set)
     _pending: deque[Exchange] = field(factory=lambda: deque(maxlen=_MOST_PENDING))
+    _judgeable: deque[Exchange] = field(factory=deque)
 
     def record(self, exchange: Exchange) -> None:
         """Record a valid submission, accepted or refused."""
+        unusual = _unusual(exchange)
         if exchange.status == 200:
-            self._accepted |= _unusual(exchange)
+            if not unusual <= self._accepted:
+                self._accepted |= unusual
+                self._release()
         elif len(exchange.sent) < _LONGEST_PENDING:
-            self._pending.append(exchange)
+            of = self._judgeable if unusual <= self._accepted else self._pending
+            of.append(exchange)
+
+    def _release(self) -> None:
+        """Find the pending refusals that the headers accepted by now don't explain."""
+        for _ in range(len(self._pending)):
+            exchange = self._pending.popleft()
+            of = self._judgeable if _unusual(exchange) <= self._accepted else self._pending
+            of.append(exchange)
 
     def judgeable(self) -> Iterator[Exchange]:
         """Yield the submissions that were refused for no header, without unusual ones."""
-        for _ in range(len(self._pending)):
-            exchange = self._pending.popleft()
-            if _unusual(exchange) <= self._accepted:
-                kept = (one for one in exchange.request_headers if one[0].lower() in USUAL_HEADERS)
-                yield evolve(exchange, request_headers=tuple(kept))
-            else:
-                self._pending.append(exchange)
+        while self._judgeable:
+            exchange = self._judgeable.popleft()
+            kept = (one for one in exchange.request_headers if one[0].lower() in USUAL_HEADERS)
+            yield evolve(exchange, request_headers=tuple(kept))
 
     def rest(self) -> Iterator[Exchange]:
         """Yield the refusals that no other submission explains, as they are."""

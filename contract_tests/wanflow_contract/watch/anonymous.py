@@ -35,6 +35,7 @@ class Accounts:
 
     _salt: bytes = field(factory=lambda: secrets.token_bytes(16))
     _names: dict[bytes, str] = field(factory=dict)
+    _renamed: dict[str, str] = field(factory=dict)
     _lengths: set[int] = field(factory=set)
 
     def anonymous(self, exchange: Exchange) -> tuple[Exchange, str]:
@@ -48,8 +49,9 @@ class Accounts:
 
     def same_account(self, name: str, other: str) -> None:
         """Record that two keys belong to one account: from now on, both have the other's name."""
-        for digest in [one for one, known in self._names.items() if known == name]:
-            self._names[digest] = other
+        was, now = self._current(name), self._current(other)
+        if was != now:
+            self._renamed[was] = now
 
     def _name(self, key: str) -> str:
         digest = self._digest(key.encode("utf-8", "surrogateescape"))
@@ -57,7 +59,15 @@ class Accounts:
             self._lengths.add(len(key))
             name = f"watched-account-{len(self._names) + 1}-"
             self._names[digest] = name + "x" * (len(key) - len(name))
-        return self._names[digest]
+        return self._current(self._names[digest])
+
+    def _current(self, name: str) -> str:
+        """Return the name that an account has by now; the next search for it is shorter."""
+        found = name
+        while (newer := self._renamed.get(found)) is not None:
+            self._renamed[found] = self._renamed.get(newer, newer)
+            found = newer
+        return found
 
     def _digest(self, key: bytes) -> bytes:
         return blake2b(key, key=self._salt, digest_size=16).digest()
@@ -98,7 +108,8 @@ class Accounts:
             found = word[0]
             if len(found) not in self._lengths or len(found) < MIN_KEY_LENGTH:
                 return found
-            return self._names.get(self._digest(found), "").encode() or found
+            owner = self._names.get(self._digest(found))
+            return found if owner is None else self._current(owner).encode()
 
         def replace(content: bytes) -> bytes:
             for form, instead in forms.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -105,6 +106,7 @@ def _age(history: TaskHistory, now: float) -> float:
     return now - created if isinstance(created, int | float) else 0.0
 
 
+@lru_cache(4096)
 def _normal(url: str) -> str:
     """Return a URL as httpx sends it, without a fragment."""
     with suppress(httpx.InvalidURL, ValueError, UnicodeError):

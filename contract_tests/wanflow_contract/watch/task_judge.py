@@ -45,12 +45,11 @@ class TaskJudge:
     state: RunState = field(init=False)
     files: FileJudge = field(init=False)
     remembered: RememberedTasks = field(init=False)
-    _keys: dict[str, str] = field(factory=dict)
     _acceptance: Acceptance = field(factory=Acceptance)
 
     def __attrs_post_init__(self) -> None:
         """Start without any task."""
-        self.state = RunState(self.models, self._keys, True, False, lambda: self.now)
+        self.state = RunState(self.models, {}, True, False, lambda: self.now)
         self.files = FileJudge(self.state.tasks)
         self.remembered = RememberedTasks(self.state.tasks)
 
@@ -58,7 +57,7 @@ class TaskJudge:
         """Let the checks know whose exchange comes next, and at what time of the server."""
         self.now = now
         if account:
-            self._keys[account] = account
+            self.state.add_account(account, account)
 
     def end(self) -> None:
         """Judge the refusals that no other submission explains.
