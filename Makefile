@@ -3,6 +3,7 @@ PY := .venv/bin/python
 # Twice as many processes as cores, of two: tests also wait, for disks, processes and the clock; three
 # processes left the cores idle for 30% of the time. A test that hangs is ended after 600 s, and fails by its name.
 WORKERS := -n 4 --dist worksteal --timeout 600
+IN_SECONDS := "not slow and not postgres and not builds and not processes and not clients"
 # Values given by the user are never expanded by make; recipes get them by the environment only.
 GIVEN := BASE_URL API_KEY API_KEY2 SPEND_LIMIT SECONDS SEED SEEDS JOBS ROUNDS ARGS UPGRADE PYTHON TAG INPUTS
 $(foreach name,$(GIVEN),$(eval override $(name) := $$(value $(name))))
@@ -15,7 +16,7 @@ FLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml) wrapper/wa
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test tests checked build-test process-test client-test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
+.PHONY: help set-up demo test tests checked build-test spec-test process-test client-test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,13 +32,16 @@ test: set-up ## check and tests, beside each other: what CI runs
 	@$(MAKE) --no-print-directory $(call jobs,3) checked tests
 
 tests: set-up ## the tests alone
-	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m "not slow and not postgres and not builds and not processes and not clients"
+	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) --ignore wrapper/tests/spec
 
 checked: set-up ## check, whose output comes once it ends
 	@said=$$($(MAKE) --no-print-directory check 2>&1); code=$$?; printf '%s\n' "$$said"; exit $$code
 
 build-test: set-up ## the tests that build packages and environments, or generate clients
 	@$(PY) -m pytest $(WORKERS) -m "builds and not slow" $(addprefix wrapper/tests/,packaging generated spec)
+
+spec-test: set-up ## the tests of the spec pipeline: import, merge, proofs, differences, watch
+	@$(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) wrapper/tests/spec
 
 process-test: set-up ## the tests that start programs: commands, servers, interrupts, crashes
 	@$(PY) -m pytest $(WORKERS) -m "processes and not builds and not slow and not postgres"

@@ -317,7 +317,7 @@ class TestCI:
         assert where == 'cd "$(dirname "$0")/.."'
         assert installed == [".ci/browser", ".ci/shells", ".ci/postgres"]
         *command, make_test = test.split(" --no-print-directory ")
-        parts = ("image", "queue", "build", "process", "client")
+        parts = ("image", "queue", "build", "spec", "process", "client")
         assert command == ["exec make"]
         assert make_test == " ".join([*(f"{part}-test" for part in parts), "test"])
 
