@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from docs_build.build import BuildFailed, build
+from docs_build.copy_checks import check_copies
 from docs_build.site_checks import check_site
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,7 +20,7 @@ def main() -> int:
     except (BuildFailed, LookupError) as error:
         print(f"docs: {error}", file=sys.stderr)
         return 1
-    findings = check_site(site, ROOT)
+    findings = [*check_site(site, ROOT), *check_copies(site)]
     print("\n".join(findings) or f"docs: {site / 'index.html'}")
     return int(bool(findings))
 

@@ -55,13 +55,19 @@ def _places(root: Path) -> Iterator[tuple[str, str]]:
 
 def _with_links(text: str, rewrite: Callable[[str], str]) -> str:
     """Rewrite each link outside of code blocks."""
-    lines: list[str] = []
+    return "".join(
+        line if in_code else _LINK.sub(lambda link: _link(link, rewrite), line)
+        for line, in_code in lines_of(text)
+    )
+
+
+def lines_of(text: str) -> Iterator[tuple[str, bool]]:
+    """Return each line of a page, and whether it is in a code block or begins one."""
     fence = ""
     for line in text.splitlines(keepends=True):
         if (mark := _FENCE.match(line)) and (not fence or mark[1].startswith(fence)):
             fence = "" if fence else mark[1]
-        lines.append(line if fence else _LINK.sub(lambda link: _link(link, rewrite), line))
-    return "".join(lines)
+        yield line, bool(fence)
 
 
 def _link(link: re.Match[str], rewrite: Callable[[str], str]) -> str:

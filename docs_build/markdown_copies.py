@@ -28,12 +28,14 @@ def write_copies(pages: Path, site: Path, settings: Path) -> None:
             shutil.copy(page, copy)
     project = tomllib.loads(settings.read_text("utf-8"))["project"]
     lines = [f"# {project['site_name']}", "", f"> {project['site_description']}"]
-    lines += _listed(project["nav"], pages, 1)
+    lines += listed(project["nav"], pages)
     (site / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _listed(nav: list[Any], pages: Path, level: int) -> list[str]:
+def listed(nav: list[Any], pages: Path, within: str = "") -> list[str]:
+    """Return the pages of a section, then its inner ones: llms.txt has headings of one level."""
     lines: list[str] = []
+    inner: list[str] = []
     for entry in nav:
         if isinstance(entry, str):
             lines.append(_entry(entry, pages))
@@ -42,9 +44,9 @@ def _listed(nav: list[Any], pages: Path, level: int) -> list[str]:
             if isinstance(inside, str):
                 lines.append(_entry(inside, pages, title))
             else:
-                lines += ["", f"{'#' * (level + 1)} {title}", ""]
-                lines += _listed(inside, pages, level + 1)
-    return lines
+                inner += listed(inside, pages, f"{within}: {title}" if within else title)
+    heading = ["", f"## {within}", ""] if within and lines else []
+    return heading + lines + inner
 
 
 def _entry(name: str, pages: Path, title: str = "") -> str:

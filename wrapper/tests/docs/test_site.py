@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from docs_build.build import complete_settings
 from docs_build.collect import ELSEWHERE, collect
+from docs_build.copy_checks import check_copies
 from docs_build.html_as_markdown import article_as_markdown
-from docs_build.markdown_copies import DIRECTIVE
+from docs_build.markdown_copies import DIRECTIVE, listed
 from docs_build.public_names import public_names
 from docs_build.reference import write_reference
 from docs_build.reference_errors import AdviceMissing, public_errors, write_error_pages
@@ -166,9 +167,68 @@ class TestChecks:
         assert {name.rpartition(".")[0] for name in names} >= set(MODULES)
 
 
+PAGE = "<h1>Many jobs</h1><p>A <code>Job</code>s list, <a href='#b'>here</a>.</p><p id='b'>End</p>"
+COPY = "# Many jobs\n\nA `Job`s list, [here](#b).\n\nEnd\n"
+
+
+class TestCopies:
+    """The Markdown of each page is there, says the same, and `llms.txt` lists it."""
+
+    @pytest.mark.parametrize(
+        ("copy", "listed", "finding"),
+        [
+            (COPY, "[a](a.md)", ""),
+            (None, "", "a.html: there is no Markdown of it"),
+            (None, "[a](a.md)", "llms.txt: a.md: there is no such file"),
+            (COPY, "", "llms.txt: doesn't list a.md"),
+            (COPY.replace("list", "lists"), "[a](a.md)", "a.md: its text isn't that of the page"),
+            (COPY.replace("#b", "#c"), "[a](a.md)", "a.md: #c: there is no such anchor"),
+            (COPY.replace("#b", "c.md"), "[a](a.md)", "a.md: c.md: there is no such file"),
+            (COPY.replace("#b", "https://example.com"), "[a](a.md)", ""),
+        ],
+    )
+    def test_what_is_wrong_with_a_copy(
+        self, tmp_path: Path, copy: str | None, listed: str, finding: str
+    ) -> None:
+        """And nothing is wrong with a correct one."""
+        (tmp_path / "a.html").write_text(f"<article>{PAGE}</article>")
+        (tmp_path / "llms.txt").write_text(listed)
+        if copy is not None:
+            (tmp_path / "a.md").write_text(copy)
+        found = list(check_copies(tmp_path))
+        assert finding in found if finding else found == []
+
+    def test_a_copy_without_a_page_is_a_finding(self, tmp_path: Path) -> None:
+        """Nobody would see that it is old."""
+        (tmp_path / "a.md").write_text(COPY)
+        assert "a.md: there is no page of it" in list(check_copies(tmp_path))
+
+    def test_code_is_compared_too_and_its_brackets_are_no_links(self, tmp_path: Path) -> None:
+        """A line of a block differs, so a reader of the copy would run another command."""
+        html = "<article><pre>jobs[0](1)\n1. run</pre></article>"
+        (tmp_path / "a.html").write_text(html)
+        (tmp_path / "llms.txt").write_text("[a](a.md)")
+        (tmp_path / "a.md").write_text("```python\njobs[0](1)\n1. run\n```\n")
+        assert list(check_copies(tmp_path)) == []
+        (tmp_path / "a.md").write_text("```python\njobs[0](2)\n1. run\n```\n")
+        assert list(check_copies(tmp_path)) == ["a.md: its text isn't that of the page"]
+
+    def test_the_list_has_headings_of_one_level(self, tmp_path: Path) -> None:
+        """Programs that read `llms.txt` know no others; an empty heading would be lost."""
+        for name in ("a", "b", "c"):
+            (tmp_path / f"{name}.md").write_text(f"# Page {name}\n")
+        nav = ["a.md", {"In": [{"Deep": ["b.md"]}, {"Named": "c.md"}]}, {"Only": [{"X": ["a.md"]}]}]
+        assert listed(nav, tmp_path) == [
+            *("- [Page a](a.md)", "", "## In", "", "- [Named](c.md)"),
+            *("", "## In: Deep", "", "- [Page b](b.md)"),
+            *("", "## Only: X", "", "- [Page a](a.md)"),
+        ]
+
+
 class TestPages:
     """The sources are plain Markdown, and the rest is made from the code."""
 
+    @pytest.mark.processes
     def test_every_page_has_one_place_in_the_navigation(self, pages: Path) -> None:
         """None is missing, and none is there twice."""
         named = list(self.named(settings_of(pages)["nav"]))
@@ -216,12 +276,14 @@ class TestPages:
         )
         assert (pages / "files/container/x.yaml").read_text() == "a: 1\n"
 
+    @pytest.mark.processes
     def test_the_page_of_a_notebook_offers_its_file(self, pages: Path) -> None:
         """Other pages link the page."""
         assert "](notebook.ipynb)" in (pages / "notebook.md").read_text()
         assert (pages / "notebook.ipynb").is_file()
         assert "](notebook.md)" in (pages / "frameworks.md").read_text()
 
+    @pytest.mark.processes
     def test_every_error_says_what_to_do(self, pages: Path) -> None:
         """And what it means, how it is caught, and its exit code."""
         assert len(public_errors(MODULES)) > 25
@@ -276,9 +338,10 @@ class TestSite:
         written = [path.relative_to(pages) for path in pages.rglob("*.md")]
         assert [name for name in written if not (site / name.with_suffix(".html")).is_file()] == []
         assert [name for name in written if not (site / name).is_file()] == []
-        listed = (site / "llms.txt").read_text()
+        index = (site / "llms.txt").read_text()
         named = TestPages().named(settings_of(pages)["nav"])
-        assert all(f"]({name})" in listed for name in named)
+        assert all(f"]({name})" in index for name in named)
+        assert list(check_copies(site)) == []
 
     @pytest.mark.parametrize("module", MODULES)
     def test_the_markdown_of_a_module_describes_its_public_names(
