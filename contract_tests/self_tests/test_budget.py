@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -21,7 +22,9 @@ from self_tests.reference_server.server import Server
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
+from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.plan.budget import UNLIMITED, BudgetExceeded, SpendBudget
+from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.prices import (
     documented,
     documented_of_model,
@@ -34,7 +37,7 @@ from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from wanflow.catalog.catalog import Model
 
@@ -44,6 +47,9 @@ SUITE = "contract_tests/wanflow_contract"
 CHEAP = ("test_billing.py", "test_idempotency.py", "test_json_forms.py")
 PICKED = (*CHEAP, "test_files.py", "test_client_state_machine.py", "test_task_ids.py")
 MODELS = packaged_contract().catalog.models
+ANY = next(iter(MODELS.values()))
+VALID = json.dumps(cheapest(ANY))
+JSON = "application/json"
 
 
 class CountingServer(Server):
@@ -75,11 +81,15 @@ class CountingServer(Server):
 
 
 def suite(
-    server: Server, folder: Path, *options: str, files: Iterable[str] = ("",)
+    server: Server,
+    folder: Path,
+    *options: str,
+    files: Iterable[str] = ("",),
+    program: Sequence[str] = ("-m", "pytest"),
 ) -> subprocess.CompletedProcess[str]:
     """Run the fast tests, of some files or of all, against a server that charges."""
     paths = [f"{SUITE}/{file}" for file in files]
-    command = [sys.executable, "-m", "pytest", *paths, "-q", "-m", "fast"]
+    command = [sys.executable, *program, *paths, "-q", "-m", "fast"]
     aimed = ["--base-url", server.origin + server.base, "--contract-report", str(folder)]
     return subprocess.run(
         [*command, "-p", "no:cacheprovider", *aimed, *options],
@@ -113,6 +123,63 @@ def test_a_run_counts_what_its_processes_did_before_it_is_judged(tmp_path, proce
     assert done.returncode == result["exit_code"] == ExitCode.INCOMPLETE, done.stdout
     assert result["counters"]["requests"] >= server.requests > 20
     assert result["plan"]["coverage"]["untested"]
+
+
+FREE = """
+import sys, pytest
+from wanflow_contract.plan.order import Stage, step_of
+
+class Free:
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items):
+        items[:] = [one for one in items if step_of(one).stage <= Stage.GENERATED]
+
+sys.exit(pytest.main(sys.argv[1:], plugins=[Free()]))
+"""
+
+
+@pytest.mark.slow  # some 40 s
+def test_what_is_declared_free_is_sent_without_a_limit_and_costs_nothing(tmp_path) -> None:
+    """A test with `costs(0)` that needs a valid request would be skipped, since nothing is left."""
+    with CountingServer(KEY) as server:
+        done = suite(server, tmp_path, files=("",), program=("-c", FREE))
+    result = json.loads((tmp_path / "report.json").read_text())
+    unsent = [one["name"] for one in result["tests"] if one["reason"].startswith("not sent")]
+    passed = [one["name"] for one in result["tests"] if one["outcome"] == "passed"]
+    assert done.returncode == 0, done.stdout
+    assert unsent == []
+    assert len(passed) > 1500
+    assert server.tasks == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        (b'{"model": "\xff\xfe"}', True),
+        (b'{"model": "\0"}', True),
+        (b'{"model": "a", "model": "b"}', True),
+        (json.dumps({"model": "a"}).encode("utf-16"), True),
+        (VALID.encode("utf-16"), False),
+        (VALID.encode() + b"\0", False),
+        (b"\xef\xbb\xbf" + VALID.encode(), False),
+        (VALID[:-1].encode() + b', "model": "a"}', False),
+        (b'{"model": "a", ' + VALID[1:].encode(), False),
+        (VALID.encode().replace(b'"prompt": "', b'"prompt": "\xff'), False),
+    ],
+)
+def test_a_body_is_paid_for_if_a_parser_may_read_a_valid_one(content: bytes, sent: bool) -> None:
+    """Of encodings and of names that occur twice, parsers take one or another."""
+    contract = packaged_contract().operation_at(ANY.path)
+    expectation = expectation_of_request(contract, "POST", {"Content-Type": JSON}, content)
+    with nullcontext() if sent else pytest.raises(BudgetExceeded):
+        SpendBudget(0.0).reserve(payable(expectation, "POST", shows_key=True), content)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "Token", "BearerToken", "Basic"])
+def test_only_the_documented_scheme_shows_a_key(scheme: str) -> None:
+    """Schemes are compared without case; a server that follows the documents takes no other one."""
+    right = scheme.lower() == "bearer"
+    assert shows_key({"Authorization": f"{scheme} {KEY}"}, [KEY]) == right
 
 
 @pytest.mark.slow

@@ -39,7 +39,8 @@ class Expectation:
 
     `citation` is the sentence of the documents. With `unknown_model`, 400 and 404 are both correct;
     with `too_long` also 413, which sibling documents use. `violated` has each invalid parameter
-    with the keyword of its schema that it violates.
+    with the keyword of its schema that it violates. With `never_valid`, any refusal is correct, and
+    nothing else is.
     """
 
     expected: Expected
@@ -49,6 +50,7 @@ class Expectation:
     unknown_model: bool = False
     too_long: bool = False
     violated: frozenset[tuple[str, str]] = frozenset()
+    never_valid: bool = False
 
 
 @frozen

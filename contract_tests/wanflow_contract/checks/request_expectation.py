@@ -17,6 +17,7 @@ THIS_MACHINE = re.compile(
     rb'"callback_url": ?"\w*:?(//)?(localhost|0x[0-9a-f]+|[0-9]+|127[0-9.]+|\[[0-9a-f:.]+\])[:/]'
 )
 """A body whose callback URL leads to this machine, which a mock may be allowed to call."""
+_ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
 
 def expectation_of_request(
@@ -30,7 +31,8 @@ def expectation_of_request(
         return None
     reason = _open_encoding(content or b"")
     if reason:
-        return Expectation(Expected.EITHER, reason)
+        never_valid = not _has_valid_reading(contract.id, content or b"")
+        return Expectation(Expected.EITHER, reason, never_valid=never_valid)
     try:
         body = json.loads(content or b"")
     except (ValueError, RecursionError):
@@ -43,6 +45,37 @@ def expectation_of_request(
     ):
         return Expectation(Expected.EITHER, f"the content type is {kind!r}")
     return expectation
+
+
+def _has_valid_reading(operation_id: str, content: bytes) -> bool:
+    """Return whether some parser may read a body as a valid request."""
+    for text in _texts(content):
+        for pairs in (dict[str, Any], _first_values):
+            try:
+                body = json.loads(text, object_pairs_hook=pairs)
+            except (ValueError, RecursionError):
+                continue
+            expectation = packaged_oracle().expectation(operation_id, body)
+            if expectation.expected is not Expected.REJECT:
+                return True
+    return False
+
+
+def _first_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return dict(reversed(pairs))
+
+
+def _texts(content: bytes) -> set[str]:
+    """Return the texts that a body may be, by the encodings that parsers detect or assume."""
+    found = {
+        content.decode(encoding, errors)
+        for encoding in _ENCODINGS
+        for errors in ("replace", "ignore")
+    }
+    found |= {text.removeprefix("\ufeff") for text in found}
+    return found | {
+        part for text in found for part in (text.replace("\0", ""), text.split("\0")[0])
+    }
 
 
 def _open_encoding(content: bytes) -> str:
