@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email.utils import formatdate
 from typing import Any
 
 import httpx
@@ -11,7 +12,9 @@ import pytest
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import REGISTRY
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.triage import standalone
 from wanflow_contract.triage.emitted_assertions import ASSERTIONS, STATUSES
+from wanflow_contract.triage.not_emitted import REASONS, reason
 
 MODEL = next(one for one in packaged_contract().catalog.models.values() if one.kind == "image")
 FACTS: dict[str, Any] = {
@@ -25,6 +28,8 @@ FACTS: dict[str, Any] = {
     "kind": "image",
     "results": 1,
     "required": [],
+    "method": "GET",
+    "codes": ["generation_timeout"],
 }
 ID = "task-unified-1-a"
 MADE = {
@@ -62,7 +67,34 @@ def reserved(number: int, name: str = ID) -> httpx.Response:
     return ok({"id": name, "usage": {"credits_reserved": number}})
 
 
+def kept(code: int, control: str, body: Any) -> httpx.Response:
+    """Return a response that a cache may keep."""
+    return httpx.Response(code, json=body, headers={"Cache-Control": control})
+
+
+def expiring(code: int, body: Any) -> httpx.Response:
+    """Return a response that a cache may keep for an hour."""
+    expires = formatdate(time.time() + 3600, usegmt=True)
+    return httpx.Response(code, json=body, headers={"Expires": expires})
+
+
+def later(when: str) -> httpx.Response:
+    """Return a refusal that asks to try again, with a suggestion."""
+    return httpx.Response(429, json=LATER, headers={"Retry-After": when})
+
+
+def failed(code: Any) -> httpx.Response:
+    return ok({"id": ID, "status": "failed", "error": {"code": code}})
+
+
+def replay(**changed: Any) -> httpx.Response:
+    headers = {"Idempotency-Replayed": "true"}
+    return httpx.Response(200, json={**MADE, **changed}, headers=headers)
+
+
 POST, GET = "POST", "GET"
+KEY = {"Authorization": "Bearer a-key-of-this-run"}
+LATER = {"error": {**ERROR, "fallback_suggestion": "retry after 90 seconds"}}
 HTML = httpx.Response(200, text="<p>", headers={"content-type": "text/html"})
 TWICE = [("retry-after", "1"), ("retry-after", "2")]
 # By function: the method of the requests, right responses, and several wrong ones.
@@ -114,6 +146,81 @@ RESPONSES: dict[str, tuple[str, list[httpx.Response], list[list[httpx.Response]]
             [httpx.Response(429, headers=TWICE)],
         ],
     ),
+    "lists_the_allowed_methods": (
+        POST,
+        [status(405, Allow="GET, PUT")],
+        [[status(405, Allow="POST")], [status(405, Allow="PUT")], [status(405, Allow="")]],
+    ),
+    "is_dated_now": (
+        POST,
+        [status(200), status(200, Date=formatdate()), status(200, Date="now")],
+        [[status(200, Date=formatdate(time.time() + day))] for day in (-86400, 86400)],
+    ),
+    "is_not_shared": (
+        POST,
+        [
+            status(200, **{"Cache-Control": one})
+            for one in ("private, max-age=9", "public, no-store")
+        ],
+        [[status(200, **{"Cache-Control": one})] for one in ("public", "s-maxage=60", "a, PUBLIC")],
+    ),
+    "is_not_kept_while_it_runs": (
+        GET,
+        [
+            ok(ENDED, status="pending"),
+            kept(200, "max-age=60", MADE),
+            kept(200, "max-age=99", ENDED),
+        ],
+        [[kept(200, "private, max-age=600", MADE)], [expiring(200, MADE)]],
+    ),
+    "is_not_kept_until_the_retry": (
+        POST,
+        [kept(429, "max-age=60", {}), kept(503, "max-age=80", LATER), kept(400, "max-age=99", {})],
+        [[kept(429, "max-age=61", {})], [kept(503, "max-age=91", LATER)], [expiring(429, {})]],
+    ),
+    "says_one_time_to_retry": (
+        POST,
+        [later("90"), later("5"), later(formatdate(usegmt=True)), later("soon")],
+        [[later("91")], [later("99999999")], [later("Thu, 01 Jan 1970 00:00:00 GMT")]],
+    ),
+    "announces_its_length": (
+        GET,
+        [ok({}), httpx.Response(200, content=b"{}", headers={"Content-Length": "2"})],
+        [[httpx.Response(200, content=b"{}", headers={"Content-Length": "02"})]],
+    ),
+    "has_an_accepted_coding": (
+        GET,
+        [ok({}), status(200, **{"Content-Encoding": "identity"})],
+        [[status(200, **{"Content-Encoding": "x-unknown"})]],
+    ),
+    "has_no_request_error": (
+        POST,
+        [ok(MADE, error=ERROR), refusal()],
+        [[ok({"error": ERROR})]],
+    ),
+    "fails_with_a_known_code": (
+        GET,
+        [failed("generation_timeout"), failed(5), ok(ENDED)],
+        [[failed("bad_luck")], [failed("")]],
+    ),
+    "ends_in_time": (GET, [ok(MADE), ok(ENDED)], [[ok(MADE)], [status(200)]]),
+    "makes_one_task": (
+        POST,
+        [ok(MADE), replay(), replay()],
+        [
+            [ok(MADE), ok(MADE)],
+            [replay(), replay()],
+            [ok(MADE), replay(), ok(MADE, id="b")],
+            [ok(MADE), replay(id="b")],
+            [ok(MADE), replay(created=1)],
+            [ok(MADE), status(400)],
+        ],
+    ),
+    "shows_no_key": (
+        POST,
+        [ok(MADE), httpx.Response(500, text="a-key-of-this-run")],
+        [[ok(MADE, more="a-key-of-this-run")]],
+    ),
     "challenges_with_bearer": (
         POST,
         [status(401, **{"WWW-Authenticate": 'Basic realm="a", Bearer'})],
@@ -133,12 +240,13 @@ def received(method: str, responses: list[httpx.Response]) -> list[httpx.Respons
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         url = f"http://api.example{MODEL.path}"
         body = {"json": cheapest(MODEL)} if method == POST else {}
-        return [client.request(method, url, **body) for _ in responses]
+        return [client.request(method, url, headers=KEY, **body) for _ in responses]
 
 
 @pytest.mark.parametrize("name", sorted(ASSERTIONS))
-def test_an_assertion_fails_for_each_wrong_response_only(name) -> None:
+def test_an_assertion_fails_for_each_wrong_response_only(name, monkeypatch) -> None:
     """Of every check that is emitted."""
+    monkeypatch.setitem(standalone.KEYS, "API_KEY", "a-key-of-this-run")
     assertion, facts = ASSERTIONS[name], dict(FACTS)
     if assertion.__name__ == "has_status":
         facts["statuses"] = sorted(STATUSES.get(name, {200, 400}))
@@ -151,7 +259,9 @@ def test_an_assertion_fails_for_each_wrong_response_only(name) -> None:
             assertion(received(method, one), facts)
 
 
-def test_only_known_checks_are_emitted() -> None:
-    """A check that was renamed isn't forgotten."""
-    assert ASSERTIONS.keys() <= REGISTRY.keys()
+def test_each_check_is_emitted_or_has_a_reason_why_not() -> None:
+    """A check that is new or was renamed isn't forgotten."""
+    assert ASSERTIONS.keys() | REASONS.keys() == REGISTRY.keys()
+    assert not ASSERTIONS.keys() & REASONS.keys()
+    assert {reason(one) for one in REASONS} == set(REASONS.values())
     assert {one.__name__ for one in ASSERTIONS.values()} == {*RESPONSES, "has_status"}

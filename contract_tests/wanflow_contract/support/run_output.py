@@ -12,6 +12,7 @@ from wanflow_contract.findings.finding import KNOWN, NEW, redacted
 from wanflow_contract.report.formats import parse_formats, write_reports
 from wanflow_contract.report.publish import lines_of, write_step_summary
 from wanflow_contract.triage.emit_tests import emit_tests
+from wanflow_contract.triage.not_emitted import reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,8 +48,7 @@ def write_emitted_tests(result: RunResult, folder: str) -> list[str]:
     written, without = emit_tests(result, Path(folder))
     said = [f"findings as tests: {counted(len(written), 'file')} in {folder}"]
     if without:
-        names = ", ".join(one.id for one in without)
-        said.append(f"  not written, because they need the suite: {names}")
+        said += [f"  not written: {one.id}: {reason(one.check)}" for one in without]
     return said
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wanflow_contract.findings.finding import Finding, printable
-from wanflow_contract.triage import standalone, standalone_checks
+from wanflow_contract.triage import standalone
 from wanflow_contract.triage.emitted_assertions import ASSERTIONS
 from wanflow_contract.triage.emitted_facts import facts_of
 from wanflow_contract.triage.emitted_requests import requests_of
 
 if TYPE_CHECKING:
     from wanflow_contract.report.result import RunResult
+    from wanflow_contract.triage.emitted_assertions import Assertion
 
 
 def emit_tests(result: RunResult, folder: Path) -> tuple[list[Path], list[Finding]]:
@@ -57,7 +58,7 @@ def render_test(finding: Finding, base_url: str) -> str | None:
             *([f"Source: {_plain(finding.cites)}"] if finding.cites else []),
             '"""',
             "",
-            _library(assertion.__name__),
+            _library(assertion),
             f'BASE_URL = os.environ.get("WANFLOW_CONTRACT_BASE_URL") or {base_url!r}',
             f"OBSERVED = {quoted}",
             f"REQUESTS = {pprint.pformat(requests, width=96, sort_dicts=False)}",
@@ -78,10 +79,13 @@ def _plain(text: str) -> str:
 
 _IMPORTS = """\
 import base64
+import hashlib
 import json
 import os
 import re
 import time
+import uuid
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import Any
 
@@ -90,9 +94,8 @@ import httpx
 """
 
 
-def _library(assertion: str) -> str:
+def _library(assertion: Assertion) -> str:
     """Return the source of what every test needs, and of one assertion."""
     _, begin, source = inspect.getsource(standalone).partition("KEYS = {")
     common = source.partition('BASE_URL = ""')[0].rstrip()
-    asserted = inspect.getsource(getattr(standalone_checks, assertion))
-    return f"{_IMPORTS}{begin}{common}\n\n\n{asserted}\n"
+    return f"{_IMPORTS}{begin}{common}\n\n\n{inspect.getsource(assertion)}\n"

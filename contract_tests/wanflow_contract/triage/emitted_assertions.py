@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from wanflow_contract.triage import standalone_checks
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wanflow_contract.triage import standalone_checks, standalone_headers
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Assertion(Protocol):
+    """A function that fails for the responses of a server that isn't correct."""
+
+    __name__: str
+
+    def __call__(self, responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+        """Judge the responses by the facts of a case."""
+
 
 _REFUSED = frozenset(range(400, 500))
 _INVALID = frozenset({400, 404, 413, 415})
@@ -11,6 +26,7 @@ STATUSES = {
     **{key: {200} for key in ("accepts", "json-form", "all-parameters", "media-type", "scheme")},
     **{key: {200} for key in ("found", "unknown-header")},
     "no-query": {200, 400, 404},
+    "current": {200, 206},
     **dict.fromkeys(("method", "other-method"), _REFUSED | {501}),
     "undocumented-path": _REFUSED,
     "unknown-id": {400, 404},
@@ -18,7 +34,7 @@ STATUSES = {
     "key-required": {401},
 }
 """The statuses of a correct server, by the name of the check."""
-ASSERTIONS = {
+ASSERTIONS: dict[str, Assertion] = {
     **dict.fromkeys(STATUSES, standalone_checks.has_status),
     "documented-status": standalone_checks.has_status,
     **dict.fromkeys(
@@ -47,13 +63,28 @@ ASSERTIONS = {
         ("duration", "failed-unused", "progress-before-end"), standalone_checks.is_consistent
     ),
     **dict.fromkeys(("one-price", "same-price"), standalone_checks.costs_the_same),
-    **dict.fromkeys(("new-task", "other-key"), standalone_checks.creates_two_tasks),
+    **dict.fromkeys(
+        ("new-task", "other-key", "key-apart", "key-reused"), standalone_checks.creates_two_tasks
+    ),
     "has-status": standalone_checks.has_a_status,
     "error-only": standalone_checks.has_no_task,
     "retry-after": standalone_checks.says_when_to_retry,
     "challenge": standalone_checks.challenges_with_bearer,
+    "leak": standalone_checks.shows_no_key,
+    "success-only": standalone_checks.has_no_request_error,
+    "failure-code": standalone_checks.fails_with_a_known_code,
+    "ends": standalone_checks.ends_in_time,
+    "idempotent": standalone_checks.makes_one_task,
+    "allow": standalone_headers.lists_the_allowed_methods,
+    "date": standalone_headers.is_dated_now,
+    "not-shared": standalone_headers.is_not_shared,
+    "not-cached": standalone_headers.is_not_kept_while_it_runs,
+    "refusal-not-cached": standalone_headers.is_not_kept_until_the_retry,
+    "retry-time": standalone_headers.says_one_time_to_retry,
+    "content-length": standalone_headers.announces_its_length,
+    "encoding": standalone_headers.has_an_accepted_coding,
 }
-"""What a correct server does, by the name of the check; others need the suite."""
+"""What a correct server does, by the name of the check; `not_emitted` has why others have none."""
 LIFE = frozenset(
     name
     for name, one in ASSERTIONS.items()
@@ -63,6 +94,8 @@ LIFE = frozenset(
         standalone_checks.moves_forward,
         standalone_checks.is_consistent,
         standalone_checks.has_a_status,
+        standalone_checks.fails_with_a_known_code,
+        standalone_checks.ends_in_time,
     }
 )
 """The checks of a task's life."""

@@ -9,6 +9,7 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.response_checks import ALWAYS_ALLOWED
+from wanflow_contract.checks.task_state import BUSINESS_CODES
 from wanflow_contract.triage.emitted_assertions import STATUSES
 from wanflow_contract.triage.emitted_requests import body_of, decoded
 
@@ -37,6 +38,8 @@ def facts_of(finding: Finding, requests: list[dict[str, Any]]) -> dict[str, Any]
         "code": error.get("code"),
         "status": last.status,
         "invalid": _must_be_rejected(finding.exchanges[0]),
+        "method": contract.operation.method.upper() if contract else "GET",
+        "codes": sorted(BUSINESS_CODES) if finding.check == "failure-code" else [],
         "kind": model.kind if model else "video",
         "results": number,
         "required": [_field(finding.pointer)] if finding.check == "still-present" else [],

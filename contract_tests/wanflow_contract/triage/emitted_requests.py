@@ -40,11 +40,12 @@ def requests_of(finding: Finding) -> Iterator[dict[str, Any]]:
         polled = bool(one.method == "GET" and path and path[0] in submitted)
         polled = polled and finding.check in {*LIFE, "schema", "json"}
         if not (polled and one is not last):
-            yield _request(one, polled=polled)
+            yield _request(one, polled=polled, coding=finding.check == "encoding")
 
 
-def _request(one: ShownExchange, *, polled: bool) -> dict[str, Any]:
-    skipped = {"host", "content-length", "connection", "accept-encoding", "user-agent"}
+def _request(one: ShownExchange, *, polled: bool, coding: bool = False) -> dict[str, Any]:
+    skipped = {"host", "content-length", "connection", "user-agent"}
+    skipped |= set() if coding else {"accept-encoding"}
     made = body_of(one).get("id") if one.method == "POST" and one.status < 300 else None
     return {
         "method": one.method,

@@ -6,9 +6,12 @@ A run is a list of responses. Polls of a task that the test submitted are repeat
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import time
+import uuid
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -17,6 +20,7 @@ KEYS = {
     "API_KEY": os.environ.get("WANFLOW_CONTRACT_API_KEY") or os.environ.get("WANFLOW_API_KEY", ""),
     "API_KEY2": os.environ.get("WANFLOW_CONTRACT_API_KEY2", ""),
 }
+RUN = uuid.uuid4().hex
 TIMEOUT = float(os.environ.get("WANFLOW_CONTRACT_TIMEOUT", "300"))
 ENDED = ("completed", "failed")
 
@@ -36,13 +40,20 @@ def filled(text: str) -> str:
     return text
 
 
+def fresh(name: str, value: str) -> str:
+    """Return the value of a header; of an idempotency key, one as long that is new in each run."""
+    if name.lower() != "idempotency-key" or not re.fullmatch(r"[\w-]{16,}", value):
+        return filled(value)
+    return (hashlib.sha512(f"{RUN}{value}".encode()).hexdigest() * 9)[: len(value)]
+
+
 def send(client: httpx.Client, request: dict[str, Any], ids: dict[str, str]) -> httpx.Response:
     """Send a request, with the ids of the tasks of this run in place of those of the report."""
     path, text = request["path"], request["text"]
     for was, now in ids.items():
         path, text = path.replace(was, now), text.replace(was, now)
     content = base64.b64decode(text) if request["binary"] else filled(text).encode()
-    headers = [(name.encode(), filled(value).encode()) for name, value in request["headers"]]
+    headers = [(name.encode(), fresh(name, value).encode()) for name, value in request["headers"]]
     url = BASE_URL + filled(path)
     response = client.request(request["method"], url, headers=headers, content=content or None)
     made = fields(response).get("id")
@@ -91,6 +102,24 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
     """Return the error of a response, {} if it has none."""
     error = fields(response).get("error")
     return error if isinstance(error, dict) else {}
+
+
+def seconds_until(date: str) -> float | None:
+    """Return the seconds from now to a date of a header, None if it is none."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds_kept(response: httpx.Response) -> float:
+    """Return for how long a cache may keep a response, as far as its headers say."""
+    control = ", ".join(response.headers.get_list("cache-control"))
+    age = re.search(r"(?:max-age|s-maxage)\s*=\s*\"?([0-9]+)", control, re.IGNORECASE)
+    if age:
+        return float(age[1])
+    given = re.search(r"no-store|no-cache|private|max-age", control, re.IGNORECASE)
+    return 0.0 if given else seconds_until(response.headers.get("expires", "")) or 0.0
 
 
 def polls_of(responses: list[httpx.Response]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from wanflow_contract.triage.standalone import ENDED, error_of, fields, polls_of, problems
+from wanflow_contract.triage.standalone import ENDED, KEYS, error_of, fields, polls_of, problems
 
 if TYPE_CHECKING:
     import httpx
@@ -179,3 +179,41 @@ def challenges_with_bearer(responses: list[httpx.Response], facts: dict[str, Any
     given = ", ".join(responses[-1].headers.get_list("www-authenticate"))
     right = re.search(r"(^|,\s*)bearer\b", given, re.IGNORECASE)
     assert responses[-1].status_code != 401 or not given or right, given
+
+
+def shows_no_key(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """No response contains an API key."""
+    for one in responses:
+        shown = [name for name, key in KEYS.items() if len(key) >= 8 and key in one.text]
+        assert one.status_code >= 500 or not shown, shown
+
+
+def has_no_request_error(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """A successful response has an error only in a task."""
+    for one in responses:
+        body = fields(one)
+        assert one.status_code >= 300 or "error" not in body or "id" in body, body
+
+
+def fails_with_a_known_code(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """The code of a failed task's error is one of the known ones."""
+    for seen in polls_of(responses):
+        code = (seen.get("error") or {}).get("code")
+        assert not isinstance(code, str) or code in facts["codes"], seen
+
+
+def ends_in_time(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """A task ends."""
+    assert fields(responses[-1]).get("status") in ENDED, responses[-1].text[:300]
+
+
+def makes_one_task(responses: list[httpx.Response], facts: dict[str, Any]) -> None:
+    """Requests with one key make one task, marked as a replay from the second on, or one each."""
+    sent = [one for one in responses if one.request.method == "POST"]
+    assert all(one.status_code == 200 for one in sent), [one.status_code for one in sent]
+    ids = [fields(one).get("id") for one in sent]
+    assert len(set(ids)) in (1, len(ids)), ids
+    marked = [one.headers.get("idempotency-replayed") == "true" for one in sent]
+    assert marked == [one in ids[:at] for at, one in enumerate(ids)], (ids, marked)
+    made = {(fields(one).get("id"), fields(one).get("created")) for one in sent}
+    assert len(made) == len(set(ids)), made
