@@ -25,10 +25,10 @@ assert len(CHECKS) > 90, "importing the package registers the checks"
 
 
 def texts(node: Any) -> list[str]:
-    """Return all texts within a part of the document, with single spaces."""
+    """Return all texts within a part of the document."""
     match node:
         case str():
-            return [" ".join(node.split())]
+            return [node]
         case dict():
             return [found for value in node.values() for found in texts(value)]
         case list():
@@ -51,6 +51,17 @@ def at(pointer: str) -> Any:
     return found
 
 
+def is_clause(text: str, of: list[str]) -> bool:
+    """Return whether a text is a sentence of others, or a part of one up to a sign or a line's end.
+
+    A part of a word, or words of two clauses, say nothing.
+    """
+    words = r"\s+".join(re.escape(word) for word in text.rstrip(".").split())
+    before, after = r"(?:^|[.!?:;,(|*#)-]\s*|, and )", r"(?=\s*$|\s*[.!?;:,)|#])"
+    pattern = re.compile(before + words + after, re.MULTILINE)
+    return any(pattern.search(one) for one in of)
+
+
 def is_source(text: str) -> bool:
     """Return whether a text is in the document, is a pointer into it, or a MUST of an RFC."""
     if rfc := RFC.fullmatch(text):
@@ -61,8 +72,8 @@ def is_source(text: str) -> bool:
             part = at(pointer)
         except (KeyError, IndexError, ValueError):
             return False
-        return not sentence or any(sentence in one for one in texts(part))
-    return bool(text) and any(text in one for one in whole())
+        return not sentence or is_clause(sentence, texts(part))
+    return bool(text) and is_clause(text, whole())
 
 
 def is_cited(text: str) -> bool:
@@ -96,6 +107,10 @@ def test_a_check_says_why_it_matters_and_what_is_correct(check: Check) -> None:
         "#/components/schemas/TaskError: Error code",
         "RFC 9110, section 5.1: Other recipients SHOULD ignore unrecognized fields.",
         "Parameter name that caused the error; and more",
+        "Parameter name that",
+        "name that caused the error",
+        "arameter name that caused the error",
+        "the",
         "common sense",
     ],
 )
