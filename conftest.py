@@ -18,9 +18,14 @@ MAY_START_PROCESSES = ("processes", "builds", "postgres", "slow")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark that all directories of tests share."""
-    what = "tests that start programs, or fork; part of `make process-test`"
-    config.addinivalue_line("markers", f"processes: {what}")
+    """Register the marks by which the targets of make choose tests."""
+    for mark in (
+        "processes: tests that start programs, or fork; part of `make process-test`",
+        "postgres: tests that need PostgreSQL; part of `make queue-test`",
+        "clients: tests with the clients that `make test` leaves out; part of `make client-test`",
+        "builds: tests that build packages, environments or clients; part of `make build-test`",
+    ):
+        config.addinivalue_line("markers", mark)
 
 
 @pytest.hookimpl(wrapper=True)

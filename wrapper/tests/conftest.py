@@ -51,16 +51,6 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marks of these tests."""
-    for mark in (
-        "postgres: tests that need PostgreSQL; part of `make queue-test`",
-        "clients: tests with the clients that `make test` leaves out; part of `make client-test`",
-        "builds: tests that build packages, environments or clients; part of `make build-test`",
-    ):
-        config.addinivalue_line("markers", mark)
-
-
 # Before pytest selects tests by their marks.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

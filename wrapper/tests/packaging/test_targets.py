@@ -317,7 +317,7 @@ class TestCI:
         assert where == 'cd "$(dirname "$0")/.."'
         assert installed == [".ci/browser", ".ci/shells", ".ci/postgres"]
         *command, make_test = test.split(" --no-print-directory ")
-        parts = ("image", "queue", "build", "spec", "process", "client")
+        parts = ("image", "queue", "build", "spec", "suite", "process", "client")
         assert command == ["exec make"]
         assert make_test == " ".join([*(f"{part}-test" for part in parts), "test"])
 
@@ -361,6 +361,17 @@ class TestCI:
         commands = [step.get("run") for step in self.steps(checkout)]
         assert [name for name in sorted(parts) if f"make {name}" not in commands] == []
         assert commands.index("sudo .ci/postgres") < commands.index("make queue-test")
+
+    def test_what_make_test_leaves_out_is_run_by_another_target(self, checkout: Path) -> None:
+        """Each directory that it ignores is another target's, which chooses by the same marks."""
+        lines = (checkout / "Makefile").read_text().splitlines()
+        recipes = [
+            line.partition("$(IN_SECONDS)")[2] for line in lines if " -m $(IN_SECONDS)" in line
+        ]
+        ignored = [re.findall(r"--ignore (\S+)", one) for one in recipes]
+        chosen = {one.strip() for one, left in zip(recipes, ignored, strict=True) if not left}
+        assert len(recipes) > len(chosen) > 0
+        assert chosen == {one for left in ignored for one in left}
 
     def test_workflow_needs_no_secret(self, checkout: Path) -> None:
         """The workflow gets no secret."""
