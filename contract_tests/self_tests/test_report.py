@@ -114,12 +114,75 @@ def test_junit_has_each_test_and_its_finding(strict) -> None:
     failed = [one for one in root.iter("testcase") if one.find("failure") is not None]
     assert failed
     assert len(list(root.iter("testcase"))) > len(failed)
-    (known,) = failed[0].findall("properties/property[@name='finding']")
-    assert re.fullmatch(r"accepts-[0-9a-f]{8}", known.get("value"))
     text = failed[0].find("failure").text
+    assert re.search(r"^  finding: accepts-[0-9a-f]{8}$", text, re.MULTILINE)
     assert all(one.isprintable() or one in "\n\t" for one in text)
     assert "[accepts] A request that the documents allow is accepted." in text
     assert "curl -sS -i -X POST" in text
+
+
+@pytest.mark.processes
+def test_junit_has_nothing_that_jenkins_refuses(strict) -> None:
+    """Its schema has elements and attributes by name, and a form for times."""
+    _, folder = strict
+    root = ET.parse(folder / "junit.xml").getroot()
+    assert {one.tag for one in root.iter()} >= {"testsuites", "testsuite", "testcase", "failure"}
+    assert [*junit_problems(root)] == []
+
+
+_SUITE = "<testsuite name='a' tests='1' failures='0' errors='0'>"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "<testsuite/>",
+        "<testsuites><testcase name='a'/></testsuites>",
+        "<testsuites><testsuite name='a' tests='1' failures='0'/></testsuites>",
+        "<testsuites time='1.5s'/>",
+        "<testsuites color='red'/>",
+        f"<testsuites>{_SUITE}<testcase name='b'><properties/></testcase></testsuite></testsuites>",
+    ],
+)
+def test_what_jenkins_refuses_is_found(wrong) -> None:
+    """Among it properties of a test, which pytest would write."""
+    assert [*junit_problems(ET.fromstring(wrong))]
+
+
+_OUTPUT = ("system-out", "system-err")
+_MESSAGE = ("message", "type")
+# By element: what may be in it, which attributes it must have, and which it may have.
+JUNIT: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "testsuites": (("testsuite",), (), ("name", "time", "tests", "failures", "errors")),
+    "testsuite": (
+        ("properties", "testcase", *_OUTPUT),
+        ("name", "tests", "failures", "errors"),
+        ("time", "skipped", "timestamp", "hostname", "id", "package", "file"),
+    ),
+    "testcase": (
+        ("skipped", "error", "failure", *_OUTPUT),
+        ("name",),
+        ("time", "classname", "group"),
+    ),
+    "properties": (("property",), (), ()),
+    "property": ((), ("name", "value"), ()),
+    **dict.fromkeys(("skipped", "error", "failure"), ((), (), _MESSAGE)),
+    **dict.fromkeys(_OUTPUT, ((), (), ())),
+}
+
+
+def junit_problems(root: ET.Element) -> Iterator[str]:
+    """Yield how a file violates the schema of Jenkins."""
+    if root.tag != "testsuites":
+        yield f"the root is {root.tag}"
+    for one in root.iter():
+        inside, required, optional = JUNIT.get(one.tag, ((), (), ()))
+        yield from (f"{child.tag} in {one.tag}" for child in one if child.tag not in inside)
+        yield from (f"{one.tag} has no {name}" for name in required if name not in one.attrib)
+        unknown = one.attrib.keys() - {*required, *optional}
+        yield from (f"{one.tag} has {name}" for name in unknown)
+        if not re.fullmatch(r"[0-9]*(\.[0-9]{0,3})?", one.get("time", "")):
+            yield f"the time of {one.tag} is {one.get('time')}"
 
 
 @pytest.mark.processes

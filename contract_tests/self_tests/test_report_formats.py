@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from self_tests.report_data import exchange, finding, result_with
 from wanflow_contract.findings.finding import NEW
+from wanflow_contract.report import sarif
 from wanflow_contract.report.annotations import MOST, render_annotations
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.formats import (
@@ -191,7 +193,13 @@ LOCATION = {
                 "artifactLocation": {
                     "properties": {"uri": {"type": "string", "pattern": r"^[\w./-]+$"}}
                 },
-                "region": {"properties": {"startLine": {"type": "integer", "minimum": 1}}},
+                "region": {
+                    "additionalProperties": False,
+                    "properties": {
+                        name: {"type": "integer", "minimum": 1}
+                        for name in ("startLine", "startColumn", "endLine", "endColumn")
+                    },
+                },
             },
         },
         "logicalLocations": {
@@ -214,6 +222,7 @@ RULE = {
         "id": {"type": "string"},
         "shortDescription": MESSAGE,
         "fullDescription": MESSAGE,
+        "help": MESSAGE,
     },
 }
 RESULT = {
@@ -288,6 +297,76 @@ SARIF = Draft202012Validator(
 )
 
 
+def at_least(schema: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Return a schema of an object that must have some properties."""
+    return {"required": list(names), "properties": schema}
+
+
+def text_of(length: int) -> dict[str, Any]:
+    """Return the schema of a message that isn't empty, nor too long."""
+    return at_least({"text": {"minLength": 1, "maxLength": length}}, "text")
+
+
+# What GitHub requires beyond the schema, and the most that it takes.
+_SHORT, _ANY = text_of(1024), text_of(10**6)
+_REGION = ("startLine", "startColumn", "endLine", "endColumn")
+_PLACE = at_least(
+    {
+        "artifactLocation": at_least({"uri": {"pattern": r"^(?!/|[a-z]+:)."}}, "uri"),
+        "region": at_least({}, *_REGION),
+    },
+    "artifactLocation",
+    "region",
+)
+_RESULT = at_least(
+    {
+        "message": _ANY,
+        "locations": {
+            "minItems": 1,
+            "maxItems": 10,
+            "items": at_least({"physicalLocation": _PLACE}, "physicalLocation"),
+        },
+        "partialFingerprints": at_least({}, "primaryLocationLineHash"),
+    },
+    *("message", "locations", "partialFingerprints", "ruleId"),
+)
+_RULE = at_least(
+    {"id": {"minLength": 1}, "shortDescription": _SHORT, "fullDescription": _SHORT, "help": _ANY},
+    *("id", "shortDescription", "fullDescription", "help"),
+)
+_DRIVER = at_least(
+    {"name": {"minLength": 1}, "rules": {"maxItems": 25_000, "items": _RULE}}, "name", "rules"
+)
+_RUN = at_least(
+    {
+        "tool": at_least({"driver": _DRIVER}, "driver"),
+        "results": {"maxItems": 25_000, "items": _RESULT},
+    },
+    *("tool", "results"),
+)
+GITHUB = Draft202012Validator(
+    at_least({"runs": {"minItems": 1, "maxItems": 20, "items": _RUN}}, "$schema", "version", "runs")
+)
+
+
+def test_sarif_has_no_more_than_github_takes(monkeypatch) -> None:
+    """Very long sentences are cut, very many results are left out, and the log says how many."""
+    long = [finding(check="a-" + "b" * 99, sentence="long " * 999, cites="c" * 9999)]
+    assert sarif._MOST_RESULTS == 25_000
+    monkeypatch.setattr(sarif, "_MOST_RESULTS", 50)
+    many = [finding(shape=f"{number}") for number in range(53)]
+    log = json.loads(render_sarif(RunResult(Counters(), [*long, *many])))
+    SARIF.validate(log)
+    GITHUB.validate(log)
+    (run,) = log["runs"]
+    assert len({one["partialFingerprints"][MARK] for one in run["results"]}) == 50
+    (said,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert said["message"]["text"] == "4 results are left out"
+
+
+MARK = "primaryLocationLineHash"
+
+
 @with_examples
 def test_sarif_is_valid_and_has_each_finding(text) -> None:
     """The log follows SARIF 2.1.0; rules are checks, and fingerprints the ids of findings."""
@@ -300,6 +379,7 @@ def test_sarif_is_valid_and_has_each_finding(text) -> None:
     for one in run["results"]:
         assert rules[one["ruleIndex"]]["id"] == one["ruleId"]
         assert one["message"]["text"].isprintable()
+    GITHUB.validate(log)
     shown = {one["partialFingerprints"]["findingId/v1"]: one["level"] for one in run["results"]}
     assert shown == {one.id: "error" if one.kind == NEW else "note" for one in result.findings}
     assert run["invocations"][0]["executionSuccessful"] is False

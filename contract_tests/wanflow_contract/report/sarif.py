@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from wanflow_contract.report.result import RunResult
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_OF_GITHUB = "primaryLocationLineHash"
+"""The only fingerprint that GitHub compares, which else would be the same for each result."""
 DOCUMENT = "specs/openapi.yaml"
 _LEVELS = {NEW: "error", KNOWN: "note"}
 _LONGEST = 2000
+_LONGEST_OF_RULE = 980  # with how much is left out, no more than the 1,024 that GitHub takes
+_MOST_RESULTS = 25_000
+"""How many results GitHub takes of a run."""
 
 
 def render_sarif(result: RunResult) -> str:
@@ -43,14 +48,18 @@ def log_of(found: Digest) -> dict[str, Any]:
         {"level": "error", "message": {"text": f"{one_line(one.test)}: {block(one.text)}"}}
         for one in result.errors
     ]
+    results = [
+        _result(one, rules, cause.main.id)
+        for cause in (*found.causes, *found.notes, *found.known)
+        for one in cause.findings
+    ]
+    if len(results) > _MOST_RESULTS:
+        left = f"{len(results) - _MOST_RESULTS} results are left out"
+        notifications.append({"level": "error", "message": {"text": left}})
     run = {
         "tool": {"driver": driver},
         "columnKind": "utf16CodeUnits",
-        "results": [
-            _result(one, rules, cause.main.id)
-            for cause in (*found.causes, *found.notes, *found.known)
-            for one in cause.findings
-        ],
+        "results": results[:_MOST_RESULTS],
         "invocations": [
             {"executionSuccessful": not result.errors, "toolExecutionNotifications": notifications}
         ],
@@ -63,9 +72,14 @@ def _rule(name: str, finding: Finding | None) -> dict[str, Any]:
     check = REGISTRY.get(name)
     sentence = check.sentence if check else finding.sentence if finding else name
     cites = (check.cites if check else "") or (finding.cites if finding else "")
-    rule: dict[str, Any] = {"id": name, "shortDescription": {"text": one_line(sentence, _LONGEST)}}
     full = " ".join(one for one in (sentence, check.why if check else "", cites) if one)
-    return {**rule, "fullDescription": {"text": one_line(full, _LONGEST)}}
+    more = check.correct if check else ""
+    texts = {
+        "shortDescription": one_line(sentence, _LONGEST_OF_RULE),
+        "fullDescription": one_line(full, _LONGEST_OF_RULE),
+        "help": one_line(f"{full} {more}".strip(), _LONGEST),
+    }
+    return {"id": name, **{one: {"text": text or name} for one, text in texts.items()}}
 
 
 def _result(finding: Finding, rules: dict[str, int], cause: str) -> dict[str, Any]:
@@ -77,7 +91,7 @@ def _result(finding: Finding, rules: dict[str, int], cause: str) -> dict[str, An
         "kind": "fail",
         "message": {"text": one_line(text, _LONGEST)},
         "locations": [_location(finding)],
-        "partialFingerprints": {"findingId/v1": finding.id},
+        "partialFingerprints": {"findingId/v1": finding.id, _OF_GITHUB: f"{finding.id}:1"},
         "occurrenceCount": max(1, finding.count),
         "baselineState": "unchanged" if finding.kind == KNOWN else "new",
         "properties": {
@@ -92,7 +106,7 @@ def _location(finding: Finding) -> dict[str, Any]:
     contract = packaged_contract().operations.get(finding.operation)
     path = f"{contract.operation.method.upper()} {contract.operation.path}" if contract else ""
     name = " ".join(one for one in (path or finding.operation, finding.pointer) if one)
-    region = {"startLine": 1}
+    region = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
     return {
         "physicalLocation": {"artifactLocation": {"uri": DOCUMENT}, "region": region},
         "logicalLocations": [

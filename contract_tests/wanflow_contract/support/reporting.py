@@ -120,7 +120,6 @@ class Reporting:
             (title, redacted(terminal(one), self._keys())) for title, one in report.sections
         ]
         if found:
-            item.user_properties.append(("finding", found[0].id))
             for one in found:
                 self.recorder.add(one)
         else:
