@@ -70,7 +70,9 @@ def test_a_block_that_starts_the_mock_sends_its_paid_commands_there(name: str) -
         paid = started and PAYS.search(code, started.end())
         if started and paid:
             between = code[started.end() : paid.start()]
-            assert "export WANFLOW_BASE_URL=http://127.0.0.1:8700/apiv1" in between
+            port = re.match(r".* --port (\d+)", code[started.start() :])
+            there = f"http://127.0.0.1:{port[1] if port else 8700}/apiv1"
+            assert f"export WANFLOW_BASE_URL={there} " in between
             assert " WANFLOW_API_KEY=" in between
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -109,6 +111,36 @@ def test_the_five_minutes_enqueue_and_a_worker_saves_each_file_once(
     }
     assert {"run1/report.json", "run1/index.html"} <= set(object_names(s3))
     assert account.submitted == 4
+
+
+def test_two_workers_on_one_machine_run_as_pasted(
+    server: MockServer, account: Account, api_key: str, postgres_url: str, tmp_path: Path
+) -> None:
+    """All but the database and the mock, which the tests have already."""
+    (code,) = (code for code in blocks(TEXT, "sh") if "docker run" in code)
+    own = re.compile(r"^(pip|docker|until|wanflow mock|export).*\n", re.MULTILINE)
+    assert len(own.findall(code)) == 7
+    (tmp_path / "jobs.jsonl").write_text(files(TEXT)["jobs.jsonl"])
+    done = subprocess.run(
+        ["bash", "-e", "-c", re.sub(r"940\d", "0", own.sub("", code))],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "WANFLOW_BASE_URL": server.base_url,
+            "WANFLOW_API_KEY": api_key,
+            "WANFLOW_QUEUE": postgres_url,
+            "XDG_DATA_HOME": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "trial 2 saved" in done.stdout
+    assert len(list((tmp_path / "trial").glob("*.png"))) == 2
+    assert account.submitted == 2
 
 
 @pytest.mark.usefixtures("place")

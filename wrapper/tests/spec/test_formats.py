@@ -78,6 +78,7 @@ def test_one_plain_file_is_checked_anywhere(empty: Path):
     done = run("check", "new.json")
     assert done.exit_code == 0, done.output
     assert "WF210" in done.output
+    assert done.output.endswith("\n1 warning in 1 document and the merged spec\n")
     (entry,) = json.loads(run("check", "new.json", "--format", "json").output)["findings"]
     assert entry["id"] == "WF210"
     assert entry["pointer"].endswith("/prompt/description")

@@ -90,7 +90,7 @@ def test_import_and_check_name_a_new_documents_sentence(
     code, output = run("import", str(tmp_path / "nova3.yaml"), root=checkout)
     assert code == 0
     assert f"Request/properties/duration/description: “{SENTENCE}”" in output
-    assert "warning: nova3.yaml:" in output
+    assert "warning: WF210  nova3.yaml:" in output
     assert "paste or write an action into a file of specs/overlays/" in output
     code, output = run("check", root=checkout)
     assert code == 0

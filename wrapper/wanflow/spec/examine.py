@@ -64,7 +64,7 @@ class CheckResult:
         if self.failure is not None:
             raise self.failure
         lines = [f"warning: {entry.id}  {entry.message}" for entry in self.entries]
-        counted = f"{len(lines)} warnings" if lines else "no warnings"
+        counted = f"{len(lines) or 'no'} warning{'s' * (len(lines) != 1)}"
         documents = f"{self.documents} document{'s' * (self.documents != 1)}"
         return "\n".join([*lines, f"{counted} in {documents} and the merged spec"])
 

@@ -205,7 +205,7 @@ def regenerate(project: Checkout) -> RegenerateResult:
 
 def _warnings(built: BuildResult) -> Iterator[str]:
     """Yield the warnings, and the number of sentences that no rule expresses."""
-    yield from (str(one) for one in built.warnings if not isinstance(one, UnencodedRule))
+    yield from (f"{one.id}  {one}" for one in built.warnings if not isinstance(one, UnencodedRule))
     if built.unencoded:
         yield count_text(len(built.unencoded), "and no keyword expresses {them}")
 

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from wanflow.catalog.document import DEFAULT_SERVER, resolve_ref
 from wanflow.spec.build import BuildResult, build_from
-from wanflow.spec.checks.prose import FILE, AcceptedProse, UnencodedRule, count_text
+from wanflow.spec.checks.prose import FILE, AcceptedProse, Stale, UnencodedRule, count_text
 from wanflow.spec.diff.diff import compare
 from wanflow.spec.diff.dropped_rules import DroppedRule, dropped_rules
 from wanflow.spec.errors import SpecError, document_errors, one_line, raise_findings
@@ -143,7 +143,7 @@ def plan_import(project: Checkout, received: list[LoadedDocument]) -> ImportPlan
     shown: set[str] = set()
     taken = [_warned(one, found, shown) for one in taken]
     taken = [_with_namesakes(one, built) for one in taken]
-    stale = [Imported(FILE, (f"warning: {one}",)) for one in left.stale(built.unencoded)]
+    stale = [Imported(FILE, (_warning(one),)) for one in left.stale(built.unencoded)]
     return ImportPlan([*taken, *stale], texts)
 
 
@@ -198,7 +198,7 @@ def _warned(one: Imported, found: list[Warned], shown: set[str]) -> Imported:
         for each in expressible
         if not isinstance(each, UnencodedRule) or each.proposal not in shown
     ]
-    warnings = [line for each in new for line in (f"warning: {each}", *_pasted(each))]
+    warnings = [line for each in new for line in (_warning(each), *_pasted(each))]
     shown.update(each.proposal for each in new if isinstance(each, UnencodedRule))
     if len(new) < len(expressible):
         warnings.append(
@@ -229,6 +229,12 @@ def _with_namesakes(one: Imported, built: BuildResult) -> Imported:
         if one.lines != (_AS_IT_WAS,)
     ]
     return evolve(one, lines=(*one.lines, *lines))
+
+
+def _warning(found: Warned | Stale) -> str:
+    """Return the line of a warning, with its id as `check` shows it."""
+    number = "" if isinstance(found, DroppedRule) else f"{found.id}  "
+    return f"warning: {number}{found}"
 
 
 def _pasted(found: Warned) -> list[str]:
