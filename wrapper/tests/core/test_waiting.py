@@ -46,7 +46,8 @@ temporary = st.one_of(
         st.just({"error": {"code": 1, "message": "no", "type": "x"}}),
         retry_after=st.one_of(st.integers(0, 10**6).map(str), st.text(max_size=20)),
     ),
-    st.builds(response, st.just(200), st.binary(max_size=30)),
+    # With a brace it may be an object, in one encoding or another: a task without a status.
+    st.builds(response, st.just(200), st.binary(max_size=30).filter(lambda body: b"{" not in body)),
     st.just(MAYBE_SENT),
     st.just(NOT_SENT),
 )
