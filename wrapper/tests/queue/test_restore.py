@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,10 @@ from wanflow import AsyncClient
 from wanflow.cli import main
 from wanflow.errors import ConfigurationError
 from wanflow.queue import StopSignal, Worker, schema
-from wanflow.queue.database import Database, DatabaseRefused
-from wanflow.queue.engine import StepKind
+from wanflow.queue.database import Database, DatabaseLost, DatabaseRefused
+from wanflow.queue.engine import Engine, StepKind
 from wanflow.queue.restore import Memory, acknowledge_restore
+from wanflow.queue.writes import Writes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,6 +210,113 @@ class TestASnapshot:
             assert batch.wait().complete
         assert postgres.execute(STATES, name) == [("saved", 3)]
         assert account.submitted == 3
+
+
+class TestAWorkerThatRuns:
+    """No connection of it is made between its last mark and what is lost, and no sweep."""
+
+    @pytest.fixture(autouse=True)
+    def rarely(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sweep once."""
+        monkeypatch.setattr("wanflow.queue.sweeper.SWEEP_INTERVAL", 3600)
+
+    def test_sends_nothing_again_after_a_failover_that_lost_the_last_seconds(
+        self,
+        own_queue: tuple[PostgresServer, str],
+        server: MockServer,
+        api_key: str,
+        account: Account,
+        tmp_path: Path,
+    ) -> None:
+        """A base backup that is put in the server's place stands for a standby that lags."""
+        postgres, url = own_queue
+        name, late = url.partition("?")[0].rpartition("/")[2], postgres.folder / "late"
+
+        def add(count: int, prompt: str) -> QueuedBatch:
+            job = {"model": model_name("image"), "prompt": prompt}
+            jobs = [{**job, "key": str(number)} for number in range(count)]
+            return enqueue(url, server, api_key, jobs, tmp_path / "out", name=prompt)
+
+        def make_due(when: str) -> None:
+            query = f"UPDATE wanflow.queue SET execute_after = now() + interval '{when}'"
+            postgres.execute(query, name)
+
+        batch = add(3, "a cat")
+        make_due("1 hour")
+        add(1, "a dog")
+        worker = Worker(AsyncClient(api_key, server.base_url), url, spool=tmp_path / "spool")
+        stop = StopSignal()
+        with ThreadPoolExecutor() as pool, ExitStack() as ends:
+            ends.callback(stop.set)
+            run = pool.submit(worker.run, stop)
+            # It has its connections.
+            wait_until(lambda: run.done() or bool(worker.metrics.value("jobs_saved")))
+            postgres.back_up(late)
+            make_due("0 s")
+            assert batch.wait().complete
+            postgres.stop("immediate")
+            shutil.rmtree(postgres.data)
+            late.rename(postgres.data)
+            postgres.start()
+            make_due("0 s")
+            with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+                run.result(60)
+        assert account.submitted == 4
+        with pytest.raises(ConfigurationError, match="wanflow queue restored"):
+            Worker(AsyncClient(api_key, server.base_url), url, spool=tmp_path / "other")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE wanflow.mark SET number = 0",
+            "DELETE FROM wanflow.mark",
+            "UPDATE wanflow.queue_version SET origin = ''",
+        ],
+        ids=["older data", "no mark", "refused by another worker"],
+    )
+    def test_writes_no_intent_if_its_tables_are_restored_under_its_connection(
+        self, queue: str, worker: ManualWorker, tmp_path: Path, change: str
+    ) -> None:
+        memory, written = Memory(tmp_path), "SELECT count(*) FROM wanflow.place"
+        with Database(queue, check=memory.check) as database:
+            writes = Writes(database, Engine(), memory)
+
+            def write() -> None:
+                writes.begin_intent()
+                add = "INSERT INTO wanflow.place (text) VALUES (gen_random_uuid()::text)"
+                writes.transaction.connection.execute(add)
+
+            for _ in range(3):
+                assert writes.run([write])[0].error is None
+            before = worker.execute(written)
+            worker.execute(change)
+            assert [type(end.error) for end in writes.run([write, write])] == [DatabaseLost] * 2
+            assert worker.execute(written) == before
+
+    def test_sends_nothing_immediately_with_a_server_that_was_started_again(
+        self, own_queue: tuple[PostgresServer, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Another worker may remember what this one doesn't, and reach the server later."""
+        monkeypatch.setattr("wanflow.queue.restore.SETTLING", 0.5)
+        postgres, url = own_queue
+        memory, began = Memory(tmp_path), 0.0
+        with Database(url, check=memory.check) as database:
+            for lost in (False, True):
+                with database.connection():
+                    memory.require_settled()
+                if not lost:
+                    database.close()
+            postgres.stop()
+            postgres.start()
+            database.close()
+            began = time.monotonic()
+            with database.connection(), pytest.raises(DatabaseLost, match="started again"):
+                memory.require_settled()
+        while time.monotonic() < began + 60:
+            with suppress(DatabaseLost):
+                memory.require_settled()
+                break
+        assert 0.5 <= time.monotonic() - began < 60
 
 
 class TestAMemory:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.any_model import model_name
 from tests.queue.manual_worker import ManualWorker, enqueue
+from tests.queue_crash.processes import environment
 from wanflow._core.effects import TimePoint
 from wanflow._core.snapshot import Snapshot
 from wanflow.errors import LedgerError
@@ -23,7 +28,6 @@ from wanflow.queue.submission_outcome import Accepted, NotAccepted, Uncertain, f
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.postgres import PostgresServer
     from wanflow.mock import MockServer
@@ -273,6 +277,74 @@ class TestTheFolder:
         assert spool.count() == 2
         assert len(Spool(spool.folder).paths()) == 2
         assert spool.count() == 2
+
+    @pytest.mark.processes
+    def test_that_is_full_is_an_error_at_the_start(self, tmp_path: Path) -> None:
+        """No file may get longer in that process."""
+        program = f"""
+import resource
+from pathlib import Path
+from wanflow.errors import LedgerError
+from wanflow.queue.spool import Spool
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    Spool(Path({str(tmp_path)!r}))
+except LedgerError as error:
+    print(error)
+"""
+        command = [sys.executable, "-c", program]
+        ended = subprocess.run(command, env=environment(), check=True, stdout=subprocess.PIPE)
+        assert b"can't be written" in ended.stdout
+        assert list(tmp_path.iterdir()) == []
+
+    def test_from_which_nothing_can_be_removed_has_every_outcome_applied_once(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """A disk with errors is mounted again so that it can only be read."""
+        add_jobs(2)
+        for number, work in enumerate(worker.take()):
+            worker.intend(work)
+            task = Snapshot(f"task-unified-1-{number}", "pending")
+            worker.spool.store(Accepted(work.id, work.key, task))
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+        monkeypatch.setattr(Path, "unlink", refuse)
+        assert worker.spool.replay(worker.writes, NOW) == 2
+        assert worker.states() == {"accepted": 2}
+        assert (worker.spool.count(), worker.spool.replay(worker.writes, NOW)) == (0, 0)
+        assert caplog.text.count("can't be removed") == 2
+        monkeypatch.undo()
+        assert Spool(worker.spool.folder).count() == 2
+
+    def test_that_cannot_be_read_any_more_has_what_is_in_memory_applied(
+        self,
+        add_jobs: Callable[..., QueuedBatch],
+        worker: ManualWorker,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        add_jobs(1)
+        (work,) = worker.take()
+        worker.intend(work)
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        for name in ("open", "listdir", "scandir"):
+            monkeypatch.setattr(os, name, refuse)
+        worker.spool.store(Accepted(work.id, work.key, Snapshot("task-unified-1-a", "pending")))
+        assert worker.spool.count() == 1
+        assert worker.spool.replay(worker.writes, NOW) == 1
+        assert worker.spool.count() == 0
+        monkeypatch.undo()
+        assert worker.column("task") == ["task-unified-1-a"]
+        assert caplog.text.count("can't be read") == 1
 
     def test_that_was_deleted_is_made_again(self, tmp_path: Path) -> None:
         spool = Spool(tmp_path / "spool")

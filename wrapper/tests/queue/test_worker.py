@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -124,6 +125,45 @@ def test_a_stopped_worker_does_not_wait_for_its_turn(
     assert worker.execute("SELECT 1 FROM wanflow.queue WHERE status = 'picked'") == []
     assert "intent" not in worker.states()
     assert worker.sweep() == 0
+
+
+@pytest.mark.parametrize("how", ["cancel", "timeout", "task group"])
+def test_a_cancelled_worker_records_what_is_in_flight(
+    add_jobs: Callable[..., QueuedBatch],
+    new: Callable[..., Worker],
+    worker: ManualWorker,
+    account: Account,
+    fault: Callable[..., AbstractContextManager[None]],
+    how: str,
+) -> None:
+    """The responses name tasks that are paid for."""
+    add_jobs(3)
+
+    async def fail() -> None:
+        await asyncio.to_thread(wait_until, lambda: worker.states() == {"intent": 3})
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        task = asyncio.create_task(new().run_async())
+        if how == "task group":
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+                await task
+        with suppress(ZeroDivisionError):
+            await fail()
+        if how == "timeout":
+            async with asyncio.timeout(0.01):
+                await task
+        task.cancel()
+        await task
+
+    expected = {"cancel": asyncio.CancelledError, "timeout": TimeoutError}
+    slow = fault("latency=2", operation="createImageGeneration")
+    with slow, pytest.raises(expected.get(how, ExceptionGroup)):
+        asyncio.run(run())
+    assert account.submitted == 3
+    assert "intent" not in worker.states()
+    assert worker.states().get("accepted", 0) + worker.states().get("completed", 0) == 3
 
 
 def test_a_lease_is_renewed_while_other_statements_last(

@@ -95,8 +95,8 @@ class StepRecorder:
         self.intended = True
         self._begun = time.monotonic()
         try:
-            transaction = self.writes.transaction
-            moves.intend(transaction, self.work, self.token, self.sending, self.window)
+            self.writes.begin_intent()
+            moves.intend(self.writes.transaction, self.work, self.token, self.sending, self.window)
         except BaseException:
             self.intended = False
             raise

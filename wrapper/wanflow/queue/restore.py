@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID, uuid4
 
-from attrs import define, field
+import psycopg
+from attrs import define, field, frozen
 
 from wanflow import _regular_file as regular_file
 from wanflow.errors import ConfigurationError
+from wanflow.queue.database import DatabaseLost
 from wanflow.queue.engine import SCHEMA
 from wanflow.queue.schema import ORIGIN, RESTORED, VERSION_TABLE
 
@@ -41,6 +44,19 @@ _MAKE_MARK = f"""
     INSERT INTO {_MARKS} AS mark VALUES (%s, 1)
     ON CONFLICT (worker) DO UPDATE SET number = mark.number + 1 RETURNING number
 """  # noqa: S608
+# By this, each transaction that lets jobs be sent asks whether the database is still the same.
+_SAME = f"""
+    RETURNING (SELECT queue FROM {VERSION_TABLE}), worker, number,
+        (SELECT origin IS NOT DISTINCT FROM ({ORIGIN}) FROM {VERSION_TABLE})
+"""  # noqa: S608
+_FIRST_MARK = f"INSERT INTO {_MARKS} VALUES (%s, 1) {_SAME}"  # noqa: S608
+_NEXT_MARK = f"""
+    UPDATE {_MARKS} SET number = number + 1 WHERE worker = %s AND number >= %s {_SAME}
+"""  # noqa: S608
+_SERVER = "SELECT pg_postmaster_start_time()"
+SETTLING = 5.0
+"""Seconds for which nothing is sent with another server, or one that was started again: a worker
+that remembers more has the time to see it."""
 _MAX_SIZE = 100
 _Mark: TypeAlias = "tuple[UUID, int]"
 _log = logging.getLogger("wanflow")
@@ -60,20 +76,34 @@ def acknowledge_restore(database: Database) -> int:
     return database.transact(write)
 
 
+@frozen(eq=False)
+class IntentsMark:
+    """A mark in a transaction with intents, the connection that made it, and the queue."""
+
+    connection: Connection[Any]
+    queue: str
+    mark: _Mark
+
+
 @define(eq=False)
 class Memory:
     """What a worker remembers of its queue, so that it finds out that the database is older.
 
-    Each check leaves a mark in the database, and then in a folder, which processes may share. A
-    database that lacks a mark is a restored base backup or snapshot, or a standby that lacked
-    commits. Only the process that made a mark makes later ones in its name, so no other work hides
-    what is missing.
+    Each check leaves a mark in the database, and then in a folder, which processes may share. Each
+    transaction with intents leaves one that this process remembers. A database that lacks a mark is
+    a restored base backup or snapshot, or a standby that lacked commits. Only the process that made
+    a mark makes later ones in its name, so no other work hides what is missing.
     """
 
     folder: Path
     _worker: UUID = field(factory=uuid4, init=False)
     _own: tuple[str, _Mark] | None = field(default=None, init=False)
     """The last mark of this process, and the queue that has it."""
+    _intents: IntentsMark | None = field(default=None, init=False)
+    """The last one that was committed. Each connection has marks in a name of its own, so that none
+    waits for an earlier one whose transaction has no end yet."""
+    _server: Any = field(default=None, init=False)
+    _settled: float = field(default=0.0, init=False)
     _warned: bool = field(default=False, init=False)
 
     def check(self, connection: Connection[Any]) -> None:
@@ -92,10 +122,48 @@ class Memory:
         mark = (self._worker, _value(connection, _MAKE_MARK, self._worker))
         self._own = (queue, mark)
         self._store(path, mark)
+        self._note_server(_value(connection, _SERVER))
+
+    def require_settled(self) -> None:
+        """Check that other workers had the time to check the database.
+
+        Raises:
+            DatabaseLost: they hadn't.
+        """
+        if time.monotonic() < self._settled:
+            raise DatabaseLost("the database was started again, and other workers check it first")
+
+    def mark_intents(self, connection: Connection[Any]) -> IntentsMark:
+        """Leave a mark in a transaction with intents, to be remembered once that is committed.
+
+        Raises:
+            psycopg.OperationalError: the database isn't the one that was checked. The connection is
+                closed, so the next one is checked.
+        """
+        if self._intents is not None and self._intents.connection is connection:
+            found = connection.execute(_NEXT_MARK.encode(), self._intents.mark).fetchone()
+        else:
+            found = connection.execute(_FIRST_MARK.encode(), [uuid4()]).fetchone()
+        if found is None or not found[-1]:
+            connection.close()
+            raise psycopg.OperationalError("it isn't the database that was checked")
+        queue, worker, number, _ = found
+        return IntentsMark(connection, str(queue), (worker, number))
+
+    def remember_intents(self, mark: IntentsMark) -> None:
+        """Remember a mark of intents that was committed."""
+        self._intents = mark
+
+    def _note_server(self, server: Any) -> None:
+        if self._server is not None and self._server != server:
+            self._settled = time.monotonic() + SETTLING
+        self._server = server
 
     def _remembered(self, queue: str, path: Path) -> Iterator[_Mark]:
         if self._own is not None and self._own[0] == queue:
             yield self._own[1]
+        if self._intents is not None and self._intents.queue == queue:
+            yield self._intents.mark
         try:
             worker, number = regular_file.read(path, _MAX_SIZE).decode().split()
             yield UUID(worker), int(number)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("wanflow")
 _SUFFIX = ".outcome.json"
 _MAX_SIZE = 1_000_000
+_PROBE_SIZE = 4096
 
 
 def default_folder() -> Path:
@@ -45,6 +46,8 @@ class Spool:
 
     folder: Path
     _unwritten: dict[str, SubmissionOutcome] = field(factory=dict[str, "SubmissionOutcome"])
+    _applied: set[str] = field(factory=set[str])
+    """The files that couldn't be removed after their outcomes were applied."""
     _warned: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
@@ -56,8 +59,9 @@ class Spool:
         try:
             regular_file.make_folder(self.folder)
             probe = self.folder / f".{uuid4().hex}"
-            probe.touch(mode=0o600)
-            probe.unlink()
+            # A full disk takes empty files.
+            regular_file.write_atomically(probe, bytes(_PROBE_SIZE))
+            regular_file.remove(probe)
         except OSError as error:
             raise LedgerError(
                 f"the spool folder {self.folder} can't be written: {error.strerror}; choose "
@@ -95,7 +99,17 @@ class Spool:
 
     def paths(self) -> list[Path]:
         """Return the files of the outcomes that are still to be applied."""
-        return sorted(self.folder.glob(f"*{_SUFFIX}"))
+        try:
+            found = sorted(self.folder.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._warn_once("", f"the spool folder {self.folder} can't be read: {error}")
+            return []
+        return [path for path in found if self._is_open(path.name)]
+
+    def _is_open(self, name: str) -> bool:
+        return name.endswith(_SUFFIX) and name not in self._applied
 
     def replay(self, writes: Writes, now: TimePoint) -> int:
         """Apply all outcomes, and remove those that the database has now; return their number.
@@ -112,7 +126,12 @@ class Spool:
 
     def _remove(self, name: str) -> None:
         if self._unwritten.pop(name, None) is None:
-            regular_file.remove(self.folder / name)
+            try:
+                regular_file.remove(self.folder / name)
+            except OSError as error:
+                # It does nothing when it is applied again, and the others must be.
+                self._applied.add(name)
+                _log.warning("%s can't be removed: %s", self.folder / name, error.strerror or error)
 
     def _apply(self, writes: Writes, outcome: SubmissionOutcome, now: TimePoint, name: str) -> bool:
         def write() -> bool:
@@ -136,11 +155,14 @@ class Spool:
                 yield path.name, submission_outcome.from_json(json.loads(content))
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
                 self._warn(path.name, error)
 
     def _warn(self, name: str, reason: object) -> None:
+        where = self.folder / name
+        self._warn_once(name, f"the outcome in {where} can't be applied, and is kept: {reason}")
+
+    def _warn_once(self, name: str, message: str) -> None:
         if name not in self._warned:
             self._warned.add(name)
-            where = self.folder / name
-            _log.warning("the outcome in %s can't be applied, and is kept: %s", where, reason)
+            _log.warning("%s", message)

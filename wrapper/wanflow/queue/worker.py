@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow._base_client import operations_of
+from wanflow._runtime.shield import run_shielded_async
 from wanflow.batch.models import StopSignal
 from wanflow.errors import ConfigurationError, LedgerError
 from wanflow.queue import schema
@@ -121,8 +122,19 @@ class Worker:
         asyncio.run(self.run_async(stop))
 
     async def run_async(self, stop: StopSignal | None = None) -> None:
-        """Do the same in a running event loop."""
-        stop = stop or StopSignal()
+        """Do the same in a running event loop.
+
+        A cancellation waits for what is in flight, as `stop` does; a second one doesn't.
+        """
+        given = stop or StopSignal()
+
+        def end(_: BaseException) -> bool:
+            given.set()
+            return False
+
+        await run_shielded_async(partial(self._run, given), end)
+
+    async def _run(self, stop: StopSignal) -> None:
         try:
             steps = await self._prepared(stop)
             if steps is None:
@@ -163,7 +175,7 @@ class Worker:
         return Steps(
             operations.with_recorder,
             driver.with_clock(self._clock),
-            Writes(self._writer, self._engine),
+            Writes(self._writer, self._engine, self._memory),
             Writes(self._other_writer, self._engine),
             rate,
             spool,
@@ -198,8 +210,14 @@ class Worker:
         try:
             await asyncio.to_thread(upkeep.replay)
             await asyncio.to_thread(upkeep.return_abandoned)
+            await asyncio.to_thread(self._leave_mark)
         except LedgerError as error:
             _log.warning("what could not be written is left in the spool: %s", error)
+
+    def _leave_mark(self) -> None:
+        """Remember the database as it is after the last submission."""
+        with self._reader.connection() as connection:
+            self._memory.check(connection)
 
     async def _start_due(self, steps: Steps, upkeep: Upkeep) -> float:
         """Start the steps that are due, as many as fit; return the seconds until the next check."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from attrs import define, field, frozen
@@ -23,11 +23,25 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Transaction:
-    """A transaction of some writes: the queue rows that it adds and removes are written last."""
+    """A transaction of some writes: the queue rows that it adds and removes are written last.
+
+    `intends` is whether it lets jobs be sent.
+    """
 
     connection: Connection[Any]
     steps: list[NextStep] = field(factory=list["NextStep"])
     finished: list[int] = field(factory=list[int])
+    intends: bool = False
+
+
+class _Memory(Protocol):
+    """What `wanflow.queue.restore.Memory` does for transactions with intents."""
+
+    def require_settled(self) -> None: ...
+
+    def mark_intents(self, connection: Connection[Any]) -> Any: ...
+
+    def remember_intents(self, mark: Any) -> None: ...
 
 
 @frozen
@@ -49,6 +63,7 @@ class Writes:
 
     database: Database
     engine: Engine
+    memory: _Memory | None = None
     _queue: SimpleQueue[_Entry | None] = field(factory=SimpleQueue["_Entry | None"])
     _thread: Thread | None = None
     _lock: Lock = field(factory=Lock)
@@ -59,6 +74,16 @@ class Writes:
         """The transaction of the function that is being called."""
         assert self._current is not None
         return self._current
+
+    def begin_intent(self) -> None:
+        """Note that the transaction lets a job be sent.
+
+        Raises:
+            DatabaseLost: nothing may be sent yet.
+        """
+        if self.memory is not None:
+            self.memory.require_settled()
+            self.transaction.intends = True
 
     def submit(self, batch: int | None, function: Callable[[], Any], deliver: Deliver) -> None:
         """Call a function in a transaction that it shares with others; pass on its outcome."""
@@ -99,6 +124,7 @@ class Writes:
             return Outcome(error=error)
 
     def _run(self, functions: Sequence[Callable[[], Any]]) -> list[Outcome]:
+        mark = None
         with self.database.raw_transaction() as connection:
             current = self._current = Transaction(connection)
             try:
@@ -108,8 +134,12 @@ class Writes:
                         raise end.error
                 self.engine.put(connection, current.steps)
                 self.engine.finish(connection, current.finished)
+                if self.memory is not None and current.intends:
+                    mark = self.memory.mark_intents(connection)
             finally:
                 self._current = None
+        if self.memory is not None and mark is not None:
+            self.memory.remember_intents(mark)
         return ends
 
     def _serve(self) -> None:
