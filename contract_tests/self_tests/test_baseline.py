@@ -140,8 +140,10 @@ GOOD = {**dict.fromkeys(("check", "operation", "pointer", "shape", "by", "why"),
     ("text", "said"),
     [
         ("no", "isn't JSON"),
-        ("[]", "`version` 1"),
-        ('{"version": 2}', "`version` 1"),
+        ("[]", "must be an object with `version` 1"),
+        ("{}", "has no `version`; it must be 1"),
+        ('{"version": 0}', "has `version` 0; it must be 1"),
+        ('{"version": "2.1.0"}', "has `version` '2.1.0'; it must be 1"),
         ('{"version": 1, "deviations": 5}', "must be a list"),
         ('{"version": 1, "deviations": [5]}', "deviation 1 .* must be a table"),
         (json.dumps({"version": 1, "deviations": [GOOD]}), "`until` of deviation 1"),
@@ -150,7 +152,7 @@ GOOD = {**dict.fromkeys(("check", "operation", "pointer", "shape", "by", "why"),
         (json.dumps({"version": 1, "deviations": [{**GOOD, "value": 5}]}), "field 'value'"),
         (
             json.dumps({"version": 1, "deviations": [{**GOOD, "until": "2026-01-01"}] * 2}),
-            "has x-.* twice",
+            "has x-.* twice: as deviations 1 and 2; keep one of them",
         ),
         (
             json.dumps({"version": 1, "deviations": [{**GOOD, "until": "2026-01-01", "tests": 1}]}),
@@ -208,3 +210,21 @@ def test_an_entry_in_another_form_is_never_lost(tmp_path) -> None:
     with pytest.raises(BaselineUnusable, match=r"\[\[deviation\]\]"):
         write_baseline(path, [entry, ENTRY])
     assert path.read_text() == before
+
+
+def test_an_entry_of_a_check_that_is_gone_is_named_in_any_run(tmp_path) -> None:
+    """It can't occur, whichever tests ran; an update removes it."""
+    renamed = evolve(ENTRY, check="a-check-of-before", tests=("one",))
+    known = baseline(ENTRY, renamed)
+    gone = known.absent([], [])
+    assert gone == [renamed]
+    outcome = known.outcome([], gone)
+    (said,) = summary(outcome)[1:]
+    assert said == (
+        f"  accepts a check that doesn't exist; remove it: {renamed.finding_id}"
+        " (accepted by ada: ticket 5)"
+    )
+    updating = baseline(ENTRY, renamed, accepts=Acceptance("bob"), path=tmp_path / "known.toml")
+    assert updating.updated([], updating.absent([], [])) == [ENTRY]
+    assert "doesn't exist; removed: " in summary(updating.outcome([], gone))[1]
+    assert "no longer occurs" not in said

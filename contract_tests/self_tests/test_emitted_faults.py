@@ -37,14 +37,15 @@ BODY = cheapest(MODEL)
 class Sender:
     """Sends requests to a server, and has what came back."""
 
-    def __init__(self, running: Server) -> None:
+    def __init__(self, running: Server, key: str) -> None:
+        self.key = key
         self.url = running.origin + running.base
         self.exchanges = list[Exchange]()
 
     def send(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> Exchange:
-        given = {"Authorization": f"Bearer {KEY}", **(headers or {})}
+        given = {"Authorization": f"Bearer {self.key}", **(headers or {})}
         with httpx.Client(trust_env=False) as client:
             got = client.request(method, self.url + path, headers=given, json=body)
         sent = got.request
@@ -57,7 +58,7 @@ class Sender:
             got.status_code,
             tuple(got.headers.multi_items()),
             got.content,
-            secrets=(KEY,),
+            secrets=(self.key,),
         )
         self.exchanges.append(found)
         return found
@@ -116,11 +117,11 @@ OF_TESTS = {"encoding": 1, "ends": 2, "idempotent": 2}
 """Checks that a test of the suite evaluates, not each response, with the number of exchanges."""
 
 
-def finding_of(check: str, running: Server) -> Finding:
+def finding_of(check: str, running: Server, key: str = KEY) -> Finding:
     """Return what the suite finds on a server."""
-    sender, recorder = Sender(running), Recorder(strict=True, is_known=lambda _finding: True)
+    sender, recorder = Sender(running, key), Recorder(strict=True, is_known=lambda _finding: True)
     CASES[check][1](sender)
-    state = RunState(CONTRACT.catalog.models, {"one": KEY}, False, False, time.time)
+    state = RunState(CONTRACT.catalog.models, {"one": key}, False, False, time.time)
     with observing(recorder):
         for one in sender.exchanges:
             recorder.begin("a test")

@@ -150,11 +150,11 @@ def test_a_result_can_be_written_and_read_without_its_keys(tmp_path, check) -> N
     assert read_result(path).to_json() == result.to_json()
     assert SECRET not in path.read_text()
     for broken, reason in {
-        "[]": "of another kind",
-        "{}": "version None can't be read",
+        "[]": "it has no `version`",
+        "{}": "it has no `version`",
         '{"version": 1}': "its field 'counters' is absent",
         '{"version": 99}': "version 99 can't be read",
-        "no": "Expecting value",
+        "no": "it isn't JSON .Expecting value",
     }.items():
         path.write_text(broken)
         with pytest.raises(ValueError, match=reason):

@@ -11,16 +11,22 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from attrs import evolve
+from click.testing import CliRunner
 
+from self_tests import test_emitted_faults as faults
 from self_tests.reference_server.faults import AnyAccountSees, NotValidated
+from self_tests.reference_server.header_faults import WrongAllow
 from self_tests.reference_server.server import TASK_SECONDS, Server
 from self_tests.test_contract_command import KEYS, at, contract
 from tests.plain_http import PLAIN
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import REGISTRY, CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.command.main import contract as contract_command
 from wanflow_contract.findings.finding import make_finding, redacted
 from wanflow_contract.plan.budget import SpendBudget
+from wanflow_contract.report.counters import Counters
+from wanflow_contract.report.result import RunResult, write_result
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.triage.replay import VARIABLES, NotReplayed, Replay
 from wanflow_contract.triage.report_file import ReportUnusable, find_finding
@@ -236,6 +242,62 @@ def test_a_replay_without_a_response_says_so() -> None:
         last = replay.run()
     assert last.status == 0
     assert "responds" in {one.check for one in replay.recorder.findings.values()}
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("right", "code"), [(False, 1), (True, 0)])
+def test_a_replay_on_a_server_that_was_mended_says_so(tmp_path, monkeypatch, right, code) -> None:
+    """And ends with 0; on the server with the fault it ends with 1."""
+    with WrongAllow(KEYS[0]) as server:
+        found = faults.finding_of("allow", server, KEYS[0])
+    write_result(RunResult(Counters(), [found]), tmp_path / "report.json")
+    monkeypatch.setenv("WANFLOW_CONTRACT_API_KEY", KEYS[0])
+    with (Server if right else WrongAllow)(KEYS[0]) as server:
+        options = ["--report", str(tmp_path), "--base-url", at(server)]
+        done = CliRunner().invoke(contract_command, ["replay", found.id, *options])
+    assert done.exit_code == code, done.output
+    said = "the check passes: the failure doesn't occur" if right else "the same failure occurs"
+    assert f"{found.id}: {said}" in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "can't be read: No such file or directory"),
+        (b"", "is not the report.json of a run: it isn't JSON"),
+        (b"\xff\xfe", "is not the report.json of a run: it isn't UTF-8 text"),
+        (b"[" * 100_000, "is not the report.json of a run: it isn't JSON"),
+        (b"[]", "is not the report.json of a run: it has no `version`"),
+        (b'{"tests": 5, "passed": 5}', "is not the report.json of a run: it has no `version`"),
+        (b'{"version": "2.1.0", "runs": []}', "version '2.1.0' can't be read; it must be 1"),
+        (b'{"version": 0}', "version 0 can't be read; it must be 1"),
+        (b'{"version": 1, "deviations": []}', "its field 'counters' is absent"),
+        (b'{"version": 1, "counters": 5}', "a field of it is of another kind"),
+    ],
+)
+@pytest.mark.parametrize("command", [("explain", "json-0123abcd"), ("replay", "json-0123abcd")])
+def test_a_report_that_is_none_is_wrong_usage_in_one_sentence(
+    tmp_path, content, said, command
+) -> None:
+    """Whichever command reads it, and whatever wrote it."""
+    path = tmp_path / "some.json"
+    if content is not None:
+        path.write_bytes(content)
+    done = CliRunner().invoke(contract_command, [*command, "--report", str(path)])
+    assert done.exit_code == 2, done.output
+    (line,) = [one for one in done.output.splitlines() if one.startswith("Error: ")]
+    assert line.startswith(f"Error: {path} ")
+    assert said in line
+    assert "Traceback" not in done.output
+
+
+def test_a_finding_that_is_not_in_the_report_that_was_named_is_wrong_usage(tmp_path) -> None:
+    """Its check is explained only if no report was named."""
+    write_result(RunResult(Counters()), tmp_path / "report.json")
+    options = ["--report", str(tmp_path)]
+    done = CliRunner().invoke(contract_command, ["explain", "json-0123abcd", *options])
+    assert (done.exit_code, "the report has no findings" in done.output) == (2, True)
+    assert CliRunner().invoke(contract_command, ["explain", "json", *options]).exit_code == 0
 
 
 @pytest.mark.processes

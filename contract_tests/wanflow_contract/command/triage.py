@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from wanflow.cli.text import counted
 from wanflow_contract.command.environment import api_keys
@@ -29,14 +30,16 @@ _report_option = click.option(
 @click.command()
 @click.argument("name", required=False)
 @_report_option
-def explain(name: str | None, report: Path) -> None:
+@click.pass_context
+def explain(ctx: click.Context, name: str | None, report: Path) -> None:
     """Explain a check, or a finding of a report, by its id; without NAME, list all checks.
 
     Prints the check, the sentence of the documents, why it matters, and what a correct server does.
     """
+    given = ctx.get_parameter_source("report") is not ParameterSource.DEFAULT
     try:
-        click.echo(list_checks() if name is None else explain_name(name, report))
-    except UnknownName as error:
+        click.echo(list_checks() if name is None else explain_name(name, report, required=given))
+    except (UnknownName, ReportUnusable) as error:
         raise click.UsageError(str(error)) from error
 
 

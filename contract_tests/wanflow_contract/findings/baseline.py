@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve, field, frozen
 
 from wanflow.cli.text import counted
+from wanflow_contract.checks.check import REGISTRY
 from wanflow_contract.findings.finding import KNOWN, finding_id
 
 if TYPE_CHECKING:
@@ -109,13 +110,17 @@ class Baseline:
         return entry.until < self.today
 
     def absent(self, findings: Collection[Finding], tests: Iterable[RanTest]) -> list[Entry]:
-        """Return the entries that no longer occur, although all of their tests ran to the end."""
+        """Return the entries that no longer occur, although all of their tests ran to the end.
+
+        An entry of a check that doesn't exist can't occur.
+        """
         occurred = {_key(one) for one in findings}
         passed = {one.name for one in tests if one.outcome == "passed"}
         return [
             one
             for key, one in self.entries.items()
-            if key not in occurred and one.tests and passed.issuperset(one.tests)
+            if key not in occurred
+            and ((one.tests and passed.issuperset(one.tests)) or one.check not in REGISTRY)
         ]
 
     def updated(self, findings: Collection[Finding], gone: Collection[Entry]) -> list[Entry]:
@@ -142,7 +147,8 @@ class Baseline:
             "entries": len(self.entries),
             "occurred": sum(key in occurred for key in self.entries),
             "expired": [one.shown() for one in expired if one.key in occurred],
-            "absent": [one.shown() for one in gone],
+            "absent": [one.shown() for one in gone if one.check in REGISTRY],
+            "without_check": [one.shown() for one in gone if one.check not in REGISTRY],
             "updated": self.accepts is not None,
             "added": len(accepted - self.entries.keys()) if self.accepts is not None else 0,
         }
@@ -164,6 +170,10 @@ def summary(outcome: Mapping[str, Any]) -> list[str]:
             for one in outcome["expired"]
         ),
         *(f"  no longer occurs; {verb}: {_described(one)}" for one in outcome["absent"]),
+        *(
+            f"  accepts a check that doesn't exist; {verb}: {_described(one)}"
+            for one in outcome.get("without_check", ())
+        ),
     ]
 
 

@@ -77,8 +77,11 @@ def _entries(path: Path, text: str) -> dict[Key, Entry]:
     except (ValueError, RecursionError) as error:
         kind = "JSON" if _is_json(path) else "TOML"
         raise BaselineUnusable(f"the baseline {path} isn't {kind}: {error}") from error
-    if not isinstance(data, dict) or data.get("version") != VERSION:
-        raise BaselineUnusable(f"the baseline {path} must have `version` {VERSION}")
+    if not isinstance(data, dict):
+        raise BaselineUnusable(f"the baseline {path} must be an object with `version` {VERSION}")
+    if data.get("version") != VERSION:
+        given = f"has `version` {data['version']!r}" if "version" in data else "has no `version`"
+        raise BaselineUnusable(f"the baseline {path} {given}; it must be {VERSION}")
     listed = data.get(_ROOT[".json" if _is_json(path) else ".toml"], [])
     if not isinstance(listed, list):
         raise BaselineUnusable(f"the deviations of the baseline {path} must be a list")
@@ -86,7 +89,11 @@ def _entries(path: Path, text: str) -> dict[Key, Entry]:
     entries = {one.key: one for one in found}
     if len(entries) < len(found):
         twice = next(one for one in found if entries[one.key] is not one)
-        raise BaselineUnusable(f"the baseline {path} has {twice.finding_id} twice")
+        numbers = [str(number) for number, one in enumerate(found, 1) if one.key == twice.key]
+        raise BaselineUnusable(
+            f"the baseline {path} has {twice.finding_id} twice: as deviations "
+            f"{' and '.join(numbers)}; keep one of them"
+        )
     return entries
 
 

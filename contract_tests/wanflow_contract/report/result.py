@@ -145,8 +145,10 @@ class RunResult:
         Raises:
             ValueError: the data has another version.
         """
-        if data.get("version") != VERSION:
-            raise ValueError(f"version {data.get('version')!r} can't be read; it must be {VERSION}")
+        if not isinstance(data, dict) or "version" not in data:
+            raise ValueError("it has no `version`")
+        if data["version"] != VERSION:
+            raise ValueError(f"version {data['version']!r} can't be read; it must be {VERSION}")
         rest = {name: one for name, one in data.items() if name != "version"}
         counters = Counters()
         counters.merge(rest["counters"])
@@ -173,7 +175,13 @@ def read_result(path: Path) -> RunResult:
         ValueError: it isn't the result of a run.
     """
     try:
-        return RunResult.from_json(json.loads(path.read_text("utf-8")))
+        data = json.loads(path.read_text("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError("it isn't UTF-8 text") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it isn't JSON ({error})") from error
+    try:
+        return RunResult.from_json(data)
     except KeyError as error:
         raise ValueError(f"its field {error} is absent") from error
     except (TypeError, AttributeError) as error:

@@ -32,16 +32,21 @@ def load_checks() -> dict[str, Check]:
     return REGISTRY
 
 
-def explain_name(name: str, report: Path) -> str:
+def explain_name(name: str, report: Path, *, required: bool = False) -> str:
     """Return the explanation of a check, or of a finding of a report.
 
     A finding's id begins with the name of its check, so that its check is explained without a
-    report, too.
+    report, too, unless one is required.
 
     Raises:
         UnknownName: there is no such check or finding.
+        ReportUnusable: a required report can't be read, or doesn't have the finding.
     """
     checks = load_checks()
+    if required:
+        result = load_report(report)
+        if name not in checks:
+            find_finding(result, name)
     if name in checks:
         return explain_check(checks[name])
     finding = _finding(name, report)
