@@ -12,7 +12,6 @@ from docs_build.collect import ELSEWHERE
 
 from tests.any_model import model_name
 from tests.docs.pages import DOCS, ROOT, blocks, commands, parse, words
-from wanflow._core.poll_schedule import _MAX_DELAY, _MIN_DELAY
 from wanflow.cli.main import COMMANDS
 
 PAGES = sorted(
@@ -93,13 +92,6 @@ def test_every_page_is_plain_markdown(name: str) -> None:
 def test_what_is_no_plain_markdown(text: str) -> None:
     """The test above can fail."""
     assert OF_ONE_TOOL.search(f"text\n{text}\n")
-
-
-def test_the_page_of_polling_has_the_intervals_that_are_used() -> None:
-    """In words, as the page has them."""
-    text = " ".join((DOCS / "polling.md").read_text("utf-8").split())
-    assert (_MIN_DELAY, _MAX_DELAY) == (0.5, 30.0)
-    assert "An interval is half a second at least and 30 seconds at most" in text
 
 
 @pytest.mark.parametrize("name", PAGES)
