@@ -59,8 +59,11 @@ def new_rate(queue: str, worker: ManualWorker) -> Iterator[Callable[..., tuple[A
 
 
 def test_calls_of_several_workers_together_keep_to_one_rate(
-    new_rate: Callable[..., tuple[SharedRate, FakeClock]], worker: ManualWorker
+    new_rate: Callable[..., tuple[SharedRate, FakeClock]],
+    worker: ManualWorker,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("wanflow.queue.rate._CALM", 1000.0)
     first, clock = new_rate()
     others = [new_rate(clock)[0] for _ in range(3)]
     asyncio.run(first.acquire())
@@ -156,10 +159,30 @@ def test_the_key_is_not_in_the_database(
     assert "key=" not in repr(rate)
 
 
+def test_a_pause_does_not_last_longer_because_the_clock_was_set_back(
+    new_rate: Callable[..., tuple[SharedRate, FakeClock]], worker: ManualWorker
+) -> None:
+    """By an hour: all workers would pause for so long, and no 429 would slow them."""
+    rate, clock = new_rate()
+    asyncio.run(rate.acquire())
+    for wanted in (30.0, 20.0):
+        asyncio.run(rate.slow_down(wanted))
+        before = worker.execute("SELECT per_second FROM wanflow.rate")[0][0]
+        worker.execute(
+            "UPDATE wanflow.rate SET slowed = slowed + 3600, paused_until = paused_until + 3600"
+        )
+        if wanted == 20.0:
+            asyncio.run(rate.slow_down(wanted))
+            assert worker.execute("SELECT per_second FROM wanflow.rate")[0][0] == before / 2
+        start = clock.now
+        asyncio.run(rate.acquire())
+        assert clock.now - start <= (10 if wanted == 30.0 else 30)
+
+
 def _set_rate(worker: ManualWorker, rate: float) -> None:
     # A 429 of just now keeps it from growing.
     worker.execute(
         "UPDATE wanflow.rate SET per_second = %s, tokens = 0, "
-        "slowed = extract(epoch from now()) + 1000",
+        "slowed = extract(epoch from clock_timestamp())",
         rate,
     )

@@ -57,6 +57,31 @@ def test_after_a_minute_it_is_not_sent_again_since_the_key_may_be_forgotten(
     assert worker.rows() == 0
 
 
+@pytest.mark.parametrize("died", [False, True])
+def test_after_the_clock_was_set_back_it_is_not_sent_again_since_its_age_is_unknown(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    server: MockServer,
+    account: Account,
+    fault: Fault,
+    died: bool,
+) -> None:
+    """The intent is in the future by an hour, for which a window would be open."""
+    add_jobs(1, resubmit_uncertain=True)
+    if died:
+        (work,) = worker.take()
+        worker.stalled_submission(work)
+        worker.die()
+        worker.execute("UPDATE wanflow.job SET sending_until = 0")
+    else:
+        with fault("lost-response", operation=SUBMIT, count=1):
+            worker.turn()
+    worker.execute("UPDATE wanflow.job SET intended = intended + 3600")
+    worker.drain()
+    assert worker.states() == {"uncertain": 1}
+    assert len(sent(server, account)) == 1
+
+
 def test_two_workers_with_the_same_resend_send_it_once(
     add_jobs: Callable[..., QueuedBatch],
     new_worker: Callable[..., ManualWorker],

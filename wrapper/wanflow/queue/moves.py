@@ -170,7 +170,7 @@ _INTEND_AGAIN = f"""
     UPDATE {JOB} AS job SET step = step + 1, sends = sends + 1, resend = false, token = %s,
         sending_until = {NOW} + %s, reserved = coalesce(reserved + %s, reserved)
     WHERE id = %s AND step = %s AND state = 'uncertain' AND {_ALLOWED}
-        AND (resend OR intended > {NOW} - %s) AND NOT {IN_FLIGHT}
+        AND (resend OR intended BETWEEN {NOW} - %s AND {NOW}) AND NOT {IN_FLIGHT}
     RETURNING step
 """  # noqa: S608
 
@@ -180,7 +180,7 @@ def intend(transaction: Transaction, work: Work, token: int, sending: float, win
 
     The request ends within `sending` seconds. An uncertain job is sent again at the user's request,
     or, where its batch says so, within `window` seconds from its first intent: a server may forget
-    its key later.
+    its key later. An intent in the future shows that the clock was set back: its age is unknown.
 
     Raises:
         StepLost: another worker sends it, or it may not be sent.

@@ -31,20 +31,27 @@ _ADD = f"""
     VALUES (%(server)s, %(key)s, %(rate)s, {NOW})
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own names
+# A 429 in the future shows that the clock was set back: nobody knows how long its pause would be.
+_TOLERANCE = 1.0
+_SET_BACK = f"slowed > {NOW} + {_TOLERANCE}"
 # What is wanted and not there makes the rate grow, as long as no 429 came.
 _LEASE = f"""
     UPDATE {SCHEMA}.rate AS rate SET
         filled = old.now,
         tokens = old.tokens - old.granted,
-        per_second = CASE WHEN old.granted < %(waiting)s AND old.now > rate.slowed + %(calm)s
-                AND old.now > rate.paused_until
+        slowed = old.slowed,
+        paused_until = old.paused_until,
+        per_second = CASE WHEN old.granted < %(waiting)s AND old.now > old.slowed + %(calm)s
+                AND old.now > old.paused_until
             THEN least(greatest(rate.per_second, %(max)s), rate.per_second * %(growth)s)
             ELSE rate.per_second END
     FROM (
-        SELECT server, key, now, tokens,
+        SELECT server, key, now, tokens, slowed, paused_until,
             CASE WHEN now < paused_until THEN 0 ELSE least(%(wanted)s, floor(tokens)) END AS granted
         FROM (
-            SELECT server, key, paused_until, {NOW} AS now, least(
+            SELECT server, key, {NOW} AS now,
+                CASE WHEN {_SET_BACK} THEN 0 ELSE slowed END AS slowed,
+                CASE WHEN {_SET_BACK} THEN 0 ELSE paused_until END AS paused_until, least(
                 greatest(1, per_second * %(slice)s * 2),
                 tokens + per_second * greatest(0, {NOW} - filled)
             ) AS tokens
@@ -52,13 +59,15 @@ _LEASE = f"""
         ) AS bucket
     ) AS old
     WHERE rate.server = old.server AND rate.key = old.key
-    RETURNING old.granted::float8, greatest(0, rate.paused_until - old.now), rate.per_second
+    RETURNING old.granted::float8, greatest(0, old.paused_until - old.now), rate.per_second
 """  # noqa: S608 - our own names
 _SLOW_DOWN = f"""
     UPDATE {SCHEMA}.rate SET
-        per_second = CASE WHEN slowed < {NOW} - 1
+        per_second = CASE WHEN slowed < {NOW} - 1 OR {_SET_BACK}
             THEN greatest(%(min)s, per_second / 2) ELSE per_second END,
-        slowed = {NOW}, tokens = 0, paused_until = greatest(paused_until, {NOW} + %(pause)s)
+        slowed = {NOW}, tokens = 0, paused_until = greatest(
+            CASE WHEN {_SET_BACK} THEN 0 ELSE paused_until END, {NOW} + %(pause)s
+        )
     WHERE server = %(server)s AND key = %(key)s
 """  # noqa: S608
 

@@ -214,7 +214,7 @@ class Steps:
             await self._move(recorder, frozenset({work.state}), {}, following)
             return
         self.metrics.count("submissions_uncertain")
-        fresh = work.resubmit and work.clock.now() < work.intended + self.window
+        fresh = work.resubmit and 0 <= work.clock.now() - work.intended < self.window
         values = {"state": str(JobState.UNCERTAIN), "reason": _DIED}
         again = Following(StepKind.SUBMIT) if fresh else None
 
