@@ -32,8 +32,7 @@ _ADD = f"""
     ON CONFLICT DO NOTHING
 """  # noqa: S608 - our own names
 # A 429 in the future shows that the clock was set back: nobody knows how long its pause would be.
-_TOLERANCE = 1.0
-_SET_BACK = f"slowed > {NOW} + {_TOLERANCE}"
+_SET_BACK = f"slowed > {NOW} + 1"
 # What is wanted and not there makes the rate grow, as long as no 429 came.
 _LEASE = f"""
     UPDATE {SCHEMA}.rate AS rate SET
