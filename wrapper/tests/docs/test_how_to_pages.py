@@ -363,28 +363,53 @@ class TestContractInCi:
         assert used
         assert [one for one in used if one not in flow] == []
 
+    def steps(self, system: str) -> list[tuple[str, dict[str, str]]]:
+        """The commands of a system's file in their order, each with its environment."""
+        if system == "GitLab":
+            job = self.GITLAB["contract"]
+            script = "\n".join([*job["before_script"], *job["script"]])  # one shell
+            return [(script, job["variables"])]
+        if system == "GitHub":
+            found = self.STEPS["jobs"]["contract"]["steps"]
+            return [(one["run"], one.get("env", {})) for one in found if "run" in one]
+        (code,) = blocks(self.TEXT, "groovy")
+        assert "WANFLOW_API_KEY = credentials('gateway-key')" in code
+        given = {"WANFLOW_API_KEY": "${{ secrets.GATEWAY_KEY }}"}
+        return [(one, given) for one in re.findall(r"^ *sh '(.*?)'(?: *//.*)?$", code, re.M)]
+
     @pytest.mark.slow  # it runs the suite's process, for one check
-    def test_the_job_for_gitlab_leaves_its_reports(self, server: MockServer) -> None:
-        """Its script, run by a shell as GitLab does, with one check."""
-        script = "\n".join(self.GITLAB["contract"]["script"])
-        assert "--report contract-report" in script
-        environment = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "GATEWAY_KEY": server.api_key,
-            "BASE_URL": server.base_url,
-            "SPEND_LIMIT": "5",
-        }
-        done = subprocess.run(
-            ["bash", "-e", "-c", f"{script} --only broken-http"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+    @pytest.mark.parametrize("system", ["GitLab", "GitHub", "Jenkins"])
+    def test_the_steps_of_each_system_leave_their_reports(
+        self, server: MockServer, system: str
+    ) -> None:
+        """Run by a shell as the system does, with one check; only the installation is left out."""
+        Path("contract-report").mkdir()
+        (Path("contract-report") / "of-an-earlier-build").touch()
+        install = re.compile(
+            r"^(python -m venv venv && venv/bin/)?pip install .wanflow\[contract\].$"
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert Path("contract-report/junit.xml").is_file()
-        assert Path("contract-report/report.html").is_file()
+        installed = 0
+        for script, given in self.steps(system):
+            installed += sum(bool(install.match(line)) for line in script.splitlines())
+            shell = "\n".join(line for line in script.splitlines() if not install.match(line))
+            shell = shell.replace("venv/bin/wanflow", "wanflow")
+            shell = shell.replace("https://staging.example.com/apiv1", server.base_url)
+            tested = f"{shell} --only broken-http" if "wanflow contract" in shell else shell
+            assert self.run_step(tested, server, given) == 0
+        assert installed == 1
+        left = {one.name for one in Path("contract-report").iterdir()}
+        assert {"junit.xml", "report.html"} <= left
+        assert ("of-an-earlier-build" in left) == (system != "Jenkins")
+
+    def run_step(self, shell: str, server: MockServer, given: dict[str, str]) -> int:
+        """Run a step with the environment that the file gives it, and the key as a secret."""
+        secret = "${{ secrets.GATEWAY_KEY }}"
+        own = {name: value.replace(secret, server.api_key) for name, value in given.items()}
+        own |= {"BASE_URL": server.base_url, "GATEWAY_KEY": server.api_key}
+        kept = {name: value for name, value in os.environ.items() if name[:8] != "WANFLOW_"}
+        kept["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        command = ["bash", "-e", "-c", shell]
+        return subprocess.run(command, env=kept | own, check=False).returncode
 
 
 class TestNewDocument:
