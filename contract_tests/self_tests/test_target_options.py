@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+from click.testing import CliRunner
 
 from self_tests.holdout_faults.proxied_mock import ProxiedMock
 from self_tests.holdout_faults.proxy import ProxyVariant
@@ -19,6 +20,7 @@ from self_tests.reference_server.server import Rejected, Server
 from wanflow.mock import MockServer
 from wanflow_contract import test_errors
 from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.command.main import contract
 from wanflow_contract.support.server_url import split_url
 from wanflow_contract.support.target_options import TargetOptions, check_access, mock_controls
 from wanflow_contract.support.unavailable import TargetUnavailable, check_keys
@@ -135,8 +137,12 @@ def test_a_url_is_taken_without_spaces_around_it(url) -> None:
 
 @pytest.mark.parametrize("key", ["a b", "a\nb", "a\n", "a\r\nX: y", "k\u00e9y", "a\x00", " "])
 @pytest.mark.parametrize("second", [False, True])
-def test_a_key_that_no_header_can_have_is_refused_before_the_first_request(key, second) -> None:
-    """The message names the variable, and shows no key."""
+def test_a_key_that_no_header_can_have_is_refused_before_the_first_request(
+    monkeypatch, key, second
+) -> None:
+    """The message names what it came from, and shows no key."""
+    for name in ("WANFLOW_CONTRACT_API_KEY", "WANFLOW_CONTRACT_API_KEY2", "WANFLOW_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
     keys = ("a-right-key", key) if second else (key, None)
     with pytest.raises(TargetUnavailable, match="a character that no key has") as refused:
         check_keys(*keys)
@@ -145,7 +151,7 @@ def test_a_key_that_no_header_can_have_is_refused_before_the_first_request(key, 
         TargetOptions("http://127.0.0.1:9", api_key=keys[0], api_key2=keys[1]).target(),
     ):
         pass
-    assert f"WANFLOW_CONTRACT_API_KEY{'2' if second else ''} " in str(refused.value)
+    assert f"the API key of --api-key{'2' if second else ''} has" in str(refused.value)
     assert key.strip() == "" or key not in str(refused.value)
 
 
@@ -170,11 +176,33 @@ def test_a_key_that_the_server_refuses_is_no_finding(server) -> None:
     """A key is refused if both operations do so; one alone may be a fault of the server."""
     with server("the-key", "other-key") as running:
         url = running.origin + running.base
-        check_access(url, {"FIRST": "the-key", "SECOND": ""})
-        check_access(url + "/", {"FIRST": "the-key", "SECOND": "other-key"})
-        for keys in ({"FIRST": "wrong"}, {"OTHER": "the-key", "FIRST": "wrong"}):
-            with pytest.raises(TargetUnavailable, match="refuses the API key of FIRST with 401"):
-                check_access(url, keys)
+        check_access(url, "the-key")
+        check_access(url + "/", "the-key", "other-key")
+        for keys, source in ((("wrong",), "--api-key"), (("the-key", "wrong"), "--api-key2")):
+            said = f"refuses the API key of {source} with 401"
+            with pytest.raises(TargetUnavailable, match=said):
+                check_access(url, *keys)
+
+
+@pytest.mark.parametrize(
+    ("variables", "source"),
+    [
+        ((), "--api-key"),
+        (("WANFLOW_API_KEY",), "WANFLOW_API_KEY"),
+        (("WANFLOW_CONTRACT_API_KEY",), "WANFLOW_CONTRACT_API_KEY"),
+        (("WANFLOW_CONTRACT_API_KEY", "WANFLOW_API_KEY"), "WANFLOW_CONTRACT_API_KEY"),
+    ],
+)
+def test_a_refused_key_is_named_by_what_it_came_from(monkeypatch, variables, source) -> None:
+    """The sentence says where to set another one."""
+    for name in ("WANFLOW_CONTRACT_API_KEY", "WANFLOW_API_KEY"):
+        monkeypatch.setenv(name, "wrong" if name in variables else "")
+    given = ["--api-key", "wrong"] if not variables else []
+    with Server("the-key") as running:
+        url = running.origin + running.base
+        done = CliRunner().invoke(contract, [url, *given])
+    assert done.exit_code == 4
+    assert f"{url} refuses the API key of {source} with 401" in done.output
 
 
 def test_certificates_of_the_environment_are_trusted(tmp_path, monkeypatch) -> None:

@@ -91,6 +91,8 @@ def test_a_correct_file_has_no_finding_and_others_are_counted(tmp_path) -> None:
     done = read(str(write(tmp_path, entries)))
     assert done.exit_code == 0, done.output
     assert f"3 exchanges with {BASE} read from" in done.output
+    assert "contract: 3 requests and 1 task seen; the server charges them as always" in done.output
+    assert "nothing is charged" not in done.output
     assert "3 of other servers, 1 without a response, or unreadable, 1 repeated" in done.output
 
 

@@ -199,7 +199,7 @@ def _check_target(url: str, keys: Mapping[str, str]) -> None:
         raise TargetUnavailable(NO_KEY)
     check_keys(keys[KEYS[0]], keys[KEY2])
     mock_controls(url)
-    check_access(url, {KEYS[0]: keys[KEYS[0]], KEY2: keys[KEY2]})
+    check_access(url, keys[KEYS[0]], keys[KEY2])
 
 
 def _arguments(given: Mapping[str, Any]) -> list[str]:

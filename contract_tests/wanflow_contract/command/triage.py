@@ -72,7 +72,7 @@ def replay(
         _check_cost(wanted.may_cost(), spend_limit, yes=yes)
         check_keys(*keys.values())
         mock_controls(wanted.base_url)
-        check_access(wanted.base_url, {f"WANFLOW_CONTRACT_{one}": key for one, key in keys.items()})
+        check_access(wanted.base_url, *keys.values())
         last = wanted.run()
     except ReportUnusable as error:
         raise click.UsageError(str(error)) from error

@@ -22,7 +22,8 @@ _COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved")
 class Counters:
     """Responses by operation and status, expectations by model and field, requests, credits.
 
-    `unbelieved` counts reported prices that can't be right.
+    `unbelieved` counts reported prices that can't be right. With `watched`, the requests are those
+    of others, and the run sent none.
     """
 
     base_url: str = ""
@@ -32,6 +33,7 @@ class Counters:
     spent: float = 0.0
     paid: bool = False
     dry_run: bool = False
+    watched: bool = False
     request_list: list[str] = field(factory=list)
     statuses: Counter[str] = field(factory=Counter[str])
     keywords: Counter[str] = field(factory=Counter[str])
@@ -60,6 +62,7 @@ class Counters:
         self.base_url = self.base_url or other["base_url"]
         self.has_mock_controls = self.has_mock_controls or other["has_mock_controls"]
         self.paid = self.paid or other["paid"]
+        self.watched = self.watched or other.get("watched", False)
         self.requests += other["requests"]
         self.dry_run = self.dry_run or other["dry_run"]
         self.request_list += other["request_list"]
@@ -78,6 +81,7 @@ class Counters:
             "tasks",
             "spent",
             "dry_run",
+            "watched",
             "request_list",
         )
         counters = {name: dict(getattr(self, name)) for name in _COUNTERS}

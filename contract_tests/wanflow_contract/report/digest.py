@@ -62,6 +62,10 @@ class Digest:
     def cost(self) -> str:
         """What was sent and spent, in one line."""
         counters = self.result.counters
+        if counters.watched:
+            requests, tasks = counted(counters.requests, "request"), counted(counters.tasks, "task")
+            charged = "the server charges them as always, and nothing was sent for this report"
+            return f"{requests} and {tasks} seen; {charged}"
         verb = "would be sent" if counters.dry_run else "sent"
         spent = "would be spent at most" if counters.dry_run else "spent"
         money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"

@@ -17,7 +17,12 @@ from wanflow_contract.plan.budget import UNLIMITED, SpendBudget
 from wanflow_contract.plan.shared_budget import SharedBudget
 from wanflow_contract.support.api_under_test import ApiUnderTest
 from wanflow_contract.support.http_client import RateLimitedClient
-from wanflow_contract.support.unavailable import TargetUnavailable, check_keys, tls_context
+from wanflow_contract.support.unavailable import (
+    TargetUnavailable,
+    check_keys,
+    source_of,
+    tls_context,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,8 +164,8 @@ def _accepts_any_key(base_url: str) -> bool:
     return _asked(base_url, "/_mock/account", headers)[0] == _OK
 
 
-def check_access(base_url: str, keys: Mapping[str, str]) -> None:
-    """Check that the server accepts the API keys, given by their variables; this costs nothing.
+def check_access(base_url: str, key: str, key2: str = "") -> None:
+    """Check that the server accepts the API keys; this costs nothing.
 
     Raises:
         TargetUnavailable: the response to an unknown task and that to an empty submission are 401.
@@ -168,12 +173,13 @@ def check_access(base_url: str, keys: Mapping[str, str]) -> None:
     contract = packaged_contract()
     task = contract.status_operation.operation.path.partition("{")[0] + "task-unified-0-unknown"
     submission = next(iter(contract.catalog.models.values())).path
-    for name, key in keys.items():
-        if key and all(
-            _status_with(base_url.rstrip("/") + path, key, content) == _UNAUTHORIZED
+    for one, second in ((key, False), (key2, True)):
+        if one and all(
+            _status_with(base_url.rstrip("/") + path, one, content) == _UNAUTHORIZED
             for path, content in ((task, None), (submission, b"{}"))
         ):
-            raise TargetUnavailable(f"{base_url} refuses the API key of {name} with 401")
+            source = source_of(one, second=second)
+            raise TargetUnavailable(f"{base_url} refuses the API key of {source} with 401")
 
 
 def _status_with(url: str, key: str, content: bytes | None) -> int:

@@ -40,20 +40,33 @@ def _context(*named: str | None) -> ssl.SSLContext:
         ) from error
 
 
+_FIRST = ("WANFLOW_CONTRACT_API_KEY", "WANFLOW_API_KEY")
+_SECOND = ("WANFLOW_CONTRACT_API_KEY2",)
+
+
+def source_of(key: str, *, second: bool = False) -> str:
+    """Return where a key comes from: the environment variable that has it, or the option."""
+    for name in _SECOND if second else _FIRST:
+        found = os.environ.get(name, "")
+        if found and found.strip() == key.strip():
+            return name
+    return "--api-key2" if second else "--api-key"
+
+
 def check_keys(key: str | None, key2: str | None) -> None:
     """Check that keys can be sent in a header, and belong to two accounts; none are shown.
 
     Raises:
         TargetUnavailable: one can't, or they are equal.
     """
-    for name, one in (("", key), ("2", key2)):
+    for one, second in ((key, False), (key2, True)):
         if one and not (one.isascii() and one.isprintable() and " " not in one):
             raise TargetUnavailable(
-                f"the API key of WANFLOW_CONTRACT_API_KEY{name} has a character that no key has: "
+                f"the API key of {source_of(one, second=second)} has a character that no key has: "
                 "a space, a line break or a letter outside ASCII"
             )
     if key and key == key2:
         raise TargetUnavailable(
-            "WANFLOW_CONTRACT_API_KEY2 is the same key as the first; "
+            f"{source_of(key2, second=True)} is the same key as the first; "
             "set the key of another account, or none"
         )

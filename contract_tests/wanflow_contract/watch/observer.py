@@ -59,7 +59,7 @@ class Observer:
     def __attrs_post_init__(self) -> None:
         """Start without any task; no failure is raised."""
         self.recorder = Recorder(strict=self.strict, raised_at_most=0)
-        self.counters = Counters(base_url=self.base_url)
+        self.counters = Counters(base_url=self.base_url, watched=True)
         self.tasks = TaskJudge(self.contract.catalog.models, self.counters, self._accounts)
 
     def observe(
