@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+    from tests.packaging.conftest import Built
+
 MODULES = ("address", "changelog", "distributions", "sbom", "environments")
 TEXT = "# Changelog\n\n## 1.1.0 (2026-11-29)\n\nNew.\n\n## 1.0.0 (2026-10-01)\n\n- First.\n"
 
@@ -384,3 +386,16 @@ def test_the_dry_run_of_a_release_passes(checkout: Path) -> None:
     done = subprocess.run(command, cwd=checkout, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (checkout / "release/notes.md").read_text("utf-8").strip()
+
+
+@pytest.mark.slow  # it builds, and installs the wheel with the extras of the tests
+def test_tests_of_the_sdist_run_on_the_wheel(
+    built: Built, release: dict[str, ModuleType], refused: type[Exception], tmp_path: Path
+) -> None:
+    """As on each system of a release; one that isn't there, or fails, ends it."""
+    run = release["environments"].run_tests
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+    run(built.wheel, built.sdist, tmp_path / "good", ["wrapper/tests/core/test_waiting.py"])
+    with pytest.raises(refused, match="ended with 4"):
+        run(built.wheel, built.sdist, tmp_path / "bad", ["wrapper/tests/core/test_nothing.py"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import cache
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,13 @@ def folders() -> list[Path]:
     return [ROOT / name for name in re.findall(r"wrapper/\S+", " ".join([run, *more]))]
 
 
-def imported(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports when it is imported itself."""
+@cache
+def imported(path: Path) -> tuple[str, ...]:
+    """Return the modules that a file imports when it is imported itself."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.Import):
             yield from (one.name for one in node.names)
@@ -39,6 +45,7 @@ def imported(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{one.name}" for one in node.names)
 
 
+@cache
 def files() -> set[Path]:
     """Return the files of these folders, what pytest reads above them, and what they import."""
     found: set[Path] = set()
@@ -65,11 +72,12 @@ def test_each_import_is_installed_with_the_extras_of_the_release() -> None:
     wanted = [one for extra in ("", *TESTS) for one in applicable(requires("wanflow") or (), extra)]
     installed = {canonicalize_name(name) for name in closure(wanted)}
     providers = packages_distributions()
+    outside = {*sys.stdlib_module_names, *OURS}
     missing = {
         (path.relative_to(ROOT).as_posix(), name)
         for path in files()
         for name in imported(path)
-        if (top := name.partition(".")[0]) not in OURS | sys.stdlib_module_names
+        if (top := name.partition(".")[0]) not in outside
         and not {canonicalize_name(one) for one in providers.get(top, ())} & installed
     }
     assert missing == set()
