@@ -177,7 +177,7 @@ def test_a_server_that_cannot_be_tested_ends_with_4(tmp_path, keys, said, jobs) 
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        (("wrong",), "refuses the API key of WANFLOW_CONTRACT_API_KEY with 401"),
+        (("wrong",), "refuses the API key of WANFLOW_API_KEY with 401"),
         ((KEYS[0], "wrong"), "refuses the API key of WANFLOW_CONTRACT_API_KEY2 with 401"),
         ((KEYS[0], KEYS[0]), "the same key as the first"),
         ((KEYS[0] + "\n",), "a character that no key has"),

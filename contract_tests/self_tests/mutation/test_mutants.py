@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 
 import pytest
 from attrs import asdict
 
+from self_tests.mutation.__main__ import PAGE
 from self_tests.mutation.all_mutants import all_mutants, manual_mutants
 from self_tests.mutation.false_positives import Run, run
 from self_tests.mutation.false_positives import render as render_false_positives
@@ -29,6 +31,17 @@ def test_the_set_is_large_and_of_every_class() -> None:
         "validation too strict",
     } == set(KINDS)
     assert {one.script for one in MANUAL.values()} <= SCRIPTS.keys()
+
+
+def test_the_page_has_every_mutant_and_no_other() -> None:
+    """One that was added or renamed since is run, or its row is another's."""
+    rows = re.findall(
+        r"^\| `([\w.-]+)` \| (.*?) \| ([\w ]+) \| [0-9]", PAGE.read_text(), re.MULTILINE
+    )
+    assert Counter(name for name, _, _ in rows) == Counter(all_mutants().keys())
+    assert {name: kind for name, _, kind in rows} == {
+        name: one.kind for name, one in all_mutants().items()
+    }
 
 
 def test_each_schema_generates_mutants() -> None:
