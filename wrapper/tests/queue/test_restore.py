@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -294,12 +294,11 @@ class TestAWorkerThatRuns:
             assert worker.execute(written) == before
 
     def test_sends_nothing_immediately_with_a_server_that_was_started_again(
-        self, own_queue: tuple[PostgresServer, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, own_queue: tuple[PostgresServer, str], tmp_path: Path
     ) -> None:
         """Another worker may remember what this one doesn't, and reach the server later."""
-        monkeypatch.setattr("wanflow.queue.restore.SETTLING", 0.5)
         postgres, url = own_queue
-        memory, began = Memory(tmp_path), 0.0
+        memory, began = Memory(tmp_path, 0.5), 0.0
         with Database(url, check=memory.check) as database:
             for lost in (False, True):
                 with database.connection():
@@ -312,11 +311,8 @@ class TestAWorkerThatRuns:
             began = time.monotonic()
             with database.connection(), pytest.raises(DatabaseLost, match="started again"):
                 memory.require_settled()
-        while time.monotonic() < began + 60:
-            with suppress(DatabaseLost):
-                memory.require_settled()
-                break
-        assert 0.5 <= time.monotonic() - began < 60
+        wait_until(lambda: memory.settled)
+        assert time.monotonic() - began >= 0.5
 
 
 class TestAMemory:

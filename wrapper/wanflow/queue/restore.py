@@ -54,9 +54,6 @@ _NEXT_MARK = f"""
     UPDATE {_MARKS} SET number = number + 1 WHERE worker = %s AND number >= %s {_SAME}
 """  # noqa: S608
 _SERVER = "SELECT pg_postmaster_start_time()"
-SETTLING = 5.0
-"""Seconds for which nothing is sent with another server, or one that was started again: a worker
-that remembers more has the time to see it."""
 _MAX_SIZE = 100
 _Mark: TypeAlias = "tuple[UUID, int]"
 _log = logging.getLogger("wanflow")
@@ -96,6 +93,9 @@ class Memory:
     """
 
     folder: Path
+    settling: float = 30.0
+    """Seconds for which nothing is sent with another server, or one that was started again. Within
+    a lease each worker that lives notices that it lost the old one, and checks the new one."""
     _worker: UUID = field(factory=uuid4, init=False)
     _own: tuple[str, _Mark] | None = field(default=None, init=False)
     """The last mark of this process, and the queue that has it."""
@@ -124,13 +124,18 @@ class Memory:
         self._store(path, mark)
         self._note_server(_value(connection, _SERVER))
 
+    @property
+    def settled(self) -> bool:
+        """Whether other workers had the time to check the database."""
+        return time.monotonic() >= self._settled
+
     def require_settled(self) -> None:
         """Check that other workers had the time to check the database.
 
         Raises:
             DatabaseLost: they hadn't.
         """
-        if time.monotonic() < self._settled:
+        if not self.settled:
             raise DatabaseLost("the database was started again, and other workers check it first")
 
     def mark_intents(self, connection: Connection[Any]) -> IntentsMark:
@@ -156,7 +161,7 @@ class Memory:
 
     def _note_server(self, server: Any) -> None:
         if self._server is not None and self._server != server:
-            self._settled = time.monotonic() + SETTLING
+            self._settled = time.monotonic() + self.settling
         self._server = server
 
     def _remembered(self, queue: str, path: Path) -> Iterator[_Mark]:

@@ -104,7 +104,7 @@ class Worker:
         with Database(self.queue) as database:
             schema.require_installed(database)
             schema.require_workable(database)
-        self._memory = Memory(self.spool or default_folder())
+        self._memory = Memory(self.spool or default_folder(), self.lease)
         limit = min(_LIMIT, self.lease * _LEASE_SHARE)
         self._reader, self._writer, self._other_writer = (
             Database(self.queue, limit=limit, check=self._check) for _ in range(3)
@@ -242,7 +242,7 @@ class Worker:
         with self._reader.connection() as connection:
             if others > 0:
                 rows += self._engine.take(connection, _OTHERS, server, others)
-            if submissions > 0:
+            if submissions > 0 and self._memory.settled:
                 rows += self._engine.take(connection, _SUBMISSIONS, server, submissions)
             works = load(connection, rows, self.metrics)
             known = {work.row.id for work in works}
