@@ -220,6 +220,7 @@ class TestAWorkerThatRuns:
         """Sweep once."""
         monkeypatch.setattr("wanflow.queue.sweeper.SWEEP_INTERVAL", 3600)
 
+    @pytest.mark.parametrize("workers", [1, 2], ids=["alone", "before another one sees it"])
     def test_sends_nothing_again_after_a_failover_that_lost_the_last_seconds(
         self,
         own_queue: tuple[PostgresServer, str],
@@ -227,10 +228,19 @@ class TestAWorkerThatRuns:
         api_key: str,
         account: Account,
         tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        workers: int,
     ) -> None:
-        """A base backup that is put in the server's place stands for a standby that lags."""
+        """A base backup that is put in the server's place stands for a standby that lags.
+
+        The second worker has lost nothing, and the first one is late.
+        """
         postgres, url = own_queue
         name, late = url.partition("?")[0].rpartition("/")[2], postgres.folder / "late"
+        idle, take = set[Worker](), Worker._take
+        monkeypatch.setattr(
+            Worker, "_take", lambda self, steps: [] if self in idle else take(self, steps)
+        )
 
         def add(count: int, prompt: str) -> QueuedBatch:
             job = {"model": model_name("image"), "prompt": prompt}
@@ -241,29 +251,44 @@ class TestAWorkerThatRuns:
             query = f"UPDATE wanflow.queue SET execute_after = now() + interval '{when}'"
             postgres.execute(query, name)
 
+        def new(spool: str) -> Worker:
+            client = AsyncClient(api_key, server.base_url)
+            return Worker(client, url, spool=tmp_path / spool, lease=10.0)
+
         batch = add(3, "a cat")
         make_due("1 hour")
-        add(1, "a dog")
-        worker = Worker(AsyncClient(api_key, server.base_url), url, spool=tmp_path / "spool")
-        stop = StopSignal()
+        stop, started = StopSignal(), list[Worker]()
         with ThreadPoolExecutor() as pool, ExitStack() as ends:
             ends.callback(stop.set)
-            run = pool.submit(worker.run, stop)
-            # It has its connections.
-            wait_until(lambda: run.done() or bool(worker.metrics.value("jobs_saved")))
+            for number in range(workers):
+                idle.update(started)
+                started.append(new(f"spool {number}"))
+                runs = [pool.submit(started[-1].run, stop)]
+                # It has its connections.
+                add(1, f"dog {number}").wait()
+            first, last = started[0], started[-1]
+            idle.clear()
+            idle.update({last} - {first})
             postgres.back_up(late)
             make_due("0 s")
             assert batch.wait().complete
+            idle.symmetric_difference_update({first, last} if workers > 1 else ())
             postgres.stop("immediate")
             shutil.rmtree(postgres.data)
             late.rename(postgres.data)
             postgres.start()
             make_due("0 s")
+            if workers > 1:
+                sent = 3 + workers
+                wait_until(lambda: account.submitted > sent or not last._memory.settled)
+                Event().wait(2)
+                assert account.submitted == sent
+            idle.clear()
             with pytest.raises(ConfigurationError, match="wanflow queue restored"):
-                run.result(60)
-        assert account.submitted == 4
+                runs[0].result(60)
+        assert account.submitted == 3 + workers
         with pytest.raises(ConfigurationError, match="wanflow queue restored"):
-            Worker(AsyncClient(api_key, server.base_url), url, spool=tmp_path / "other")
+            new("other")
 
     @pytest.mark.parametrize(
         "change",

@@ -20,7 +20,7 @@ from wanflow.ledger.job import JobState
 from wanflow.ledger.rows import path_from_text
 from wanflow.queue import moves, schedule
 from wanflow.queue.ceiling import PriceUnknown
-from wanflow.queue.database import DatabaseLost
+from wanflow.queue.database import DatabaseLost, DatabaseRefused
 from wanflow.queue.engine import StepKind
 from wanflow.queue.error_outcome import may_pass, outcome_of, wrong_task
 from wanflow.queue.moves import Following, StepLost
@@ -90,6 +90,8 @@ class Steps:
     lease: float = 30.0
     abandoned: set[int] = field(factory=set[int])
     """The queue rows of steps whose end could not be written."""
+    refused: DatabaseRefused | None = None
+    """Why the worker can't go on."""
 
     async def run(self, work: Work) -> None:
         """Run a step to its end; what can't be written now is done again later.
@@ -321,6 +323,8 @@ class Steps:
         Its end can't be written, or it hasn't begun.
         """
         self.abandoned.add(work.row.id)
+        if isinstance(error, DatabaseRefused):
+            self.refused = error
         if isinstance(error, errors.LedgerError):
             self.metrics.count("steps_abandoned")
             _log.info("a step of job %s is done again later: %s", work.id, error)

@@ -42,8 +42,6 @@ class Upkeep:
     steps: Steps
     lease: float
     running: Callable[[], Collection[int]]
-    refused: DatabaseRefused | None = field(default=None, init=False)
-    """Why the worker can't go on."""
     _last_reached: float = field(factory=time.monotonic, init=False)
     _tasks: list[asyncio.Task[None]] = field(factory=list["asyncio.Task[None]"], init=False)
 
@@ -92,7 +90,7 @@ class Upkeep:
     def note_lost(self, error: LedgerError) -> None:
         """Note that the database doesn't respond, or that the worker can't go on with it."""
         if isinstance(error, DatabaseRefused):
-            self.refused = error
+            self.steps.refused = error
         else:
             note_lost(self.steps.metrics, error)
 

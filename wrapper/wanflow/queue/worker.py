@@ -192,11 +192,11 @@ class Worker:
         )
         upkeep.start()
         try:
-            while not stop.is_set and upkeep.refused is None:
+            while not stop.is_set and steps.refused is None:
                 await self._wait(await self._start_due(steps, upkeep))
             await self._drain(steps, upkeep)
-            if upkeep.refused is not None:
-                raise upkeep.refused
+            if steps.refused is not None:
+                raise steps.refused
         finally:
             await upkeep.stop()
             steps.writes.close()
