@@ -143,6 +143,18 @@ class TestAnOutcome:
     def test_is_read_as_it_was_written(self, outcome: Accepted | NotAccepted | Uncertain) -> None:
         assert from_json(json.loads(json.dumps(to_json(outcome)))) == outcome
 
+    def test_of_a_long_response_is_read_again(
+        self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
+    ) -> None:
+        """Its task is paid for, however much the server says of it."""
+        add_jobs(1)
+        (work,) = worker.take()
+        worker.intend(work)
+        long = Snapshot("task-unified-1-a", "pending", usage={"text": "\x7f\u2028" * 2**19})
+        worker.spool.store(Accepted(work.id, work.key, long))
+        assert worker.spool.replay(worker.writes, NOW) == 1
+        assert worker.column("task") == ["task-unified-1-a"]
+
     def test_that_is_applied_twice_changes_nothing(
         self, add_jobs: Callable[..., QueuedBatch], worker: ManualWorker
     ) -> None:

@@ -42,8 +42,9 @@ _MARKS = f"{SCHEMA}.mark"
 _HAS_MARK = f"SELECT EXISTS (SELECT FROM {_MARKS} WHERE worker = %s AND number >= %s)"  # noqa: S608
 _MAKE_MARK = f"""
     INSERT INTO {_MARKS} AS mark VALUES (%s, 1)
-    ON CONFLICT (worker) DO UPDATE SET number = mark.number + 1 RETURNING number
-"""  # noqa: S608
+    ON CONFLICT (worker) DO UPDATE SET number = mark.number + 1
+    RETURNING number, pg_postmaster_start_time()
+"""  # noqa: S608 - proxies may pass on what only reads to another server
 # By this, each transaction that lets jobs be sent asks whether the database is still the same.
 _SAME = f"""
     RETURNING (SELECT queue FROM {VERSION_TABLE}), worker, number,
@@ -53,7 +54,6 @@ _FIRST_MARK = f"INSERT INTO {_MARKS} VALUES (%s, 1) {_SAME}"  # noqa: S608
 _NEXT_MARK = f"""
     UPDATE {_MARKS} SET number = number + 1 WHERE worker = %s AND number >= %s {_SAME}
 """  # noqa: S608
-_SERVER = "SELECT pg_postmaster_start_time()"
 _MAX_SIZE = 100
 _Mark: TypeAlias = "tuple[UUID, int]"
 _log = logging.getLogger("wanflow")
@@ -119,10 +119,10 @@ class Memory:
                 connection.execute(f"UPDATE {VERSION_TABLE} SET origin = ''")  # noqa: S608
                 raise ConfigurationError(RESTORED)
         # The database first: what is remembered was committed.
-        mark = (self._worker, _value(connection, _MAKE_MARK, self._worker))
-        self._own = (queue, mark)
-        self._store(path, mark)
-        self._note_server(_value(connection, _SERVER))
+        number, server = _row(connection, _MAKE_MARK, self._worker)
+        self._own = (queue, (self._worker, number))
+        self._store(path, (self._worker, number))
+        self._note_server(server)
 
     @property
     def settled(self) -> bool:
@@ -161,6 +161,11 @@ class Memory:
 
     def _note_server(self, server: Any) -> None:
         if self._server is not None and self._server != server:
+            _log.warning(
+                "the database was started again, or it is another one: nothing is sent for %.0f s, "
+                "in which other workers check it",
+                self.settling,
+            )
             self._settled = time.monotonic() + self.settling
         self._server = server
 
@@ -198,6 +203,10 @@ class Memory:
 
 
 def _value(connection: Connection[Any], query: str, *values: Any) -> Any:
-    found = connection.execute(query.encode(), values).fetchone()
+    return _row(connection, query, *values)[0]
+
+
+def _row(connection: Connection[Any], query: str, *values: Any) -> tuple[Any, ...]:
+    found: tuple[Any, ...] | None = connection.execute(query.encode(), values).fetchone()
     assert found is not None
-    return found[0]
+    return found

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("wanflow")
 _SUFFIX = ".outcome.json"
-_MAX_SIZE = 1_000_000
+_MAX_SIZE = 2**27
+"""Bytes: a response has 2**24 at most, and JSON writes one of them as six."""
 _PROBE_SIZE = 4096
 
 
