@@ -6,11 +6,12 @@ import gc
 import signal
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from wanflow_contract.command.interrupts import interrupts
+from wanflow_contract.command.session import SessionEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,3 +112,30 @@ def test_other_ignored_exceptions_are_still_reported(monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(zero_division)
     assert [one.exc_type for one in seen] == [ZeroDivisionError]
+
+
+def test_the_end_of_an_interrupted_session_is_no_work_for_each_frame_and_object() -> None:
+    """pytest parses the source of each frame, and collects garbage among all objects ten times."""
+
+    def deep(frames: int) -> None:
+        if frames:
+            deep(frames - 1)
+        raise KeyboardInterrupt
+
+    try:
+        try:
+            _ = {}["of a test"]
+        except KeyError:
+            deep(50)
+    except KeyboardInterrupt:
+        interrupted = pytest.ExceptionInfo.from_current()
+    end = SessionEnd()
+    try:
+        end.pytest_keyboard_interrupt(interrupted)
+        frozen, left = gc.get_freeze_count(), len(gc.get_objects())
+    finally:
+        gc.unfreeze()
+    assert end.interrupted
+    shown: Any = interrupted.getrepr(funcargs=True)
+    assert [len(traceback.reprentries) for traceback, _, _ in shown.chain] == [1]
+    assert left < frozen / 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -36,9 +37,17 @@ class SessionEnd:
         """Keep the session."""
         self.session = session
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Record Ctrl-C; `pytest.exit` calls this, too."""
+        """Record Ctrl-C, and let the session end soon; `pytest.exit` calls this, too.
+
+        pytest parses the source of each frame of the traceback, of which it shows the last line,
+        and collects garbage ten times: with all tests in memory, both take seconds.
+        """
         self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
+        excinfo.traceback = excinfo.traceback[-1:]
+        excinfo.value.__suppress_context__ = True
+        gc.freeze()
 
     def exit_code(self, code: int) -> int:
         """Return the exit code for the one that pytest returned."""
@@ -78,4 +87,6 @@ if __name__ == "__main__":
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes it once more
+    if ended == INTERRUPTED:
+        os._exit(ended)  # without freeing all tests, which takes seconds
     sys.exit(ended)
