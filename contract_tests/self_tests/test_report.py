@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
 import sys
+from base64 import b64decode
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -253,6 +255,18 @@ class TestCommand:
         assert received.read_bytes() == sent
         assert f"authorization: Bearer {KEYS[0]}" in said.splitlines()
         assert len(command) < 6000, "a command that can be pasted"
+
+    @pytest.mark.parametrize("around", [b"", b"\r\n", b"\xff", b"a" * 3000], ids=len)
+    @pytest.mark.parametrize("key", KEYS)
+    def test_no_body_has_a_key(self, around, key) -> None:
+        """Neither as text nor compressed: the body of a request may be another request."""
+        command = self.command(around + key.encode() + around, "http://127.0.0.1:1/a")
+        packed = re.search(r"<<<(\S+) \| gunzip", command)
+        assert bool(packed) == bool(around)
+        shown = command.encode()
+        shown += gzip.decompress(b64decode(packed[1])) if packed else b""
+        assert key.encode() not in shown
+        assert b"${API_KEY" in shown
 
     def test_it_does_not_wait_for_the_body_of_head(self) -> None:
         """After `-X HEAD`, curl would wait for a body that never comes."""

@@ -22,6 +22,8 @@ from self_tests.reference_server.variants import (
     Poor,
     Replaying,
     ShortReceipts,
+    Stamped,
+    Tiring,
     WithoutOneModel,
 )
 
@@ -100,6 +102,15 @@ def test_informational_responses_are_passed_over() -> None:
     """Requests that are sent as bytes are judged by the final response."""
     with Hinting(*KEYS) as server:
         done = suite(server, tests=("test_wire.py",))
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("variant", "chosen"), [(Tiring, "test_wire"), (Stamped, "range")])
+def test_connections_and_files_may_differ(variant, chosen) -> None:
+    """A connection that ends after its second response, and files that are never the same."""
+    with variant(*KEYS) as server:
+        done = suite(server, "-k", chosen, tests=("test_wire.py", "test_files.py"))
     assert done.returncode == 0, done.stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import struct
 import time
 from typing import Any
 
@@ -367,6 +368,34 @@ class ClosingHandler(Handler):
         super().end_headers()
 
 
+class Tiring(Server):
+    """A connection is closed after its second response, which says so."""
+
+    def handler(self) -> type[Handler]:
+        return TiringHandler
+
+
+class TiringHandler(Handler):
+    """HTTP/1.1 with two requests on each connection."""
+
+    answered = 0
+
+    def end_headers(self) -> None:
+        self.answered += 1
+        if self.answered == 2:
+            self.send_header("Connection", "close")
+        super().end_headers()
+
+
+class Stamped(Server):
+    """Each download of a video has another number in it."""
+
+    def file(self, path: str) -> tuple[str, bytes]:
+        kind, content = super().file(path)
+        stamp = struct.pack(">I4sQ", 16, b"free", next(self.numbers))
+        return kind, content + stamp if kind == "video/mp4" else content
+
+
 class Redirecting(Server):
     """Links lead to another path, with 302."""
 
@@ -415,5 +444,7 @@ VARIANTS = (
     ShortReceipts,
     DatedModels,
     Closing,
+    Tiring,
+    Stamped,
     Redirecting,
 )

@@ -120,10 +120,11 @@ class Exchange:
         """Return curl's arguments for the body: as text, or compressed if it is long or binary."""
         if not self.sent:
             return []
-        text = self.redacted(self.sent.decode("utf-8", "replace"))
+        plain = self.sent.decode("utf-8", "replace")
+        text = self.redacted(plain)
         if len(self.sent) <= _INLINE and text.isprintable() and "\ufffd" not in text:
             return ["--data-raw", _shell_quote(text)]
-        content = text.encode() if self.redacted(text) != text else self.sent
+        content = self.sent if text == plain else text.encode()
         packed = b64encode(gzip.compress(content, mtime=0)).decode()
         return ["--data-binary", f"@<(base64 -d <<<{packed} | gunzip)"]
 
