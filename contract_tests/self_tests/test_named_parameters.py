@@ -12,7 +12,7 @@ from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.expectation import packaged_oracle
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.invalid_requests import invalid_requests_of
 from wanflow_contract.checks.refusals import check_rejection, names_cause
 from wanflow_contract.support.exchange import Exchange
@@ -44,6 +44,24 @@ def test_what_an_invalid_parameter_has_beside_its_fault_may_be_named() -> None:
                 body = {**cheapest(model), name: {"unknown": value}}
                 causes = ORACLE.causes(model.operation_id, body)
                 assert causes - {"model"} == {name, "unknown"}
+
+
+def test_an_unknown_name_within_a_parameter_may_be_refused_and_named() -> None:
+    """As one beside the parameters may be: the documents mention neither."""
+    nested = [
+        (model, name)
+        for model in MODELS
+        for name, rule in model.parameters.items()
+        if "properties" in rule
+    ]
+    assert nested
+    for model, name in nested:
+        body = {**cheapest(model), name: {"unknown": 1}}
+        expectation = ORACLE.expectation(model.operation_id, body)
+        assert expectation.expected is Expected.EITHER
+        assert f"{name}.unknown" in expectation.reason
+        assert is_blamed(model, {**body, "prompt": 5}, f"{name}.unknown")
+        assert is_blamed(model, {**body, "prompt": 5}, "unknown")
 
 
 def is_blamed(model: Any, body: dict[str, Any], param: str) -> bool:

@@ -107,27 +107,39 @@ def test_a_body_that_is_not_an_object_is_rejected(target, operation_id, body) ->
     NO_BODY.require(right, f"{exchange.status} for {body}", exchange)
 
 
-@pytest.mark.fast
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "application/json",
-        "application/json; charset=utf-8",
-        "application/json;charset=UTF-8",
-        "Application/JSON",
-        'application/json; charset="utf-8"',
-        "application/json ; charset=utf-8",
-        "application/json;",
-        "application/json; profile=a",
-        "application/json; CHARSET=UTF-8",
-    ],
+JSON_TYPES = (
+    "application/json",
+    "application/json; charset=utf-8",
+    "application/json;charset=UTF-8",
+    "Application/JSON",
+    'application/json; charset="utf-8"',
+    "application/json ; charset=utf-8",
+    "application/json;",
+    "application/json; profile=a",
+    "application/json; CHARSET=UTF-8",
 )
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("kind", JSON_TYPES)
 @pytest.mark.parametrize("operation_id", SUBMISSIONS)
 def test_every_form_of_the_json_media_type_is_accepted(target, operation_id, kind) -> None:
     """The media type may be in capitals and have a charset."""
     model = model_of(target, operation_id)
     exchange = target.post(model, cheapest(model), headers={"Content-Type": kind})
     MEDIA_TYPE.require(exchange.status == 200, f"{exchange.status} for {kind}", exchange)
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0)
+@pytest.mark.parametrize("operation_id", SUBMISSIONS)
+def test_no_form_of_the_json_media_type_is_why_a_body_is_refused(target, operation_id) -> None:
+    """An invalid body is refused for its content, whatever the form of its type: this is free."""
+    model = cheapest_of(target, operation_id)
+    for kind in JSON_TYPES:
+        body = {**cheapest(model), "prompt": {"a": 5}}
+        exchange = target.post(model, body, headers={"Content-Type": kind})
+        MEDIA_TYPE.require(exchange.status != 415, f"415 for {kind}", exchange)
 
 
 @pytest.mark.fast

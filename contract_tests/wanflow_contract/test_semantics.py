@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +16,10 @@ from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.plan.combined import combined_probes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wanflow.catalog.catalog import Model
+    from wanflow.catalog.document import JsonObject
 
 MODELS = list(packaged_contract().catalog.models.values())
 assert MODELS, "the document has no models"
@@ -64,6 +68,41 @@ def _failure(target, model, body) -> CheckFailed | None:
     except CheckFailed as failure:
         return failure
     return None
+
+
+def with_a_fault(model: Model, body: JsonObject, names: Iterable[str]) -> JsonObject:
+    """Return a body in which the first of some fields that can be so has a value of another type.
+
+    Whatever refuses another field of it refuses a valid value.
+    """
+    for name in names:
+        wrong: Any = 5 if "properties" in model.parameters[name] else {"a": 5}
+        changed = {**body, name: wrong}
+        found = packaged_oracle().expectation(model.operation_id, changed)
+        if found.expected is Expected.REJECT and found.parameters == {name}:
+            return changed
+    raise AssertionError(f"{model.name} has no field that can be invalid alone")
+
+
+@pytest.mark.fast
+@pytest.mark.costs(0)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+def test_a_valid_value_beside_an_invalid_one_is_not_named(target, model) -> None:
+    """A request with one fault is refused for it, whatever valid values it has: this is free.
+
+    Among them are those with values at limits, and those that leave out what usual ones have.
+    """
+    fields, usual = [name for name in model.parameters if name != "model"], cheapest(model)
+    at_limits = [probe.body for other, probe in COMBINED if other is model]
+    rest = [probe.body for other, probe in TABLE if other is model and usual.keys() - probe.body]
+    for body in (*at_limits, *filter(partial(_is_valid, model), rest)):
+        for names in (fields, fields[::-1]):
+            target.post(model, with_a_fault(model, body, names))
+
+
+def _is_valid(model: Model, body: JsonObject) -> bool:
+    found = packaged_oracle().expectation(model.operation_id, body)
+    return found.expected is Expected.ACCEPT
 
 
 @pytest.mark.fast

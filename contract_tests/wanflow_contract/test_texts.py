@@ -78,24 +78,30 @@ def test_a_prompt_may_have_any_characters(target, way) -> None:
     target.post_bytes(model, body_with(model, content))
 
 
+def text_of(unit: str, length: int) -> str:
+    """Return a text that has so many code points, of a letter in one of its forms."""
+    return (unit * (length // len(unit) + 1))[: length - 1] + "."
+
+
 @pytest.mark.fast
-@pytest.mark.costs(1)
 @pytest.mark.parametrize("unit", sorted(UNITS))
 def test_length_is_counted_in_code_points(target, unit) -> None:
     """A text is as long as it has code points, however many letters or bytes these are."""
     model = target.models[PROMPTED[0]]
-    limit, one = model.parameters["prompt"]["maxLength"], UNITS[unit]
-    for length in (limit, limit + 1):
-        text = (one * (length // len(one) + 1))[: length - 1] + "."
-        target.post(model, {**cheapest(model), "prompt": text})
+    limit = model.parameters["prompt"]["maxLength"]
+    target.post(model, {**cheapest(model), "prompt": text_of(UNITS[unit], limit)})
 
 
 @pytest.mark.fast
-def test_spaces_count_as_characters(target) -> None:
-    """A text that is too long by its spaces only is too long."""
-    model = target.models[PROMPTED[0]]
+@pytest.mark.costs(0)
+@pytest.mark.parametrize("name", PROMPTED)
+def test_one_code_point_too_many_is_too_long(target, name) -> None:
+    """Spaces count, and so do the parts of a letter that another form has as one."""
+    model = target.models[name]
     limit = model.parameters["prompt"]["maxLength"]
-    for text in ("a" + " " * limit, "\n" * limit + "a", "a\u200b" * limit):
+    spaces = (f"a{' ' * limit}", "\n" * limit + "a", "a\u200b" * limit)
+    letters = (text_of(one, limit + 1) for one in UNITS.values())
+    for text in (*spaces, *letters):
         target.post(model, {**cheapest(model), "prompt": text[: limit + 1]})
 
 

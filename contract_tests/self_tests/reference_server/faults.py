@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from unicodedata import normalize
 
 from self_tests.reference_server.server import Rejected, Server
 
@@ -88,6 +89,43 @@ class TextNumbers(Server):
         return {**seen, "created": json.dumps(seen["created"])}
 
 
+class PlainTypes(Server):
+    """A media type with a parameter is refused."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        if ";" in self.current.headers["Content-Type"]:
+            raise Rejected(415, "Send application/json, and no more")
+        return super().submit(path, key, body)
+
+
+class LowestByDefault(Server):
+    """A ratio is compared with those of the lowest quality, if the request names none."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        if "quality" not in body and body.get("aspect_ratio") in {"4:3", "3:4"}:
+            raise Rejected(400, "480p has no such ratio", "aspect_ratio")
+        super().validate(reference, body)
+
+
+class Composing(Server):
+    """A text is measured after its letters are composed."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        text = body.get("prompt")
+        composed = normalize("NFC", text) if isinstance(text, str) else text
+        super().validate(reference, {**body, "prompt": composed} if "prompt" in body else body)
+
+
+class AnyModelAnywhere(Server):
+    """Each operation takes the models of all."""
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        name = body.get("model") if isinstance(body, dict) else None
+        for own, union in self.posts.items():
+            path = own if name in list(union["discriminator"]["mapping"]) else path
+        return super().submit(path, key, body)
+
+
 FAULTS = (
     KeysNotChecked,
     AnyAccountSees,
@@ -99,4 +137,8 @@ FAULTS = (
     DeadLinks,
     FreeSeconds,
     TextNumbers,
+    PlainTypes,
+    LowestByDefault,
+    Composing,
+    AnyModelAnywhere,
 )

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from self_tests.reference_server.faults import FAULTS
+from self_tests.reference_server.faults import (
+    FAULTS,
+    AnyModelAnywhere,
+    Composing,
+    LowestByDefault,
+    PlainTypes,
+)
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import (
     VARIANTS,
@@ -124,3 +130,32 @@ def test_a_broken_server_fails(fault) -> None:
     assert re.search(r"^\[[a-z-]+\] [A-Z].*\.$", done.stdout, re.MULTILINE), done.stdout
     assert "  curl -sS -i -X " in done.stdout
     assert not any(key in done.stdout + done.stderr for key in KEYS)
+
+
+FREE_FILES = ("test_http.py", "test_semantics.py", "test_texts.py")
+FOUND_FREE = [
+    (PlainTypes, "why_a_body_is_refused", "media-type"),
+    (LowestByDefault, "is_not_named", "param"),
+    (Composing, "one_code_point_too_many", "rejects"),
+    (AnyModelAnywhere, "another-operation", "schema"),
+]
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(("fault", "chosen", "check"), FOUND_FREE)
+def test_a_fault_is_found_by_requests_that_are_free(fault, chosen, check) -> None:
+    """Without a limit, nothing that a correct server charges is sent, and these are found."""
+    with fault(*KEYS) as server:
+        done = suite(server, "--spend-limit=0", "-x", "-k", chosen, tests=FREE_FILES)
+    assert done.returncode == 1, done.stdout
+    assert f"[{check}]" in done.stdout
+
+
+@pytest.mark.processes
+def test_these_requests_make_no_task_on_a_correct_server() -> None:
+    """All of them are refused, each for its own fault."""
+    chosen = " or ".join(one for _, one, _ in FOUND_FREE)
+    with Server(*KEYS) as server:
+        done = suite(server, "--spend-limit=0", "-k", chosen, tests=FREE_FILES)
+        assert not server.tasks
+    assert done.returncode == 0, done.stdout

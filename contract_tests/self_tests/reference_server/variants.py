@@ -99,6 +99,10 @@ class Pedantic(Server):
         known = DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
         for name in body.keys() - known.keys():
             raise Rejected(400, f"There is no {name}", name)
+        for name, value in body.items():
+            inner = known[name].get("properties")
+            for part in value.keys() - inner.keys() if inner else ():
+                raise Rejected(400, f"There is no {part}", f"{name}.{part}")
         if not str(body.get("prompt", "a")).strip():
             raise Rejected(400, "Say something", "prompt")
 
@@ -388,12 +392,12 @@ class TiringHandler(Handler):
 
 
 class Stamped(Server):
-    """Each download of a video has another number in it."""
+    """Each download of a video has another number in it, and types have capitals."""
 
     def file(self, path: str) -> tuple[str, bytes]:
         kind, content = super().file(path)
         stamp = struct.pack(">I4sQ", 16, b"free", next(self.numbers))
-        return kind, content + stamp if kind == "video/mp4" else content
+        return kind.title(), content + stamp if kind == "video/mp4" else content
 
 
 class Redirecting(Server):

@@ -176,6 +176,9 @@ def _of_the_model_itself(model: Model, base: JsonObject) -> Iterator[Probe]:
         ("a-list", [name]),
     ):
         yield Probe(edge, "model", {**base, "model": value})
+    for other in _MODELS.values():
+        if other.operation_id != model.operation_id:
+            yield Probe(f"of-another-operation-{other.name}", "model", cheapest(other))
 
 
 def _with(base: JsonObject, name: str, value: Any) -> JsonObject:

@@ -15,7 +15,7 @@ from wanflow.catalog.document import is_array, is_object
 from wanflow.catalog.validator import RequestValidator, packaged_validator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.violation import Violation
@@ -90,6 +90,8 @@ class RequestOracle:
         )
         for model in named or models:
             found |= _unknown(model, body)
+            within = _unknown_parts(model.parameters, body)
+            found |= {name for path in within for name in path.split(".")}
             found |= {str(name) for name, value in body.items() if any(_ambiguities(value))}
             violations = self._violations(model, body)
             found |= {one.parameter for one in violations}
@@ -127,6 +129,15 @@ class RequestOracle:
 
 def _unknown(model: Model, body: dict[str, Any]) -> set[str]:
     return {str(name) for name in body if name not in {"model", *model.parameters}}
+
+
+def _unknown_parts(rules: Mapping[str, Any], sent: dict[str, Any]) -> Iterator[str]:
+    """Yield the undocumented names within parameters that are objects."""
+    for name, rule in rules.items():
+        parts, value = rule.get("properties"), sent.get(name)
+        if parts and is_object(value):
+            yield from (f"{name}.{part}" for part in value if part not in parts)
+            yield from (f"{name}.{part}" for part in _unknown_parts(parts, value))
 
 
 def _parts(violation: Violation, body: dict[str, Any]) -> Iterator[str]:
@@ -181,9 +192,9 @@ def _open_reason(violations: list[Violation], model: Model, body: dict[str, Any]
     """Return why a correct server might reject a body without a clear violation, else ''."""
     if violations:
         return "validators disagree on the format"
-    extra = body.keys() - {"model", *model.parameters}
+    extra = [*_unknown(model, body), *_unknown_parts(model.parameters, body)]
     if extra:
-        return f"the documents don't mention {min(extra, key=repr)!r}"
+        return f"the documents don't mention {min(extra)!r}"
     return next(_ambiguities(body), "")
 
 

@@ -72,7 +72,7 @@ def check_file(history: TaskHistory, exchange: Exchange) -> None:
         shape=f"{wanted}: another kind",
     )
     content_type = exchange.header("content-type") or ""
-    right = content_type.startswith((wanted + "/", "application/octet-stream"))
+    right = content_type.lower().startswith((wanted + "/", "application/octet-stream"))
     LINK_TYPE.require(
         right,
         f"Content-Type {content_type!r}",
