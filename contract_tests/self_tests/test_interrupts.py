@@ -6,9 +6,11 @@ import gc
 import signal
 import time
 import weakref
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.workermanage import NodeManager
 
 from wanflow_contract.command.interrupts import interrupts
 from wanflow_contract.command.session import SessionEnd
@@ -139,3 +141,18 @@ def test_the_end_of_an_interrupted_session_is_no_work_for_each_frame_and_object(
     shown: Any = interrupted.getrepr(funcargs=True)
     assert [len(traceback.reprentries) for traceback, _, _ in shown.chain] == [1]
     assert left < frozen / 100
+
+
+def test_xdist_does_not_wait_for_the_tests_that_its_processes_still_have() -> None:
+    """It would wait ten seconds, in which they go on and may be charged."""
+    manager = SimpleNamespace(EXIT_TIMEOUT=NodeManager.EXIT_TIMEOUT)
+    named = {"dsession": SimpleNamespace(nodemanager=manager)}
+    plugin: Any = SimpleNamespace(get_plugin=named.get)
+    config: Any = SimpleNamespace(pluginmanager=plugin)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        raise KeyboardInterrupt
+    try:
+        SessionEnd(config).pytest_keyboard_interrupt(interrupted)
+    finally:
+        gc.unfreeze()
+    assert manager.EXIT_TIMEOUT == 1 < NodeManager.EXIT_TIMEOUT
