@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.core.test_waiting import FakeDriver, in_turn, outcome_of, response
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, ROOT
 from wanflow import errors
 from wanflow._config import DEFAULT_POLL_RATE, MAX_POLL_RATE
 from wanflow._core.poll_schedule import _MAX_DELAY, _MIN_DELAY
@@ -140,3 +140,14 @@ def test_a_page_counts_its_own_cases_and_mechanisms() -> None:
     assert len(table.splitlines()) - 2 == 3
     points = text.partition("## Four mechanisms\n")[2].partition("\n## ")[0]
     assert re.findall(r"^(\d)\. ", points, re.MULTILINE) == ["1", "2", "3", "4"]
+
+
+def test_the_minutes_of_the_readme_are_enough_for_what_was_measured() -> None:
+    """On idle cores: the last column of the results of `benchmarks.from_nothing`."""
+    shown = re.findall(r"^\| \*\*.*?\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    results = (ROOT / "benchmarks/RESULTS.md").read_text()
+    section = results.partition("\n## From nothing to a result\n")[2].partition("\n## ")[0]
+    assert "`python -m benchmarks.from_nothing`" in section
+    measured = re.findall(r"^\| (?:generate|test).*\| (\d+) s \|$", section, re.MULTILINE)
+    assert len(shown) == len(measured) == 3
+    assert all(int(least) <= int(one) * 60 for one, least in zip(shown, measured, strict=True))
