@@ -37,6 +37,9 @@ TEXTS = {
     "private use": "\ue000 \U000f0000 cat",
     "rare ideographs": "\U00020000\U0002a6d6\u9f98 cat",
     "mathematical letters": "\U0001d4d2\U0001d4ea\U0001d4fd",
+    "what filters take for an attack": (
+        "a <script>cat</script> ' OR 1=1 -- ../../etc/passwd {{7*7}} ${jndi:a} <!ENTITY a> ;ls|cat"
+    ),
     "ancient scripts": "\U00013080\U00012000\U00010900",
 }
 # The same letter in several forms: each makes texts whose length is counted differently.
