@@ -251,20 +251,6 @@ def other_methods_submit(call: MutableRequest, _state: State) -> MutableResponse
     return None
 
 
-SCRIPTS["another-operation"] = lambda runner: runner.send(
-    "POST", image_model().path, KEY, json=cheapest(video_model())
-)
-
-
-@before(
-    "validation missing", "Each operation takes the models of all.", submits, "another-operation"
-)
-def any_model_anywhere(call: MutableRequest, _state: State) -> MutableResponse | None:
-    model = packaged_catalog().models.get(str(call.body.get("model")))
-    call.path = model.path if model else call.path
-    return None
-
-
 def _query_lost(call: MutableRequest, _state: State) -> MutableResponse | None:
     call.content = re.sub(rb"(/hook[^\"?]*)\?[^\"]*", rb"\1", call.content)
     return None

@@ -126,6 +126,15 @@ class AnyModelAnywhere(Server):
         return super().submit(path, key, body)
 
 
+class Filtering(Server):
+    """A prompt that a filter takes for an attack is refused."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        super().validate(reference, body)
+        if "<script" in body.get("prompt", ""):
+            raise Rejected(400, "That looks like an attack", "prompt")
+
+
 FAULTS = (
     KeysNotChecked,
     AnyAccountSees,
@@ -141,4 +150,5 @@ FAULTS = (
     LowestByDefault,
     Composing,
     AnyModelAnywhere,
+    Filtering,
 )
