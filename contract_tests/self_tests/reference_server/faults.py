@@ -132,7 +132,7 @@ class Filtering(Server):
     def validate(self, reference: str, body: dict[str, Any]) -> None:
         super().validate(reference, body)
         if "<script" in body.get("prompt", ""):
-            raise Rejected(400, "That looks like an attack", "prompt")
+            raise Rejected(400, "That may be an attack", "prompt")
 
 
 FAULTS = (
