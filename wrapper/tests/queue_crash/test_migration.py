@@ -44,7 +44,7 @@ if known < 5:
         schema.require_installed, schema._require_version
     )
 if known < 6:
-    restore.Memory.check = lambda *_: None
+    restore.Memory.check = restore.Memory.mark_intents = lambda *_: None
 schema.MIGRATIONS = (*schema.MIGRATIONS, more)[:known]
 main()
 """
