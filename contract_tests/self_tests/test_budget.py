@@ -26,6 +26,7 @@ from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.plan.budget import UNLIMITED, BudgetExceeded, SpendBudget
 from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.prices import (
+    charged_parameters,
     documented,
     documented_of_model,
     documented_prices,
@@ -428,6 +429,18 @@ class TestSpendBudget:
         for price in (4, 3, 2, 0.5, 0):
             self.bought(budget, self.body(), {"credits_reserved": price})
         assert budget.shared_budget.spent == 5 * 4
+
+    def test_a_price_that_ignores_the_number_of_images_counts_by_it(self) -> None:
+        """By the documents four images cost four times as much as one, whatever a receipt says."""
+        found = (
+            (one, name) for one in MODELS.values() for name in charged_parameters(cheapest(one))
+        )
+        model, name = next(found)
+        one, four = ({**cheapest(model), name: number} for number in (1, 4))
+        budget = SpendBudget(1000.0)
+        for body, spent in ((one, 5), (four, 25), (four, 45), (one, 50), ({**four, name: 2}, 60)):
+            self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 5})
+            assert budget.shared_budget.spent == spent
 
     def test_a_price_of_zero_does_not_let_a_run_submit_for_ever(self) -> None:
         """At a price of 0 there are as many tasks as the limit pays for at the lowest price."""

@@ -177,14 +177,14 @@ class SpendBudget:
             self._settle(reservation, min(most, self.prices.estimate(reservation.body)), 1)
 
     def _believed(self, price: float, reservation: Reservation) -> float:
-        """Return what a reported price counts: at least as much as that of an equal request."""
+        """Return what a reported price counts: at least what requests like this one show."""
         body, most = reservation.body, reservation.credits
         if price > self._left_for(reservation):
             most = self.prices.most(body) if most is None else most
             if price > most:
                 self._disbelieve(price, reservation)
             return min(price, most)
-        self.prices.record(body, price)
+        self.prices.record(body, max(price, self.prices.least(body)))
         highest = self.prices.estimate(body)
         return max(price, highest if most is None else min(highest, most))
 

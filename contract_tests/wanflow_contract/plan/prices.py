@@ -15,7 +15,7 @@ from wanflow.catalog.document import load_packaged
 from wanflow.catalog.keywords import EXAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from wanflow.catalog.document import JsonObject
     from wanflow_contract.plan.shared_budget import SharedBudget
@@ -79,6 +79,19 @@ class Prices:
             return margin * min(own)
         factor = max((price / documented(asked) for _, asked, price in rows), default=1.0)
         return margin * documented(body) * max(1.0, factor)
+
+    def least(self, body: Mapping[str, Any]) -> float:
+        """Return the least that a request costs, 0 if nothing that was seen says so.
+
+        By the documents a price grows with some parameters, such as the number of images. So it is
+        at least as many times that of a request that differs in them alone.
+        """
+        names = charged_parameters(body)
+        wanted = _without(json.loads(_asked(body)), names)
+        rows = ((json.loads(asked), price) for _, asked, price in self.seen.prices())
+        equal = [(asked, price) for asked, price in rows if _without(asked, names) == wanted]
+        units = units_of(body, names)
+        return max((price * units / units_of(asked, names) for asked, price in equal), default=0.0)
 
     def record(self, body: Mapping[str, Any], price: float) -> None:
         """Record a price that was reported for a request."""
@@ -150,10 +163,29 @@ def amount_of(body: Mapping[str, Any]) -> Amount:
     for name, rule in _parameters(body).items():
         usual = rule.get("default", rule.get("example"))
         value = body.get(name, usual)
-        if name in _COUNTED or _CHARGED.search(rule.get("description", "")):
+        if name in _COUNTED:
             units *= _ratio(_number(value), _number(usual))
         area *= _ratio(_pixels(value), _pixels(usual))
-    return Amount(units, area)
+    return Amount(units * units_of(body, charged_parameters(body) - _COUNTED), area)
+
+
+def charged_parameters(body: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parameters by whose values a request is charged, as the documents say."""
+    rules = _parameters(body).items()
+    return frozenset(name for name, rule in rules if _CHARGED.search(rule.get("description", "")))
+
+
+def units_of(body: Mapping[str, Any], names: Collection[str]) -> float:
+    """Return how many times their usual values some parameters have together."""
+    found, rules = 1.0, _parameters(body)
+    for name in names:
+        usual = rules[name].get("default", rules[name].get("example"))
+        found *= _ratio(_number(body.get(name, usual)), _number(usual))
+    return found
+
+
+def _without(body: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in names}
 
 
 def _parameters(body: Mapping[str, Any]) -> Mapping[str, JsonObject]:
