@@ -16,7 +16,7 @@ FLOWS := $(wildcard .github/workflows/*.yml .github/workflows/*.yaml) wrapper/wa
 # Compiled modules are kept (git ignores them): each test process would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test tests checked build-test spec-test suite-test process-test client-test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
+.PHONY: help set-up demo test tests checked build-test spec-test mock-test suite-test process-test client-test queue-test queue-crash test-times slow httpx check lint mypy pyright imports surface workflows docs interop image-test specs generate regenerate watch drift contract mutants clean-seeds crash soak fuzz mock bench build release-check lock platforms clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,8 @@ test: set-up ## check and tests, beside each other: what CI runs
 	@$(MAKE) --no-print-directory $(call jobs,3) checked tests
 
 tests: set-up ## the tests alone
-	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) --ignore wrapper/tests/spec --ignore contract_tests/self_tests
+	@MAKEFLAGS= $(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) --ignore wrapper/tests/spec --ignore wrapper/tests/mock \
+	    --ignore contract_tests/self_tests
 
 checked: set-up ## check, whose output comes once it ends
 	@said=$$($(MAKE) --no-print-directory check 2>&1); code=$$?; printf '%s\n' "$$said"; exit $$code
@@ -42,6 +43,9 @@ build-test: set-up ## the tests that build packages and environments, or generat
 
 spec-test: set-up ## the tests of the spec pipeline: import, merge, proofs, differences, watch
 	@$(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) wrapper/tests/spec
+
+mock-test: set-up ## the tests of the mock server: HTTP, tasks, faults, its files and its page
+	@$(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) wrapper/tests/mock
 
 suite-test: set-up ## the tests of the contract suite itself: its checks, plan, reports and mutants
 	@$(PY) -m pytest $(WORKERS) -m $(IN_SECONDS) contract_tests/self_tests
