@@ -100,6 +100,16 @@ def test_the_error_has_the_part_that_arrived(runner: Any) -> None:
     assert len(repr(vars(error.__cause__))) < 1000, "nothing has the whole text"
 
 
+@pytest.mark.parametrize("end", [9, 17, 25, len(OK) - len(OK.partition(b"\r\n\r\n")[2]) - 2])
+def test_a_response_that_ends_within_its_head_is_described_in_words(end: int, runner: Any) -> None:
+    """The error doesn't show what the HTTP library had parsed."""
+    with MisbehavingServer(post=[responds(OK[:end], keep=False)]) as server:
+        client = runner.client(api_key=KEY, base_url=server.url, timeout=5)
+        with pytest.raises(errors.SubmitUncertain) as caught:
+            runner.do(client.submit, body())
+    assert not set("<>{}") & set(f"{caught.value} {caught.value.__cause__}")
+
+
 @pytest.mark.parametrize("part", [b"", TASK[: TASK.index(ID.encode()) + len(ID) - 4]])
 def test_a_truncated_id_is_not_used(part: bytes, runner: Any) -> None:
     """A part of an id could name another task."""

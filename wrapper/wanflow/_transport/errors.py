@@ -21,6 +21,8 @@ _LOCAL = ("NetworkError", "TimeoutException")
 _NO_TLS = "WRONG_VERSION_NUMBER"
 _USE_HTTP = "; the server speaks no TLS at this port: is its URL http://…?"
 
+_CUT_HEAD = "the connection was closed within the head of the response"
+
 
 class ErrorMapper:
     """Maps the exceptions of one request.
@@ -94,6 +96,8 @@ def _reason(error: BaseException, before: BaseException | None) -> str:
 
     `before` is the exception that was being handled before the request: it is of something else.
     """
+    if not isinstance(getattr(error, "message", ""), str):
+        return _CUT_HEAD  # aiohttp: the text is what it had parsed
     text, behind = str(error), error.__cause__ or error.__context__
     while not text and behind is not None and behind is not before:
         text = str(behind) if isinstance(behind, OSError) else ""
