@@ -101,6 +101,51 @@ def test_a_job_that_is_being_sent_when_its_batch_is_canceled_is_not_sent_again(
         assert worker.column("state") == ["saved", "refused"]
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        lambda *ids: NotAccepted(*ids, "busy", 1.0),
+        lambda *ids: NotAccepted(*ids, "no key", halted="no key"),
+        lambda *ids: Uncertain(*ids, "no response", 2.0),
+    ],
+    ids=["not accepted", "halted", "uncertain"],
+)
+def test_a_cancel_waits_for_what_is_being_written(
+    add_jobs: Callable[..., QueuedBatch],
+    worker: ManualWorker,
+    account: Account,
+    queue: str,
+    outcome: Callable[..., SubmissionOutcome],
+) -> None:
+    """Neither sees what the other one does: the job was sent again after the cancel."""
+    add_jobs(1, resubmit_uncertain=True)
+    worker.make_due()
+    (work,) = worker.take([StepKind.SUBMIT], limit=1)
+    recorder = worker.intend(work)
+    given, now = outcome(work.id, work.key, recorder.token), work.clock.time_point()
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with (
+        Database(queue) as other,
+        Database(queue) as watching,
+        watching.connection() as connection,
+    ):
+        thread = Thread(target=admin.cancel, args=(other, "run1"))
+
+        def write() -> None:
+            given.apply(worker.writes.transaction, now, work.row.id)
+            thread.start()
+            while thread.is_alive() and not connection.execute(waits).fetchall():
+                Event().wait(0.01)
+
+        worker.write(write)
+        thread.join()
+    worker.execute("UPDATE wanflow.batch SET halted = NULL")
+    worker.sweep()
+    worker.drain()
+    assert worker.states() in ({"refused": 1}, {"uncertain": 1})
+    assert account.submitted == 0
+
+
 def test_an_uncertain_job_that_waits_to_be_sent_again_is_canceled_with_its_batch(
     add_jobs: Callable[..., QueuedBatch], worker: ManualWorker, account: Account, fault: Fault
 ) -> None:

@@ -55,6 +55,15 @@ _GO_ON = f"""
         AND (%(jobs)s::bigint[] IS NULL
             OR id IN (SELECT batch FROM {SCHEMA}.job WHERE id = ANY(%(jobs)s)))
 """  # noqa: S608
+# A worker that is writing what came of a submission doesn't see that the batch is canceled: its job
+# may become planned again. So what was being sent is locked, too, before planned jobs are searched.
+_LOCK = f"""
+    SELECT count(*) FROM (
+        SELECT FROM {SCHEMA}.job AS job JOIN {SCHEMA}.batch AS batch ON batch.id = job.batch
+        WHERE batch.name = %s AND job.state IN ('planned', 'intent', 'uncertain')
+        ORDER BY job.id FOR UPDATE OF job
+    ) AS locked
+"""  # noqa: S608
 _CANCEL = f"""
     UPDATE {SCHEMA}.job AS job SET {CANCELED}
     FROM {SCHEMA}.batch AS batch
@@ -193,6 +202,7 @@ def cancel(database: Database, name: str) -> int:
 
     def write(connection: Connection[Any]) -> int:
         _require(connection, name)
+        connection.execute(_LOCK.encode(), [name])
         count = connection.execute(_CANCEL.encode(), [name]).rowcount
         for query in (_NOT_AGAIN, _REMEMBER):
             connection.execute(query, [name])
