@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -88,11 +89,14 @@ def operations_of(act: Callable[[], object]) -> int:
         return each
 
     before = sys.gettrace()
+    gc.collect()
+    gc.disable()  # what other tests left would be freed, and counted, here
     sys.settrace(each)
     try:
         act()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 
