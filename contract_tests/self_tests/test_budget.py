@@ -442,6 +442,14 @@ class TestSpendBudget:
             self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 5})
             assert budget.shared_budget.spent == spent
 
+    def test_several_images_of_any_request_cost_more_than_the_cheapest_one(self) -> None:
+        """A price that ignores their number does so for other texts, too."""
+        budget, model = SpendBudget(1000.0), next(m for m in MODELS.values() if "n" in m.parameters)
+        for count, prompt, spent in ((1, "a", 5), (4, "a cat", 25), (1, "a dog", 30)):
+            body = {**cheapest(model), "n": count, "prompt": prompt}
+            self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 5})
+            assert budget.shared_budget.spent == spent
+
     def test_a_price_of_zero_does_not_let_a_run_submit_for_ever(self) -> None:
         """At a price of 0 there are as many tasks as the limit pays for at the lowest price."""
         budget = SpendBudget(20.0)

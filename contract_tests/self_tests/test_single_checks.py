@@ -232,13 +232,6 @@ def _default_price(is_right: bool) -> None:
     )
 
 
-@case("pre-charge")
-def _pre_charge(is_right: bool) -> None:
-    name, field, sentence = test_billing.CHARGED_FIELDS[0]
-    target = _priced(lambda body: 10.0 * (body[field] if is_right else 1))
-    test_billing.test_a_larger_request_costs_more(target, name, field, sentence)
-
-
 @case("rejected-free")
 def _rejected_free(is_right: bool) -> None:
     spent = iter((1.0, 1.0 if is_right else 2.0))

@@ -116,6 +116,18 @@ def test_a_task_that_was_submitted_before_the_watch_is_judged_from_its_first_pol
     assert found(poll("completed", 90)) == ["progress-100"]
 
 
+@pytest.mark.parametrize("results", [{}, {"results": []}], ids=["absent", "empty"])
+def test_links_may_be_gone_a_day_later(results) -> None:
+    """They are valid for 24 hours; before that, a task that loses them is a finding."""
+    gone = {**TASK, "status": "completed", "progress": 100, **results}
+    later = evolve(poll("completed", 100), content=dumped(gone))
+    dates = ["Mon, 21 Sep 2026 15:13:20 GMT", "Tue, 22 Sep 2026 14:13:21 GMT"]
+    early, late = (evolve(later, headers=(*JSON, ("Date", one))) for one in dates)
+    ended = (submission(), poll("completed", 100))
+    assert found(*ended, early) == ["final", "results"]
+    assert found(*ended, late, poll("completed", 100)) == []
+
+
 def test_responses_that_overlap_have_no_order() -> None:
     """A poll that was sent before another one ended may have the older state."""
     for overlapping, findings in ((True, []), (False, ["forward", "progress"])):

@@ -76,6 +76,7 @@ _NEARLY_A_DAY = 23.9 * 3600
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_TRIES = 5
+_LATER_POLLS = 3
 
 
 def is_first_or_short(name: str, seconds: int) -> bool:
@@ -286,13 +287,15 @@ def test_a_result_url_works_for_a_day(target) -> None:
 @pytest.mark.costs(0, stage=Stage.AGAIN)
 @pytest.mark.parametrize("name", MODELS)
 def test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, name) -> None:
-    """With a limit, every task that was paid for by any test is judged to its files."""
+    """With a limit, every task that was paid for by any test is judged to its files, and after."""
     failures: list[CheckFailed] = []
     for history in tasks_to_judge(target, name):
         try:
             with independent():
                 if target.wait(history).status == COMPLETED:
                     fetch_files(target, history)
+                    for _ in range(_LATER_POLLS):
+                        target.poll(history)
         except CheckFailed as failure:
             failures.append(failure)
             if failure.check is ENDS:  # the others would be waited for in vain

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from wanflow_contract.checks.account_access import AccountAccess
+from wanflow_contract.checks.charges import Charges
 from wanflow_contract.checks.check import independent, stop_judging
 from wanflow_contract.checks.definitions.access import (
     KEY_REQUIRED,
@@ -66,11 +67,13 @@ class RunState:
     _access: AccountAccess = field(factory=AccountAccess)
     _known_keys: KnownKeys = field(init=False)
     _reported: Reported = field(init=False)
+    _charges: Charges = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Nothing is reported yet."""
         self._known_keys = KnownKeys.of(self.keys)
         self._reported = Reported(self.tasks)
+        self._charges = Charges(self.tasks)
 
     def add_account(self, account: str, key: str) -> None:
         """Add an account that is known by now."""
@@ -152,7 +155,10 @@ class RunState:
                 check_query_error(self.models, self.tasks, account, exchange)
         history = check_query(self.tasks, account, body, exchange)
         if history is not None:
-            self.register(history, history.links, exchange)
+            with independent():
+                self.register(history, history.links, exchange)
+            with independent():
+                self._charges.check_used(history, body, exchange)
 
     def register(self, history: TaskHistory, links: list[str], exchange: Exchange) -> None:
         """Check that result URLs belong to one task only; equal requests may share them.
@@ -184,19 +190,28 @@ class RunState:
             with independent():
                 self._access.check_earlier(operation_id, account, model.name)
             history = start(model, asked, account, body, exchange)
-            with independent():
-                self._reported.check_rules(history, exchange)
-            with independent():
-                self._reported.check_price(history, exchange)
-            with independent():
-                clock = self.clock if self.has_mock_controls else None
-                if "created" in body:
-                    check_created(body.get("created"), exchange, clock)
+            self._check_receipt(history, expectation, body, exchange)
             if not history.id:
                 return
             known = self.tasks.setdefault(history.id, history)
             if known is not history:
                 NEW.require(False, f"{history.id} already existed", known.first, exchange)
+
+    def _check_receipt(
+        self, history: TaskHistory, expectation: Expectation, body: Any, exchange: Exchange
+    ) -> None:
+        """Check what a submission's response reports, against what is known of others."""
+        with independent():
+            self._reported.check_rules(history, exchange)
+        with independent():
+            self._reported.check_price(history, exchange)
+        if expectation.expected is Expected.ACCEPT:
+            with independent():
+                self._charges.check_reserved(history, exchange)
+        with independent():
+            clock = self.clock if self.has_mock_controls else None
+            if "created" in body:
+                check_created(body.get("created"), exchange, clock)
 
     def stop_without_access(self, expectation: Expectation | None, exchange: Exchange) -> None:
         """End a test, or a generated case of it, if the account is why a submission was refused.

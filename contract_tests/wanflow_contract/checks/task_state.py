@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED = "completed", "failed"
 ENDED = frozenset({COMPLETED, FAILED})
-_CENT, _LONGER, _TOKENS = 0.011, 1.2, "per_token"
+_CENT, _LONGER = 0.011, 1.2
+TOKENS = "per_token"
 # The documented error codes of failed tasks.
 BUSINESS_CODES = frozenset(
     {
@@ -219,7 +220,7 @@ def _check_charge(
     if isinstance(most, int | float) and used is not None:
         unit = 1 if most == int(most) and used == int(used) else _CENT
         USED.require(
-            used < _LONGER * most + unit or reserved.get("billing_rule") == _TOKENS,
+            used < _LONGER * most + unit or reserved.get("billing_rule") == TOKENS,
             f"{used} credits are used, {most} were reserved",
             *seen,
             pointer=response_field("usage", "credits_used"),

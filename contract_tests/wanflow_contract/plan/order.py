@@ -38,17 +38,19 @@ class Stage(IntEnum):
     """The same with generated requests."""
     LIFE = 2
     """One task of each model, from its submission to its files."""
-    SHARED = 3
+    SEVERAL = 3
+    """A task of two results, where a model is charged by their number."""
+    SHARED = 4
     """It uses a task that is already there."""
-    LIMITS = 4
+    LIMITS = 5
     """Valid requests that are at many limits together."""
-    PRICES = 5
+    PRICES = 6
     """Valid requests that differ in what the documents name a price of."""
-    PAID = 6
+    PAID = 7
     """The rest, except for"""
-    SINGLE = 7
+    SINGLE = 8
     """valid requests that test one value each."""
-    AGAIN = 8
+    AGAIN = 9
     """All tasks that the others paid for, to their files: it costs nothing more."""
 
 

@@ -68,7 +68,7 @@ class Prices:
         known = self._of_equal_request(body)
         if known is not None:
             return known
-        rows = [(model, json.loads(asked), price) for model, asked, price in self.seen.prices()]
+        rows = [*map(_decoded, self.seen.prices())]
         wanted = amount_of(body)
         own = [
             price * wanted.times(amount_of(asked))
@@ -84,14 +84,19 @@ class Prices:
         """Return the least that a request costs, 0 if nothing that was seen says so.
 
         By the documents a price grows with some parameters, such as the number of images. So it is
-        at least as many times that of a request that differs in them alone.
+        at least as many times that of a request that differs in them alone, and of what the
+        cheapest request of the model costs for one.
         """
         names = charged_parameters(body)
-        wanted = _without(json.loads(_asked(body)), names)
-        rows = ((json.loads(asked), price) for _, asked, price in self.seen.prices())
-        equal = [(asked, price) for asked, price in rows if _without(asked, names) == wanted]
-        units = units_of(body, names)
-        return max((price * units / units_of(asked, names) for asked, price in equal), default=0.0)
+        units, wanted = units_of(body, names), _without(json.loads(_asked(body)), names)
+        rows = [
+            (_without(asked, names) == wanted, price / units_of(asked, names))
+            for model, asked, price in map(_decoded, self.seen.prices())
+            if model == str(body.get("model"))
+        ]
+        equal = [price for is_equal, price in rows if is_equal]
+        several = [min(price for _, price in rows)] if rows and units > 1 else []
+        return units * max(equal + several, default=0.0)
 
     def record(self, body: Mapping[str, Any], price: float) -> None:
         """Record a price that was reported for a request."""
@@ -182,6 +187,11 @@ def units_of(body: Mapping[str, Any], names: Collection[str]) -> float:
         usual = rules[name].get("default", rules[name].get("example"))
         found *= _ratio(_number(body.get(name, usual)), _number(usual))
     return found
+
+
+def _decoded(row: tuple[str, str, float]) -> tuple[str, JsonObject, float]:
+    model, asked, price = row
+    return model, json.loads(asked), price
 
 
 def _without(body: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from wanflow_contract.checks.expectation import Expectation, Expected
 from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
 from wanflow_contract.checks.run_state import RunState
+from wanflow_contract.checks.task_state import COMPLETED, results_of, status_of
 from wanflow_contract.plan.rules import judged
 from wanflow_contract.watch.acceptance import Acceptance
 from wanflow_contract.watch.file_judge import FileJudge
@@ -151,8 +152,15 @@ class TaskJudge:
         if history is None or exchange.method != "GET":
             return False
         of_another = account != history.account and exchange.status != 200
-        gone = exchange.status in {404, 410} and self.remembered.age(queried, self.now) > _DAY
-        return of_another or gone or times[0] < self.remembered.last_polled(queried)
+        expired = self.remembered.age(queried, self.now) > _DAY and not _has_results(exchange)
+        return of_another or expired or times[0] < self.remembered.last_polled(queried)
+
+
+def _has_results(exchange: Exchange) -> bool:
+    """Return whether a response isn't one about a task that is gone, or whose links are."""
+    body = exchange.decoded()
+    completed = isinstance(body, dict) and status_of(body) == COMPLETED
+    return exchange.status not in {404, 410} and not (completed and not results_of(body))
 
 
 def _with_account(exchange: Exchange, account: str) -> Exchange:

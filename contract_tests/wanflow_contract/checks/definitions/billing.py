@@ -16,6 +16,13 @@ PRECHARGE = Check(
     why="A client that estimates its costs by the documents is wrong.",
     correct="`credits_reserved` rises with the number of images or seconds, or is always 0.",
 )
+CHARGE = Check(
+    "charge",
+    "A task is charged by what it made: the number of images, or the seconds of video.",
+    _CHARGED,
+    why="A client that estimates its costs by the documents is wrong.",
+    correct="`usage.credits_used` rises with that number, or is absent or always 0.",
+)
 QUALITY = Check(
     "quality-price",
     "An option documented as cheaper costs less.",
