@@ -5,6 +5,10 @@ import signal
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import Any, NoReturn
 
 import pytest
@@ -16,6 +20,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 MAY_START_PROCESSES = ("processes", "builds", "postgres", "slow")
 """The marks of the tests that `make tests` leaves out: a process takes longer than most tests."""
 
+COMPILED = any(Path(__file__).parent.glob("wrapper/tests/*/__pycache__"))
+"""Whether tests were run here before: read before the other files of this name import any."""
+LONGEST_COLLECTION = 120
+"""Seconds that other processes wait for the one that compiles the tests."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks by which the targets of make choose tests."""
@@ -26,6 +35,34 @@ def pytest_configure(config: pytest.Config) -> None:
         "builds: tests that build packages, environments or clients; part of `make build-test`",
     ):
         config.addinivalue_line("markers", mark)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Name to each process of xdist the file that the first one makes once it has collected."""
+    if not COMPILED:
+        node.workerinput["collected"] = str(Path(_shared_folder().name, "collected"))
+
+
+@cache
+def _shared_folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="collected-")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Any:
+    """Let the first process compile and collect before the others, which would do the same work."""
+    given = getattr(session.config, "workerinput", {})
+    if "collected" not in given:
+        return (yield)
+    collected = Path(given["collected"])
+    end = monotonic() + LONGEST_COLLECTION
+    while given["workerid"] != "gw0" and not collected.exists() and monotonic() < end:
+        sleep(0.1)
+    try:
+        return (yield)
+    finally:
+        collected.touch()
 
 
 @pytest.hookimpl(wrapper=True)

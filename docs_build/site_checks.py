@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import cache
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -74,8 +75,9 @@ def check_site(site: Path, root: Path) -> list[str]:
     ]
 
 
+@cache
 def parse(html: str) -> Page:
-    """Return what a page has."""
+    """Return what a page has; two checks read the same pages."""
     page = Page()
     page.feed(html)
     return page
