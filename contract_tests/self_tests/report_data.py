@@ -83,6 +83,7 @@ def result_with(text: str, kinds: tuple[str, ...] = (NEW, KNOWN, NOTE)) -> RunRe
             "occurred": 1,
             "expired": [{"id": text, "by": text, "why": text, "until": "2026-01-01"}],
             "absent": [{"id": text, "by": text, "why": text, "until": "2027-01-01"}],
+            "without_tests": [{"id": text, "by": text, "why": text, "until": "2027-01-01"}],
             "updated": False,
         },
     )

@@ -20,7 +20,9 @@ from wanflow_contract.findings.baseline import (
 )
 from wanflow_contract.findings.baseline_file import read_baseline, write_baseline
 from wanflow_contract.findings.finding import KNOWN, Finding, finding_id
-from wanflow_contract.report.result import RanTest
+from wanflow_contract.report.counters import Counters
+from wanflow_contract.report.formats import RENDERERS
+from wanflow_contract.report.result import RanTest, RunResult
 
 TODAY, TOMORROW, YESTERDAY = date(2026, 6, 2), date(2026, 6, 3), date(2026, 6, 1)
 ENTRY = Entry("json", "getTask", "response /a", "is <number>", "ada", "ticket 5", TOMORROW)
@@ -85,6 +87,36 @@ def test_an_absent_deviation_is_named_only_if_all_of_its_tests_ran(outcomes, abs
     assert any("no longer occurs" in line for line in summary(known.outcome([], gone))) is absent
 
 
+def test_an_entry_that_accepts_nothing_in_a_run_is_named_once_if_something_is_to_be_done() -> None:
+    """Expired, gone, without tests or without a check; one whose tests didn't all run isn't."""
+    shapes = {
+        "expired_unseen": {"until": YESTERDAY, "tests": ("two",)},
+        "absent": {"tests": ("one",)},
+        "without_tests": {"tests": ()},
+        "without_check": {"check": "a-check-of-before"},
+        "not run": {"tests": ("one", "two")},
+    }
+    entries = {name: evolve(ENTRY, shape=name, **more) for name, more in shapes.items()}
+    known = baseline(*entries.values())
+    outcome = known.outcome([], known.absent([], [RanTest("one", "passed")]))
+    assert {name: [one["id"] for one in outcome[name]] for name in shapes.keys() - {"not run"}} == {
+        name: [one.finding_id] for name, one in entries.items() if name != "not run"
+    }
+    assert outcome["expired"] == []
+
+
+NAMED = ("expired", "expired_unseen", "absent", "without_tests", "without_check")
+
+
+@pytest.mark.parametrize("form", ["html", "json", "markdown", "terminal"])
+@pytest.mark.parametrize("kind", NAMED)
+def test_each_form_of_the_report_names_such_an_entry(form, kind) -> None:
+    """With who accepted it, and why."""
+    outcome = baseline().outcome([], []) | {kind: [ENTRY.shown()]}
+    text = RENDERERS[form](RunResult(Counters(), baseline=outcome))
+    assert all(one in text for one in ("ada", "ticket 5"))
+
+
 @pytest.mark.parametrize("suffix", [".toml", ".json"])
 @given(entries=st.lists(ENTRIES, unique_by=lambda one: one.key))
 def test_what_is_written_is_read(tmp_path_factory, suffix, entries) -> None:
@@ -127,6 +159,7 @@ def test_an_update_accepts_what_was_found_again(tmp_path) -> None:
     write_baseline(path, known.updated([finding(ENTRY), other], []))
     known_now = [evolve(one, kind=KNOWN) for one in (finding(ENTRY), other)]
     assert "updated, 1 added" in summary(known.outcome(known_now, []))[0]
+    assert known.outcome(known_now, [])["expired"] == []
     again, new = read_baseline(path).values()
     assert (again.by, again.why, again.until) == ("bob", "ticket 5", TOMORROW)
     assert (new.by, new.why, new.until, new.id) == ("bob", "why", TOMORROW, other.id)
@@ -214,8 +247,9 @@ def test_an_entry_in_another_form_is_never_lost(tmp_path) -> None:
 
 def test_an_entry_of_a_check_that_is_gone_is_named_in_any_run(tmp_path) -> None:
     """It can't occur, whichever tests ran; an update removes it."""
-    renamed = evolve(ENTRY, check="a-check-of-before", tests=("one",))
-    known = baseline(ENTRY, renamed)
+    tested = evolve(ENTRY, tests=("one",))
+    renamed = evolve(tested, check="a-check-of-before")
+    known = baseline(tested, renamed)
     gone = known.absent([], [])
     assert gone == [renamed]
     outcome = known.outcome([], gone)
@@ -224,7 +258,7 @@ def test_an_entry_of_a_check_that_is_gone_is_named_in_any_run(tmp_path) -> None:
         f"  accepts a check that doesn't exist; remove it: {renamed.finding_id}"
         " (accepted by ada: ticket 5)"
     )
-    updating = baseline(ENTRY, renamed, accepts=Acceptance("bob"), path=tmp_path / "known.toml")
-    assert updating.updated([], updating.absent([], [])) == [ENTRY]
+    updating = baseline(tested, renamed, accepts=Acceptance("bob"), path=tmp_path / "known.toml")
+    assert updating.updated([], updating.absent([], [])) == [tested]
     assert "doesn't exist; removed: " in summary(updating.outcome([], gone))[1]
     assert "no longer occurs" not in said

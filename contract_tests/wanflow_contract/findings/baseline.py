@@ -141,14 +141,21 @@ class Baseline:
         """Return what a report says of the baseline."""
         occurred = {_key(one) for one in findings}
         accepted = {_key(one) for one in findings if one.kind == KNOWN}
-        expired = [one for one in self.entries.values() if self.has_expired(one)]
+        rest = [one for one in self.entries.values() if one not in gone]
+        unseen = [one for one in rest if one.key not in occurred]
+        again = [one for one in rest if one.key in occurred and self.accepts is None]
+        named = {
+            "expired": [one for one in again if self.has_expired(one)],
+            "expired_unseen": [one for one in unseen if self.has_expired(one)],
+            "absent": [one for one in gone if one.check in REGISTRY],
+            "without_tests": [one for one in unseen if not one.tests and not self.has_expired(one)],
+            "without_check": [one for one in gone if one.check not in REGISTRY],
+        }
         return {
             "file": str(self.path),
             "entries": len(self.entries),
             "occurred": sum(key in occurred for key in self.entries),
-            "expired": [one.shown() for one in expired if one.key in occurred],
-            "absent": [one.shown() for one in gone if one.check in REGISTRY],
-            "without_check": [one.shown() for one in gone if one.check not in REGISTRY],
+            **{name: [one.shown() for one in some] for name, some in named.items()},
             "updated": self.accepts is not None,
             "added": len(accepted - self.entries.keys()) if self.accepts is not None else 0,
         }
@@ -163,16 +170,19 @@ def summary(outcome: Mapping[str, Any]) -> list[str]:
     head = f"{outcome['occurred']} of {known} occurred"
     added = f"; updated, {outcome.get('added', 0)} added" if updated else ""
     verb = "removed" if updated else "remove it"
+    said = {
+        "expired": "expired on {until}, so it fails again",
+        "expired_unseen": "expired on {until}, and didn't occur in this run",
+        "absent": f"no longer occurs; {verb}",
+        "without_tests": "didn't occur, and has no `tests` to say whether it still does",
+        "without_check": f"accepts a check that doesn't exist; {verb}",
+    }
     return [
         f"baseline: {head}{added} ({outcome['file']})",
         *(
-            f"  expired on {one['until']}, so it fails again: {_described(one)}"
-            for one in outcome["expired"]
-        ),
-        *(f"  no longer occurs; {verb}: {_described(one)}" for one in outcome["absent"]),
-        *(
-            f"  accepts a check that doesn't exist; {verb}: {_described(one)}"
-            for one in outcome.get("without_check", ())
+            f"  {words.format(until=one['until'])}: {_described(one)}"
+            for name, words in said.items()
+            for one in outcome.get(name, ())
         ),
     ]
 
