@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from self_tests.reference_server.faults import AnyAccountSees, FreeSeconds, KeysNotChecked
 from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import Replaying
+from wanflow_contract.command import run as run_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +62,31 @@ def only_file(name: str) -> list[str]:
 
 
 ONE_LAW = ("--", "-k", "visible_to_its_own_account")
+GIVEN = {
+    "--spend-limit": "50",
+    "--seed": "5",
+    "--baseline": "known.toml",
+    "--accepted-by": "ada",
+    "--accepted-why": "ticket",
+    "--accepted-until": "2027-01-31",
+    "--emit-tests": "found",
+    "--only": "size",
+    "--jobs": "2",
+}
+FLAGS = ("--dry-run", "--baseline-update", "--strict", "--require-complete")
+
+
+def test_each_option_reaches_pytest(monkeypatch) -> None:
+    """With its value; the flags have the names that the plugin gives them."""
+    seen = list[str]()
+    monkeypatch.setattr(run_module, "_run", lambda command, *_, **__: seen.extend(command) or 0)
+    options = [part for one in GIVEN.items() for part in one]
+    done = CliRunner().invoke(run_module.run, [*options, *FLAGS, "--", "-k", "some"])
+    assert done.exit_code == 0, done.output
+    names = {"--jobs=2": "-n2", "--strict": "--strict-notes"}
+    wanted = [*(f"{name}={value}" for name, value in GIVEN.items()), *FLAGS]
+    assert {names.get(one, one) for one in wanted} <= set(seen)
+    assert seen[-2:] == ["-k", "some"]
 
 
 @pytest.mark.slow

@@ -346,6 +346,32 @@ def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedPr
     )
 
 
+def test_the_first_process_says_the_forecast_that_another_one_made(tmp_path) -> None:
+    """With -n, only the others collect tests; the first one says it before they begin."""
+    said, planners = list[str](), list[Planner]()
+    for folder, more in ((tmp_path / "popen-gw0", {"workerinput": {}}), (tmp_path, {})):
+        getoption = {"--spend-limit": 50.0, "--base-url": "http://x", "--dry-run": False}.get
+        reporter = SimpleNamespace(write_line=said.append)
+        config: Any = SimpleNamespace(
+            getoption=getoption,
+            pluginmanager=SimpleNamespace(get_plugin=lambda _name, given=reporter: given),
+            _tmp_path_factory=SimpleNamespace(getbasetemp=lambda given=folder: given),
+            **more,
+        )
+        recorder = SimpleNamespace(raised_at_most=None)
+        reporting: Any = SimpleNamespace(recorder=recorder, plan={})
+        planners.append(Planner(config, reporting))
+    other, first = planners
+    first.pytest_xdist_node_collection_finished()
+    assert not said
+    other.forecast = forecast_of(steps_of(item_of("paid", (1,))), 50)
+    other.pytest_collection_finish(cast("Any", None))
+    for _ in range(2):
+        first.pytest_xdist_node_collection_finished()
+    assert said == other.forecast.lines() != []
+    assert first._reporting.plan["forecast"] == other.forecast.to_json()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--require-complete",), 5)])
 def test_an_incomplete_run_has_an_exit_code_of_its_own(tmp_path, options, code) -> None:
