@@ -20,7 +20,7 @@ from wanflow_contract.report.result import read_result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ALIKE = {"model-access": "accepts"}
+_ALIKE = {"model-access": "accepts", "used-credits": "has-status", "charge": "results"}
 """Checks that the mock gives no reason to evaluate, with one that the same tests evaluate."""
 
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("the run has findings: the map must be made from a run without any\n")
         return 1
     found = map_of(result.tests)
-    found |= {name: found[other] for name, other in _ALIKE.items()}
+    found = {name: found[other] for name, other in _ALIKE.items()} | found
     MAP.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", "utf-8")
     sys.stdout.write(f"written: {MAP}\n")
     return 0

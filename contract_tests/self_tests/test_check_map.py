@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import frozen
@@ -28,6 +30,10 @@ from wanflow_contract.plan.check_map import (
 from wanflow_contract.plan.selection import select_tests, validate_names
 from wanflow_contract.report.result import RanTest, read_result
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEFINITIONS = wanflow_contract.checks.definitions.__name__
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = Path(wanflow_contract.__file__).parent
 MODEL = next(one for one in packaged_contract().catalog.models.values() if one.kind == "video")
@@ -40,6 +46,40 @@ WITHOUT_CHECK = {
     "test_the_documents_state_what_is_charged",
     "test_the_spec_links_each_submission_to_the_task_query",
 }
+
+
+# They are required of responses only that the mock doesn't give.
+CONDITIONAL = {
+    ("test_a_completed_task_is_reported_once", "callback-end"),
+    ("test_a_range_request_returns_that_part_of_the_file", "same-file"),
+}
+
+
+def required(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield each test of a module with the name of each check that it requires."""
+    checks = {
+        name.name: getattr(import_module(str(one.module)), name.name).name
+        for one in tree.body
+        if isinstance(one, ast.ImportFrom) and f"{one.module}".startswith(DEFINITIONS)
+        for name in one.names
+    }
+    functions = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    for test in functions.keys() & FUNCTIONS:
+        called, left = set[str](), {test}
+        while left:
+            called |= left
+            names = {
+                node.id
+                for one in left
+                for node in ast.walk(functions[one])
+                if isinstance(node, ast.Name)
+            }
+            left = names & functions.keys() - called
+        for one in called:
+            for node in ast.walk(functions[one]):
+                match node:
+                    case ast.Attribute(ast.Name(name), "require") if name in checks:
+                        yield test, checks[name]
 
 
 @frozen
@@ -81,6 +121,14 @@ def test_the_map_has_each_test_and_each_check() -> None:
     assert named == FUNCTIONS - WITHOUT_CHECK, RENEW
     assert WITHOUT_CHECK <= FUNCTIONS
     assert set(check_map()) == set(REGISTRY), RENEW
+
+
+def test_the_map_has_each_check_that_a_test_requires_itself() -> None:
+    """Also in a function that it calls; what other modules evaluate, a run shows."""
+    found = {one for source in SOURCES for one in required(ast.parse(source))}
+    assert len(found) > 100
+    missing = {(name, check) for name, check in found if name not in functions_of(check)}
+    assert missing == CONDITIONAL, RENEW
 
 
 @pytest.mark.parametrize("check", sorted(REGISTRY))
