@@ -248,6 +248,19 @@ def test_a_forecast_says_what_a_full_run_costs_and_what_is_left_out(probing) -> 
     assert "it leaves out test_probe.probe" in text
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_a_forecast_counts_the_task_that_tests_use_and_none_of_them_submits(before: bool) -> None:
+    """One task serves all of them: that of a test before them, or one of its own."""
+    using = [item_of(f"shared-{number}", (0, ("stage", Stage.SHARED))) for number in range(3)]
+    paying = item_of("life", (1, ("stage", Stage.LIFE if before else Stage.PAID)))
+    forecast = forecast_of(steps_of(*using, paying), 30.0)
+    alone = forecast_of(steps_of(*using), 30.0)
+    assert (alone.tasks, forecast.tasks) == (1, 1 if before else 2)
+    assert forecast.credits == pytest.approx(forecast.tasks * alone.credits)
+    assert alone.credits > 0
+    assert forecast_of(steps_of(item_of("refused", (0,))), 30.0).tasks == 0
+
+
 @pytest.mark.parametrize("limit", [None, 5.0])
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_mock_without_a_limit_has_no_forecast(limit: float | None, dry_run: bool) -> None:

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-NO_KEY = (
-    "an API key is needed: set WANFLOW_API_KEY, or WANFLOW_CONTRACT_API_KEY (make contract "
-    "API_KEY=…)"
-)
+NO_KEY = "an API key is needed: set WANFLOW_API_KEY or WANFLOW_CONTRACT_API_KEY"
 _HEALTH = "/_mock/health"
 _OK, _UNAUTHORIZED, _TIMEOUT, _MOST = 200, 401, 10.0, 1 << 20
 _RATE = 5.0
