@@ -10,9 +10,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from attrs import evolve
 
 from wanflow.batch.models import BatchProgress
-from wanflow.cli.batch_progress import LineProgress, Throughput, duration
+from wanflow.cli.batch_progress import LineProgress, Throughput, duration, progress_text
 from wanflow.mock import MockServer
 
 if TYPE_CHECKING:
@@ -230,6 +231,18 @@ def test_progress_in_lines_is_printed_every_few_seconds() -> None:
     assert [line.split()[0] for line in printed] == ["0/10", "5/10", "10/10"]
     assert "left" in printed[1]
     assert "left" not in printed[2]
+
+
+def test_progress_says_which_jobs_cost_at_most_their_price() -> None:
+    """While the batch runs, as in its summary: what was uncertain is perhaps not charged."""
+    known = BatchProgress(total=3, saved=2, credits=4.0)
+    perhaps = evolve(known, uncertain=1, credits=6.0, credits_at_most=True)
+    settled = evolve(perhaps, uncertain=0, discarded=1)
+    assert [progress_text(one, Throughput()) for one in (known, perhaps, settled)] == [
+        "2/3 done, 4 credits, 0/min",
+        "3/3 done, 1 uncertain, at most 6 credits, 0/min",
+        "3/3 done, 1 discarded, at most 6 credits, 0/min",
+    ]
 
 
 def test_the_remaining_time_is_estimated_from_the_last_minute() -> None:

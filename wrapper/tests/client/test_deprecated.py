@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import wanflow_client
 from wanflow.catalog.catalog import packaged_catalog
 from wanflow.catalog.deprecation import deprecation_of, deprecation_warnings
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.processes
 Json = dict[str, Any]
 
 MODEL = next(m for m in packaged_catalog().models.values() if m.required == ("prompt",))
-GENERATED = Path(__file__).parents[3] / "generated" / "wanflow_client"
+GENERATED = Path(wanflow_client.__file__).parent
 
 SYNC = """
 import sys, warnings

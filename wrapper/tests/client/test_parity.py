@@ -33,21 +33,19 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.processes
 
 CHECKOUT = Path(__file__).parents[3]
+PACKAGE = Path(wanflow.__file__).parent  # of the checkout, or of an installed wheel
 
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """The two clients and what makes one of the other, in a directory of the test's own."""
-    files = (
-        "pyproject.toml",
-        ".ci/make_sync_client.py",
-        "wrapper/wanflow/__init__.py",
-        "wrapper/wanflow/async_client.py",
-        "wrapper/wanflow/client.py",
-    )
-    for name in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    package = tmp_path / "wrapper/wanflow"
+    (tmp_path / ".ci").mkdir()
+    package.mkdir(parents=True)
+    for name in ("pyproject.toml", ".ci/make_sync_client.py"):
         shutil.copy(CHECKOUT / name, tmp_path / name)
+    for name in ("__init__.py", "async_client.py", "client.py"):
+        shutil.copy(PACKAGE / name, package)
     return tmp_path
 
 

@@ -80,18 +80,26 @@ def test_a_task_that_was_never_found_can_be_replaced(
     location: Path | str,
     lost: tuple[Job, str],
     tmp_path: Path,
+    mock: MockServer,
+    api_key: str,
 ) -> None:
     """A wrong id does no harm; after the first poll, the task is certain."""
     job, task = lost
+    listed = LedgerCommand(location, mock, api_key)
     ledger.resolve(job, UNKNOWN)
+    assert listed("list").stderr == ""
     # A server may know a task a minute later, so a wait goes on for so long.
     assert execute(location, "UPDATE job SET accepted = accepted - 100") == 1
     (missing,) = client.resume_all(tmp_path)
     assert isinstance(missing.error, errors.NotFound)
+    said, *ways = listed("list").stderr.splitlines()
+    assert said == f"job {job.id} was given task {UNKNOWN}, which no poll has found. Then"
+    assert [way.split()[2:4] for way in ways] == [["resolve", "1"], ["discard", "1"]]
     ledger.discard(ledger.jobs()[0])
     ledger.resolve(ledger.jobs()[0], task)
     (found,) = client.resume_all(tmp_path)
     assert found.error is None
+    assert listed("list").stderr == ""
     for decide in (lambda: ledger.resolve(found.job, UNKNOWN), lambda: ledger.discard(found.job)):
         with pytest.raises(errors.InvalidRequest, match="is saved; only a job that is uncertain"):
             decide()

@@ -327,6 +327,7 @@ class Engine:
         saving = in_flight[DOWNLOAD] + self.queue.download_count
         running = in_flight[RESUME] + len(self.poller) + in_flight[FINISH]
         active = in_flight[SUBMIT] + running + saving
+        cost = self.cost
         return BatchProgress(
             total=self.total,
             saved=self.results.counts[JobStatus.SAVED],
@@ -336,7 +337,8 @@ class Engine:
             submitting=in_flight[SUBMIT],
             running=running,
             saving=saving,
-            credits=round(self.costs.spent, 2),
+            credits=cost.credits,
+            credits_at_most=cost.at_most,
             discarded=self.results.counts[JobStatus.DISCARDED],
             recent_errors=tuple(self.results.recent_errors),
         )

@@ -120,7 +120,10 @@ DEFAULT_DOWNLOADS = 16
 
 @frozen
 class BatchProgress:
-    """The progress of a batch: numbers of jobs by state, credits, and the latest errors."""
+    """The progress of a batch: numbers of jobs by state, credits, and the latest errors.
+
+    `credits_at_most` is true if some of the credits were perhaps not charged.
+    """
 
     total: int
     saved: int = 0
@@ -133,6 +136,7 @@ class BatchProgress:
     credits: float = 0.0
     recent_errors: tuple[str, ...] = ()
     discarded: int = 0
+    credits_at_most: bool = False
 
     @property
     def done(self) -> int:

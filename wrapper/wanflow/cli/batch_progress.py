@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from wanflow.batch.total import Total
 from wanflow.cli.progress import Lines, Live, stderr_console, to_stderr
 
 if TYPE_CHECKING:
@@ -140,9 +141,11 @@ def progress_text(progress: BatchProgress, throughput: Throughput) -> str:
     remaining = throughput.time_for(progress.total - progress.done)
     parts = [
         f"{progress.done}/{progress.total} done",
-        *_nonzero(failed=progress.failed, uncertain=progress.uncertain),
+        *_nonzero(
+            failed=progress.failed, uncertain=progress.uncertain, discarded=progress.discarded
+        ),
         *_nonzero(submitting=progress.submitting, running=progress.running, saving=progress.saving),
-        f"{progress.credits:g} credits",
+        Total(progress.credits, progress.credits_at_most).describe(),
         f"{throughput.rate * _MINUTE:.0f}/min",
         *(
             [f"{duration(remaining)} left"]

@@ -1,4 +1,4 @@
-"""The table of `wanflow ledger list`, and what to do about its uncertain jobs."""
+"""The table of `wanflow ledger list`, and what to do about jobs whose task is unknown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from wanflow.cli.ledger_options import ledger_arguments
 from wanflow.cli.text import display_width, one_line, padded, shortened
 from wanflow.ledger.export import summary
+from wanflow.ledger.job import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,21 +81,28 @@ def _local_time(unix: float) -> str:
 
 
 def ways_out(jobs: Sequence[Job], ledger: Path | str | None) -> Iterator[str]:
-    """Yield what to do about uncertain jobs, and the commands for it."""
-    uncertain = [job for job in jobs if job.uncertain and job.owner is None]
-    if not uncertain:
-        return
-    first = str(uncertain[0].id)
-    which = f"job {first} is" if len(uncertain) == 1 else f"{len(uncertain)} jobs are"
-    yield (
-        f"{which} uncertain, and may have been charged: check the account's usage, or ask the "
-        "provider about the idempotency key. Then"
-    )
-    for words, meaning in (
-        (["show", first], "shows the key and the request"),
-        (["resume", "--resubmit-uncertain"], "sends each again, with its key"),
-        (["resolve", first, "--task", "ID"], "gives it its task, if you know the id"),
-        (["discard", first], "ends it: it is never sent again"),
-    ):
-        named = ledger_arguments(ledger)
-        yield f"  {shlex.join(['wanflow', 'ledger', *words, *named])}   {meaning}"
+    """Yield what to do about jobs whose task is unknown, and the commands for it."""
+    if uncertain := [job for job in jobs if job.uncertain and job.owner is None]:
+        first = str(uncertain[0].id)
+        which = f"job {first} is" if len(uncertain) == 1 else f"{len(uncertain)} jobs are"
+        yield (
+            f"{which} uncertain, and may have been charged: check the account's usage, or ask the "
+            "provider about the idempotency key. Then"
+        )
+        yield _command(ledger, "shows the key and the request", "show", first)
+        yield _command(ledger, "sends each again, with its key", "resume", "--resubmit-uncertain")
+        yield from _decisions(ledger, first, "gives it its task, if you know the id")
+    for job in jobs:
+        if job.task_unknown and job.state is JobState.ACCEPTED and job.reason:
+            yield f"job {job.id} was given task {job.task_id}, which no poll has found. Then"
+            yield from _decisions(ledger, str(job.id), "gives it another task, if the id is wrong")
+
+
+def _decisions(ledger: Path | str | None, job: str, resolves: str) -> Iterator[str]:
+    yield _command(ledger, resolves, "resolve", job, "--task", "ID")
+    yield _command(ledger, "ends it: it is never sent again", "discard", job)
+
+
+def _command(ledger: Path | str | None, meaning: str, *words: str) -> str:
+    command = shlex.join(["wanflow", "ledger", *words, *ledger_arguments(ledger)])
+    return f"  {command}   {meaning}"

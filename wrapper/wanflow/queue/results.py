@@ -136,6 +136,7 @@ class Watch:
             running=count(JobState.ACCEPTED, 0),
             saving=count(JobState.COMPLETED, 0),
             credits=self.total.credits,
+            credits_at_most=self.total.at_most,
             discarded=count(JobState.DISCARDED, 0),
             recent_errors=tuple(recent_errors),
         )
