@@ -242,6 +242,30 @@ def test_a_task_that_ended_while_the_server_was_down_is_saved(
         assert (tmp_path / path).is_file()
 
 
+@pytest.mark.slow  # it starts two servers
+def test_a_callback_of_an_uncertain_job_names_its_task(
+    local: tuple[LocalServer, MockServer], clock: VirtualClock, tmp_path: Path
+) -> None:
+    """The response to the submission is lost; with the id in the log, the job is settled."""
+    server, mock = local
+    mock.faults.add("lost-response", count=1)
+    with server.running() as process:
+        job = server.submit()
+        assert server.call("GET", f"/posters/{job}")["state"] == "uncertain"
+        clock.advance(600)
+        wait_until(lambda: len(statuses_later(mock, clock)) == 4)
+        assert process.stderr is not None
+        said = next(line for line in process.stderr if line.startswith("a callback of the job"))
+    assert set(statuses(mock)) == {503}
+    (task,) = (str(one["id"]) for one in mock.tasks)
+    assert f"'{job}' named task {task} " in said
+    words = ["resolve", job, "--task", task, "--ledger", str(tmp_path / "jobs.db")]
+    subprocess.run([sys.executable, "-m", "wanflow", "ledger", *words], check=True)
+    with server.running():
+        wait_until(lambda: server.call("GET", f"/posters/{job}")["state"] == "saved")
+    assert len(mock.tasks) == 1
+
+
 def test_starlette(examples: ExampleRunner) -> None:
     """The same application, mounted in Starlette."""
     from starlette.applications import Starlette
