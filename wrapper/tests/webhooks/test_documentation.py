@@ -191,6 +191,7 @@ def clock() -> VirtualClock:
 def local(tmp_path: Path, clock: VirtualClock) -> Iterator[tuple[LocalServer, MockServer]]:
     """The application and a mock that calls it; tasks take ten minutes of a virtual clock."""
     with MockServer(seconds=600, clock=clock, loopback_callbacks=True) as mock:
+        mock.app.callback_sender.timeout = TIMEOUT  # a busy machine responds later than in 10 s
         yield LocalServer(tmp_path, mock), mock
 
 
