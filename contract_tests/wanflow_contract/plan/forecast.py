@@ -24,7 +24,8 @@ class Forecast:
     """The cost of a run by the documented prices.
 
     `free` is the number of tests that cost a correct server nothing, or use a task that is there;
-    `paying` that of the others; `planned` of these are within the limit. `left_out` is the number of others by test function.
+    `paying` that of the others; `planned` of these are within the limit. `left_out` is the number
+    of others by test function.
     """
 
     limit: float
