@@ -68,6 +68,13 @@ _ended(
 
 
 _ended(
+    "used-for-one",
+    "Several images have used as many credits as one.",
+    "several",
+    "completed",
+    lambda body: body.update(usage={"credits_used": 0.7}),
+)
+_ended(
     "more-used-than-reserved",
     "A task has used three times what was reserved for it.",
     "poll-to-end",

@@ -307,6 +307,12 @@ def _media_type(name: str, description: str, pattern: str, sample: str) -> None:
 
 
 _media_type(
+    "no-parameter",
+    "A media type with a parameter is refused.",
+    ";",
+    "application/json; charset=utf-8",
+)
+_media_type(
     "no-quoted-charset", "A charset in quotes is refused.", '"', 'application/json; charset="utf-8"'
 )
 _media_type(

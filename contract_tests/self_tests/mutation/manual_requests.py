@@ -56,6 +56,12 @@ _priced(
     lambda body: 2 if len(str(body.get("prompt"))) > 400 else 1,
 )
 _priced(
+    "price-of-one",
+    "Several images cost as much as one.",
+    {"n": 3},
+    lambda body: 1 / (body.get("n") or 1),
+)
+_priced(
     "squared-price",
     "Three images cost as much as nine.",
     {"n": 3},
@@ -251,6 +257,42 @@ def other_methods_submit(call: MutableRequest, _state: State) -> MutableResponse
     return None
 
 
+@before(
+    "validation missing", "Each operation takes the models of all.", submits, "another-operation"
+)
+def any_model_anywhere(call: MutableRequest, _state: State) -> MutableResponse | None:
+    model = packaged_catalog().models.get(str(call.body.get("model")))
+    call.path = model.path if model else call.path
+    return None
+
+
+def _needs(name: str, description: str, field: str, unless: str, sample: dict[str, Any]) -> None:
+    """Register a mutant that refuses some values of a field if another one isn't given."""
+    model = next(one for one in packaged_catalog().models.values() if field in one.parameters)
+
+    def refuse(call: MutableRequest, _state: State) -> MutableResponse | None:
+        wrong = call.body.get(field) == sample[field] and unless not in call.body
+        return error(400, "invalid_request_error", param=field) if wrong else None
+
+    shown = {key: one for key, one in cheapest(model).items() if key != unless} | sample
+    where = "validation too strict", description, "submit", submits
+    register(Mutant(name, *where, before=refuse, probe=shown))
+
+
+_needs(
+    "ratio-of-the-lowest",
+    "A ratio is compared with those of the lowest quality, if the request names none.",
+    *("aspect_ratio", "quality"),
+    {"aspect_ratio": "4:3"},
+)
+_needs(
+    "shots-need-a-word",
+    "Several shots are refused unless the request says whether the prompt is extended.",
+    *("model_params", "prompt_extend"),
+    {"model_params": {"shot_type": "multi"}},
+)
+
+
 def _query_lost(call: MutableRequest, _state: State) -> MutableResponse | None:
     call.content = re.sub(rb"(/hook[^\"?]*)\?[^\"]*", rb"\1", call.content)
     return None
@@ -298,6 +340,9 @@ SCRIPTS.update(
             "GET", "/v1/tasks/task-unified-1-none", headers={"Cookie": f"token={KEY}"}
         ),
         "unescaped": _unescaped,
+        "another-operation": lambda runner: runner.send(
+            "POST", image_model().path, KEY, json=cheapest(video_model())
+        ),
         "put": lambda runner: runner.send(
             "PUT", image_model().path, KEY, json=cheapest(image_model())
         ),

@@ -337,6 +337,13 @@ def result_lost(call: MutableRequest, response: MutableResponse, state: State) -
         state[call.task_id] = True
 
 
+@after("life cycle", "Results are lost at the third poll of a completed task.", queries, "several")
+def results_lost_later(call: MutableRequest, response: MutableResponse, state: State) -> None:
+    completed = response.status == 200 and response.body["status"] == "completed"
+    if completed and _count_polls(call, state) > 2:
+        response.set_body({**response.body, "results": response.body["results"][:1]})
+
+
 _set_fields(
     "links",
     "one-result-only",

@@ -102,6 +102,12 @@ _refuse_text(
     _has("[\u0590-\u06ff]"),
     "a \u05d7\u05ea\u05d5\u05dc",
 )
+_refuse_text(
+    "no-scripts",
+    "Prompts that a filter takes for an attack are refused.",
+    _has("(?i)<script|/etc/passwd"),
+    "a <script> cat",
+)
 _refuse_text("no-apostrophes", "Prompts with an apostrophe are refused.", _has("'"), "a cat's tail")
 _refuse_text(
     "no-many-marks", "Prompts with many marks on a letter are refused.", _marks, "c" + "\u0300" * 5

@@ -255,6 +255,18 @@ class WholeCredits(Server):
         return {**used, "credits_reserved": -(-used["credits_reserved"] // 1), "billing_rule": rule}
 
 
+class Accounted(Server):
+    """A completed task says how many whole credits it used, and what is left."""
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
+        if seen["status"] == "completed":
+            kind, asked = seen["object"].partition(".")[0], self.tasks[task_id]["asked"]
+            used = -(-self.usage(kind, asked)["credits_reserved"] // 1)
+            seen["usage"] = {"credits_used": used, "left": 5}
+        return seen
+
+
 class Unpriced(Server):
     """Everything is free."""
 
@@ -440,6 +452,7 @@ VARIANTS = (
     InnerNames,
     OtherIds,
     WholeCredits,
+    Accounted,
     Unpriced,
     SignedLinks,
     Chatty,
