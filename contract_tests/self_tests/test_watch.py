@@ -116,6 +116,25 @@ def test_a_task_that_was_submitted_before_the_watch_is_judged_from_its_first_pol
     assert found(poll("completed", 90)) == ["progress-100"]
 
 
+@pytest.mark.parametrize(
+    ("reserved", "used", "check"),
+    [((1.5, 6.0), (1.5, 6.0), []), ((1.5, 1.5), (), ["pre-charge"]), ((), (1.5, 1.5), ["charge"])],
+)
+def test_the_price_of_several_images_is_compared_with_that_of_one(reserved, used, check) -> None:
+    """Whatever the client sends: what is reserved for them, and what they have used."""
+    exchanges = list[Exchange]()
+    for at, count in enumerate((1, 4)):
+        task = {**TASK, "id": f"task-unified-{count}", "status": "pending", "progress": 0}
+        cost = {"usage": {"credits_reserved": reserved[at]}} if reserved else {}
+        asked = {**cheapest(MODEL), "n": count}
+        exchanges.append(exchange("POST", MODEL.path, task | cost, asked))
+        links = [f"https://files.example/{count}/{one}.png" for one in range(count)]
+        ended = task | {"status": "completed", "progress": 100, "results": links}
+        cost = {"usage": {"credits_used": used[at]}} if used else {}
+        exchanges.append(exchange("GET", f"/v1/tasks/{task['id']}", ended | cost))
+    assert found(*exchanges) == check
+
+
 @pytest.mark.parametrize("results", [{}, {"results": []}], ids=["absent", "empty"])
 def test_links_may_be_gone_a_day_later(results) -> None:
     """They are valid for 24 hours; before that, a task that loses them is a finding."""
