@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wanflow_contract.plan.check_map import MAP, map_of
+from wanflow_contract.plan.check_map import ELSEWHERE, MAP, map_of
 from wanflow_contract.report.result import read_result
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("the run has findings: the map must be made from a run without any\n")
         return 1
     found = map_of(result.tests)
-    found = {name: found[other] for name, other in _ALIKE.items()} | found
+    for name, other in _ALIKE.items():
+        functions = sorted({one for some in found[other].values() for one in some})
+        found.setdefault(name, {ELSEWHERE: functions})
     MAP.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", "utf-8")
     sys.stdout.write(f"written: {MAP}\n")
     return 0

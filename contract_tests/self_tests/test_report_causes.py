@@ -212,6 +212,14 @@ def test_a_check_that_some_test_evaluated_is_judged() -> None:
     assert not_judged(passed) == []
 
 
+def test_what_a_server_need_not_report_is_not_called_prevented() -> None:
+    """Used credits may be absent for another reason than the fault that ended a test."""
+    found = not_judged(run_of(RanTest(VIDEO_FILE, "failed", "", ["progress"]), findings=[PROGRESS]))
+    names = {name for one in found for name in one.checks}
+    assert "results" in names
+    assert not {"charge", "used-credits", "model-access"} & names
+
+
 def test_a_note_is_not_the_reason_if_a_failure_ended_the_test() -> None:
     """A note doesn't end a test, so another finding of the same test is the reason."""
     absent = finding("still-present", QUERY, "response /type", "absent", tests=[VIDEO_FILE])

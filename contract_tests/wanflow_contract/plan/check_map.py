@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAP = Path(__file__).with_suffix(".json")
 """Written by `python -m self_tests.check_map`."""
+ELSEWHERE = "elsewhere"
+"""The kind of model of the tests that only another server than the mock lets evaluate a check."""
 CheckMap = dict[str, dict[str, list[str]]]
 """The functions of the tests that evaluate each check, by the kind of model."""
 
