@@ -109,3 +109,14 @@ def test_the_model_is_named_only_if_another_one_would_be_right(model) -> None:
     foreign = {name for one in others for name in one.parameters} - model.parameters.keys()
     for name in foreign:
         assert is_blamed(model, {**right, "prompt": 5, name: 1}, "model")
+
+
+def test_a_body_nested_deeper_than_calls_may_be_is_judged() -> None:
+    """Newer Pythons parse what recursive functions can't go through."""
+    (model, *_) = MODELS
+    deep: Any = "a"
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    body = {**cheapest(model), "unknown": deep}
+    assert "unknown" in ORACLE.causes(model.operation_id, body)
+    assert ORACLE.expectation(model.operation_id, body).expected is Expected.EITHER

@@ -54,6 +54,10 @@ class ObjectPath(_LocalPath):
     def __str__(self) -> str:
         return "/".join(self.parts).replace(":/", "://", 1)
 
+    def __fspath__(self) -> str:
+        """Return the URL; since Python 3.15 the paths of `Path` don't come from `str`."""
+        return str(self)
+
     @property
     def bucket(self) -> str:
         """The URL of the bucket or container."""

@@ -198,21 +198,31 @@ def _open_reason(violations: list[Violation], model: Model, body: dict[str, Any]
     return next(_ambiguities(body), "")
 
 
-def _ambiguities(value: Any) -> Iterator[str]:
+def _ambiguities(body: Any) -> Iterator[str]:
     """Yield what JSON allows but servers treat differently: unusual texts, numbers and URLs."""
-    match value:
-        case str():
-            yield from _ambiguous_text(value)
-        case float():
-            yield f"{value!r} is an integer only for JSON Schema" if math.isfinite(value) else "NaN"
-        case dict() | list() if not value:
-            yield "an object or a list is empty"
-        case _ if is_object(value):
-            yield from _ambiguities([*value, *value.values()])
-        case _ if is_array(value):
-            yield from (found for inner in value for found in _ambiguities(inner))
-        case _:
-            return
+    for value in _values(body):
+        match value:
+            case str():
+                yield from _ambiguous_text(value)
+            case float() if math.isfinite(value):
+                yield f"{value!r} is an integer only for JSON Schema"
+            case float():
+                yield "NaN"
+            case dict() | list() if not value:
+                yield "an object or a list is empty"
+            case _:
+                pass
+
+
+def _values(body: Any) -> Iterator[Any]:
+    """Yield each value and each name of a body; some are nested deeper than calls may be."""
+    left = [body]
+    while left:
+        yield (value := left.pop())
+        if is_object(value):
+            left += reversed([*value, *value.values()])
+        elif is_array(value):
+            left += reversed(value)
 
 
 def _ambiguous_text(text: str) -> Iterator[str]:

@@ -7,15 +7,14 @@ import re
 import tomllib
 from datetime import date, datetime
 from itertools import pairwise
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from wanflow._regular_file import replace
+from wanflow._regular_file import replace, temporary
 from wanflow_contract.findings.baseline import BaselineUnusable, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from wanflow_contract.findings.baseline import Key
 
@@ -190,18 +189,7 @@ def _quoted(text: str) -> str:
 def _replace(path: Path, text: str) -> None:
     """Replace a file as a whole, so that it is never half written."""
     target = path.resolve()
-    with NamedTemporaryFile(
-        "w", encoding="utf-8", dir=target.parent, prefix=f".{target.name}.", delete=False
-    ) as file:
-        part = Path(file.name)
-        try:
-            file.write(text)
-            file.flush()
-        except OSError:
-            part.unlink()
-            raise
-    if target.exists():
-        part.chmod(target.stat().st_mode & 0o777)
-    else:
-        part.chmod(0o644)
-    replace(part, target)
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
+    with temporary(target, text.encode()) as part:
+        part.chmod(mode)
+        replace(part, target)

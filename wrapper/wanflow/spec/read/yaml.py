@@ -96,7 +96,6 @@ _NUMBER_LIKE = re.compile(r"[-+]?[0-9_]*\.?[0-9_]*")
 _CONTAINERS = frozenset({"tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"})
 _PLAIN_TAGS = frozenset({"null", "bool", "int", "float", "str"})
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 @frozen
@@ -282,16 +281,25 @@ def json_equal(one: Any, other: Any) -> bool:
     return json.dumps(one, default=repr) == json.dumps(other, default=repr)
 
 
-class _PlainDumper(_Dumper):  # type: ignore[misc, valid-type]
-    """Writes multi-line strings as blocks, and quotes strings that some loader would misread."""
+class _PlainDumper(yaml.SafeDumper):  # type: ignore[misc]
+    """Writes multi-line strings as blocks, and quotes strings that some loader would misread.
+
+    Not in C: libyaml escapes emoji, and not every installation of PyYAML has it.
+    """
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
 
 
+_LINE_BREAK_1_1 = re.compile("[\x85\u2028\u2029]")
+"""Line breaks of YAML 1.1 only, which PyYAML's dumper escapes within double quotes alone."""
+
+
 def _represent_text(dumper: Any, text: str) -> Any:
     style = None
-    if "\n" in text:
+    if _LINE_BREAK_1_1.search(text):
+        style = '"'
+    elif "\n" in text:
         style = "|"
     elif _NUMBER_LIKE.fullmatch(text) or not (
         isinstance(resolve_1_2(text), str) and isinstance(resolve_1_1(text), str)
