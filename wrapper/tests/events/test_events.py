@@ -125,7 +125,6 @@ def test_with_options_sets_on_event_for_its_own_client(runner: Any, mock: MockSe
 
 @pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_emits_events(mock: MockServer) -> None:
     """Of a client that was used before, without those of the parent."""
     with TemporaryFile() as file, Client(mock.api_key, mock.base_url) as client:

@@ -97,7 +97,6 @@ def test_a_file_that_a_function_read_after_it_changed_is_not_sent(
 
 @pytest.mark.processes
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_does_not_wait_for_an_upload_of_its_parent(
     mock: MockServer, api_key: str, tmp_path: Path
 ) -> None:
