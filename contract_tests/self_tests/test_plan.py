@@ -14,6 +14,7 @@ from itertools import combinations, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 
@@ -22,6 +23,7 @@ from self_tests.reference_server.faults import NotValidated
 from self_tests.reference_server.server import Handler, Rejected, Server, png
 from self_tests.reference_server.variants import Unmetered
 from wanflow.mock import MockServer
+from wanflow_contract import test_billing, test_files
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.check import Check, CheckFailed
 from wanflow_contract.checks.definitions.requests import PARAM
@@ -100,6 +102,7 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
         *(item_of("life", (1, ("stage", Stage.LIFE)), name=name) for name in names),
         item_of("again", (0, ("stage", Stage.AGAIN))),
         item_of("shared", (0, ("stage", Stage.SHARED))),
+        item_of("several", (2, ("stage", Stage.SEVERAL)), name=names[0]),
         item_of("invalid", model=invalid[0], probe=invalid[1]),
         item_of("methods", (0,)),
         item_of("generated", (0, ("stage", Stage.GENERATED))),
@@ -107,12 +110,56 @@ def test_what_costs_nothing_comes_first_then_a_life_of_each_model_then_the_rest(
     steps = steps_of(*items)
     functions = list(dict.fromkeys(step.item.name for step in steps))
     free, paid = ["methods", "invalid", "generated"], ["limits", "prices", "paid"]
-    assert functions == [*free, "life", "shared", *paid, "again"]
+    assert functions == [*free, "life", "several", "shared", *paid, "again"]
     lives = [step.model.name for step in steps if step.stage is Stage.LIFE and step.model]
     prices = [documented_of_model(cheapest(MODELS[name])) for name in lives]
     assert prices == sorted(prices), "the cheapest models come first"
     heights = [cheapest(MODELS[name]).get("quality") for name in lives]
     assert "480p" in [one for one in heights if one][:1], "and of equal prices the smallest"
+
+
+STAGES = {one.values: one.marks[0].kwargs["stage"] for one in test_billing.CHARGED_FIELDS}
+
+
+def test_a_model_that_is_charged_by_number_gets_a_task_of_two_early() -> None:
+    """Its price and its results show a server that ignores the number; seconds cost more."""
+    assert {name for name, _ in STAGES} == set(MODELS)
+    for (name, field), stage in STAGES.items():
+        is_number = "maximum" in MODELS[str(name)].parameters[str(field)]
+        assert stage is (Stage.SEVERAL if is_number else Stage.PRICES)
+
+
+@pytest.mark.parametrize(("ample", "counts"), [(False, [1, 2]), (True, [1, 2, 3, 4])])
+def test_a_small_budget_pays_for_two_results_at_most(ample, counts) -> None:
+    """They show as much as four."""
+    sent = list[Any]()
+    first = Exchange("POST", "http://x/v1/x", "/v1/x", (), b"", 200, (), b"{}")
+
+    def submit(body: Any) -> Any:
+        sent.append(body["n"])
+        return SimpleNamespace(receipt={"usage": {"credits_reserved": 0}}, first=first)
+
+    budget = SimpleNamespace(ample=ample)
+    target = SimpleNamespace(models=MODELS, budget=budget, submit=submit, equal_task=lambda _: None)
+    name, field = next(one for one, stage in STAGES.items() if stage is Stage.SEVERAL)
+    test_billing.test_a_larger_request_costs_more(target, name, field)
+    assert sent == counts
+
+
+def test_each_paid_task_is_polled_again_after_its_end() -> None:
+    """A server may lose its links later."""
+    calls = Counter[str]()
+    task = SimpleNamespace(status="completed", model=SimpleNamespace(name="m"), receipt={})
+    target = SimpleNamespace(
+        budget=SimpleNamespace(ample=False),
+        controls=SimpleNamespace(now=lambda: 0.0),
+        tasks={"a": task, "b": task},
+        wait=lambda one: one,
+        poll=lambda _one: calls.update(["poll"]),
+    )
+    with patch.object(test_files, "fetch_files", lambda *_: calls.update(["files"])):
+        test_files.test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, "m")
+    assert calls == {"files": 2, "poll": 6}
 
 
 def test_where_any_model_will_do_it_is_the_one_with_the_lowest_price_of_its_document() -> None:
