@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ import pytest
 import yaml
 
 from self_tests.reference_server.server import Server
+from wanflow import errors
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
@@ -35,6 +37,7 @@ from wanflow_contract.plan.prices import (
 )
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.report.result import ExitCode
+from wanflow_contract.support.end_to_end import submit_and_record
 from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -522,3 +525,31 @@ class TestSpendBudget:
         assert two.accepts_invalid
         one.close()
         two.close()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "counted"),
+    [
+        (errors.BadRequest, 400, 0),
+        (errors.InsufficientCredits, 402, 0),
+        (errors.PermissionDenied, 403, 0),
+        (errors.RateLimited, 429, 0),
+        (errors.ServerError, 500, 1),
+        (errors.UnexpectedResponse, 0, 1),
+    ],
+)
+def test_what_a_client_is_refused_costs_nothing(
+    refusal: type[errors.APIError], status: int, counted: int
+) -> None:
+    """A refused submission of the client doesn't count; one with an unknown outcome does."""
+    budget, model = SpendBudget(50.0), next(iter(MODELS.values()))
+
+    def refuse(_work: object) -> None:
+        raise refusal("No", status=status)
+
+    nothing = SimpleNamespace(pace=SimpleNamespace(wait=int), record_request=lambda *_: None)
+    target = SimpleNamespace(models=MODELS, budget=budget, client=nothing)
+    with pytest.raises(refusal):
+        submit_and_record(target, SimpleNamespace(do=refuse), cheapest(model))
+    assert budget.submissions == counted
+    assert (budget.spent_here > 0) == bool(counted)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
-from wanflow_contract.checks.files import image_size, is_whole, kind_of, media_of
+from wanflow.mock.files.media import placeholder_mp4
+from wanflow_contract.checks.check import CheckFailed
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.file_checks import check_requested
+from wanflow_contract.checks.files import image_size, is_whole, kind_of, media_of, video_size
+from wanflow_contract.support.exchange import Exchange
 
 FORMATS = ["PNG", "JPEG", "WEBP", "BMP"]
 
@@ -57,3 +63,51 @@ def test_webps_of_any_kind_are_complete(lossless: bool) -> None:
 def test_what_is_no_image_has_no_size(content: bytes) -> None:
     """A broken file is no error of the suite."""
     assert image_size(content) is None
+
+
+def box(kind: bytes, *contents: bytes) -> bytes:
+    """Return a box of an MP4."""
+    content = b"".join(contents)
+    return (len(content) + 8).to_bytes(4, "big") + kind + content
+
+
+@pytest.mark.parametrize(
+    ("tracks", "kind"),
+    [
+        ([b"soun"], "audio"),
+        ([b"soun", b"hint"], "audio"),
+        ([b"soun", b"vide"], "video"),
+        ([b"vide"], "video"),
+        ([b"meta"], "video"),
+        ([], "video"),
+    ],
+)
+def test_an_mp4_with_nothing_but_sound_is_no_video(tracks: list[bytes], kind: str) -> None:
+    """What an MP4 is depends on its tracks; one that doesn't name them counts as a video."""
+    handlers = [box(b"hdlr", bytes(8), track, bytes(13)) for track in tracks]
+    moov = box(b"moov", *(box(b"trak", box(b"mdia", one)) for one in handlers))
+    assert kind_of(box(b"ftyp", b"isom", bytes(4)) + moov) == kind
+
+
+QUALITIES = [
+    model
+    for model in packaged_contract().catalog.models.values()
+    if "default" in model.parameters.get("quality", {})
+]
+
+
+@pytest.mark.parametrize("model", QUALITIES, ids=lambda model: model.name)
+def test_an_omitted_quality_is_judged_as_its_default(model) -> None:
+    """A video of another frame than that of the default is a finding, also without a quality."""
+    content, poll = placeholder_mp4(), Exchange("GET", "", "/v1/tasks/a", (), b"", 200, (), b"{}")
+    history = SimpleNamespace(request={}, first=poll, last=poll)
+    size = video_size(content)
+    assert size is not None
+    for height in (480, 720, 1080):
+        quality = dict(model.parameters["quality"], default=f"{height}p")
+        history.model = SimpleNamespace(name=model.name, parameters={"quality": quality})
+        if 0.85 <= min(size) / height <= 1.5:
+            check_requested(history, content)
+        else:
+            with pytest.raises(CheckFailed):
+                check_requested(history, content)

@@ -53,7 +53,9 @@ def probes_of(model: Model) -> Iterator[Probe]:
             yield Probe(f"as-{other}", name, {**rest, other: base[name]})
     for name, rule in model.parameters.items():
         for edge, value in edges_of(rule):
-            yield Probe(edge, name, _with(base, name, value))
+            body = _with(base, name, value)
+            yield Probe(edge, name, body)
+            yield from _alone(model, Probe(edge, name, body))
     yield from _crossed(model, base)
     yield from _invalid_among(model, base)
     yield from _of_the_model_itself(model, base)
@@ -90,6 +92,24 @@ def _crossed(model: Model, base: JsonObject) -> Iterator[Probe]:
                     other = dict(reversed(body.items()))
                     yield Probe("x".join(names) + "-reversed", f"{first}-{second}", other)
     yield from _invalid_beside(model, base, dict(chosen))
+
+
+def _alone(model: Model, probe: Probe) -> Iterator[Probe]:
+    """Yield a value that violates two rules among other values, so that it violates one alone.
+
+    A server that lacks one of the rules refuses the first request, but not this one.
+    """
+    if _number_of_faults(model, probe.body) < 2:
+        return
+    for other in _companions(model, probe.field):
+        body = _with(other, probe.field, probe.body[probe.field])
+        if _number_of_faults(model, body) == 1:
+            yield Probe(f"{probe.name}-alone", probe.field, body)
+            return
+
+
+def _number_of_faults(model: Model, body: JsonObject) -> int:
+    return len(packaged_oracle().rules.violations(model, body))
 
 
 def _expectation(model: Model, body: JsonObject) -> Expectation:

@@ -11,7 +11,7 @@ from wanflow_contract.checks.sizes import corners, sizes
 from wanflow_contract.support.callback_urls import INTERNAL_URLS, PUBLIC_URLS, WRONG_SCHEMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from wanflow.catalog.document import JsonObject
 
@@ -34,6 +34,7 @@ _TYPE_OF = {
     "object": "object",
 }
 _BOUNDED = {"enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+_FEW = 10
 _LETTERS = {"ascii": "a", "accented": "é", "astral": "\U0001f3b9"}
 _ALL_KINDS = (
     'A cat\'s "tail" & <b>\u2018paws\u2019</b> \\ {d} %e $f; 1/2 -- /* + */ = ~`^|?!@#: [x], (y)_\n'
@@ -83,13 +84,18 @@ def _choices(choices: list[Any]) -> Iterator[tuple[str, Any]]:
     numbers = sorted(one for one in choices if isinstance(one, int))
     yield from _overflowing(numbers)
     around = {edge for one in numbers for edge in (one - 1, one + 1)} | {0, -1}
-    between = {(a + b) // 2 for a, b in pairwise(numbers)}
+    between = {one for a, b in pairwise(numbers) for one in _inside(a, b)}
     beyond = {2 * numbers[-1], numbers[-1] + 5} if numbers else set[int]()
     for number in sorted((around | between | beyond) if numbers else ()):
         yield f"{number}", number
     if any(isinstance(one, str) for one in choices):
         yield from (("none-of-them", "none-of-them"), ("an-empty-text", ""))
         yield from _similar_values(choices)
+
+
+def _inside(low: int, high: int) -> Iterable[int]:
+    """Return the numbers between two others: all of a few, or else the middle one."""
+    return range(low + 1, high) if high - low <= _FEW else [(low + high) // 2]
 
 
 def _overflowing(numbers: list[int]) -> Iterator[tuple[str, Any]]:
@@ -112,8 +118,9 @@ _SIMILAR = {
     " low standard high best auto default original",
     ":": "16:9 9:16 1:1 4:3 3:4 3:2 2:3 21:9 16:10 9:21 5:4 4:5 2:1 1:2 auto original square"
     " landscape portrait",
+    "": "auto default none any custom",
 }
-"""Values of other APIs, by a sign that one of the valid values has."""
+"""Values of other APIs, by a sign that one of the valid values has; the last ones for all."""
 
 
 def _bounds(rule: JsonObject) -> Iterator[tuple[str, Any]]:
@@ -220,6 +227,8 @@ def _urls(rule: JsonObject) -> Iterator[tuple[str, Any]]:
         stem = "https://example.com/"
         for more in (-1, 0, 1, 100):
             yield f"length{more:+d}", stem + "a" * (rule["maxLength"] + more - len(stem))
+        for name, text in (("query", "?a="), ("fragment", "#"), ("escapes", "%41" * 20)):
+            yield f"length+1-{name}", (stem + text).ljust(rule["maxLength"] + 1, "a")
 
 
 def choices_of(rule: JsonObject) -> list[Any]:

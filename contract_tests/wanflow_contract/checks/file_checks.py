@@ -107,12 +107,13 @@ def _check_format(content_type: str, history: TaskHistory, exchange: Exchange) -
 
 
 def check_requested(history: TaskHistory, content: bytes) -> None:
-    """Check a file against the size, duration, ratio and quality that the request names.
+    """Check a file against the size, duration, ratio and quality of the request, or their defaults.
 
     Raises:
         CheckFailed: it is another.
     """
-    asked = history.request
+    rules = history.model.parameters.items()
+    asked = {name: rule["default"] for name, rule in rules if "default" in rule} | history.request
     if isinstance(asked.get("size"), str):
         check_size(history, content, asked["size"])
     if isinstance(asked.get("duration"), int):

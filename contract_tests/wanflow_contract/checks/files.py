@@ -33,7 +33,7 @@ def kind_of(content: bytes) -> str | None:
     if _is_webp(content):
         return "image"
     if content[4:8] in _VIDEO_BOXES or content[:4] == b"\x1aE\xdf\xa3":
-        return "image" if content[8:12] in _IMAGE_BRANDS else "video"
+        return _kind_by_tracks(content)
     if content[:4] == b"RIFF" and content[8:12] == b"AVI ":
         return "video"
     if content[:3] == b"ID3" or content[:2] in {b"\xff\xfb", b"\xff\xf3"}:
@@ -120,6 +120,14 @@ def _within(content: bytes, *path: bytes) -> Iterator[bytes]:
         inner = (one for box in found for one in _boxes(content, box.begin, box.end))
         found = [one for one in inner if one.kind == kind]
     yield from (content[box.begin : box.end] for box in found)
+
+
+def _kind_by_tracks(content: bytes) -> str:
+    """Return the kind of an MP4: audio if it names its tracks, and they have nothing but sound."""
+    if content[8:12] in _IMAGE_BRANDS:
+        return "image"
+    tracks = {one[8:12] for one in _within(content, b"moov", b"trak", b"mdia", b"hdlr")}
+    return "audio" if b"soun" in tracks and b"vide" not in tracks else "video"
 
 
 def video_seconds(content: bytes) -> float | None:

@@ -83,6 +83,9 @@ class TaskHistory:
         with independent():
             check_identity(self, body, seen)
         with independent():
+            new = {name: one for name, one in body.items() if name not in self.receipt}
+            _check_kind(self.model, new, exchange)
+        with independent():
             check_order(self, body, seen)
         with independent():
             check_state(self, body, exchange)
@@ -126,7 +129,7 @@ def start(
         shape="another form",
     )
     with independent():
-        _check_kind(history, exchange)
+        _check_kind(model, receipt, exchange)
     with independent():
         check_state(history, receipt, exchange)
     with independent():
@@ -136,11 +139,10 @@ def start(
     return history
 
 
-def _check_kind(history: TaskHistory, exchange: Exchange) -> None:
-    receipt, kind = history.receipt, history.model.kind
-    right = {"model": history.model.name, "object": f"{kind}.generation.task", "type": kind}
+def _check_kind(model: Model, body: dict[str, Any], exchange: Exchange) -> None:
+    right = {"model": model.name, "object": f"{model.kind}.generation.task", "type": model.kind}
     for name, value in right.items():
-        found = receipt.get(name, value)
+        found = body.get(name, value)
         KIND.require(
             found == value or (name == "model" and _is_version(found, value)),
             f"the {name} is {found!r}",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 PUBLIC_URLS = (
     "https://example.com/hook",
-    "https://hooks.example.com/a/b?task=1",
+    "https://hooks.example.com/localhost/b?from=127.0.0.1&task=10.0.0.1",
     "https://example.com:8443/hook",
     "https://xn--bcher-kva.example.com/hook",
     "https://Example.COM/hook",

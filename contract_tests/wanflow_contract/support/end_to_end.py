@@ -119,8 +119,11 @@ def submit_and_record(
     target.client.record_request("POST", model.path, content)
     try:
         task = driver.do(lambda client: client.submit(body, validate=validate))
-    except errors.BadRequest:
-        target.budget.release(reservation)
+    except errors.APIError as refusal:
+        if 400 <= refusal.status < 500:
+            target.budget.release(reservation)
+        else:
+            target.budget.record_unknown(reservation)
         raise
     except BaseException:
         target.budget.record_unknown(reservation)
