@@ -105,14 +105,12 @@ def videos_are_sounds(call: MutableRequest, response: MutableResponse, _state: S
         response.set_content(mark + b"isom" + tracks)
 
 
-@after("identity", "A receipt has an id alone; polls show another kind.", lambda _: True, "poll")
+@after("identity", "The kind is in polls alone, and is another.", lambda _call: True, "poll")
 def kind_of_another_in_polls(
     call: MutableRequest, response: MutableResponse, _state: State
 ) -> None:
     body = response.body
-    if response.status != 200 or "id" not in body:
-        return
-    if call.is_submission:
-        response.set_body({name: body[name] for name in ("id", "usage")})
-    else:
+    if call.is_submission and "object" in body:
+        response.set_body({name: one for name, one in body.items() if name != "object"})
+    elif "object" in body:
         response.set_body({**body, "object": "audio.generation.task"})

@@ -102,7 +102,7 @@ class LowestByDefault(Server):
     """A ratio is compared with those of the lowest quality, if the request names none."""
 
     def validate(self, reference: str, body: dict[str, Any]) -> None:
-        if "quality" not in body and body.get("aspect_ratio") in {"4:3", "3:4"}:
+        if "quality" not in body and body.get("aspect_ratio") in ("4:3", "3:4"):
             raise Rejected(400, "480p has no such ratio", "aspect_ratio")
         super().validate(reference, body)
 

@@ -142,7 +142,9 @@ def start(
 def _check_kind(model: Model, body: dict[str, Any], exchange: Exchange) -> None:
     right = {"model": model.name, "object": f"{model.kind}.generation.task", "type": model.kind}
     for name, value in right.items():
-        found = body.get(name, value)
+        if name not in body:
+            continue
+        found = body[name]
         KIND.require(
             found == value or (name == "model" and _is_version(found, value)),
             f"the {name} is {found!r}",
