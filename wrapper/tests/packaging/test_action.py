@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -44,10 +45,12 @@ class Runner:
         self.outputs = folder / "outputs"
 
     def have_wanflow(self) -> None:
-        """Put the project's own command where the first step installs it."""
+        """Put the project's own command and Python where the first step installs them."""
         bin_ = self.temp / "wanflow/bin"
         bin_.mkdir(parents=True)
         (bin_ / "wanflow").symlink_to(Path(sys.executable).with_name("wanflow"))
+        (bin_ / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (bin_ / "python").chmod(0o700)
 
     def run(
         self, step: dict[str, Any], path: str = os.environ["PATH"], **inputs: str
@@ -140,11 +143,18 @@ def own_port() -> Iterator[str]:
 
 
 def run_on_a_free_port(runner: Runner, arguments: str) -> tuple[str, Any]:
-    """Start the mock; another program may take the port just before it does."""
+    """Start the mock; another program may take the port just before it does.
+
+    Of other programs there are those that any shell has: not every machine has curl.
+    """
+    tools = runner.work / "tools"
+    tools.mkdir()
+    for tool in ("bash", "cat", "env", "nohup", "sleep"):
+        (tools / tool).symlink_to(str(shutil.which(tool)))
     for _ in range(10):
         with own_port() as port:
             pass
-        done = runner.run(MOCK, port=port, arguments=arguments)
+        done = runner.run(MOCK, path=str(tools), port=port, arguments=arguments)
         if "can't listen" not in done.stdout:
             break
     return port, done
