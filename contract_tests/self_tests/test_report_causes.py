@@ -271,3 +271,10 @@ def test_the_cost_names_prices_that_cannot_be_right() -> None:
     assert "10 reported prices can't be right (model-0: 1e+300 credits, model-1" in said
     assert "model-4" not in said
     assert "reported price" not in digest(RunResult(Counters())).cost
+
+
+def test_the_cost_says_how_many_tasks_had_no_price() -> None:
+    """What they cost is an estimate; nothing is said where each has one."""
+    said = digest(RunResult(Counters(unreported=Counter(a=2, b=1)))).cost
+    assert said.endswith("; the server reported no price of 3 tasks: estimated")
+    assert "estimated" not in digest(RunResult(Counters())).cost

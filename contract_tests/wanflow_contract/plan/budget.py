@@ -58,8 +58,8 @@ class SpendBudget:
     A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
     that is more than what is left is replaced by the most that the request may cost, and a price
     never counts less than that of an equal request. `unbelieved` counts those that were replaced,
-    by model and price. Since a price may be 0, no more tasks are
-    submitted than the limit pays for at the cheapest documented price.
+    by model and price, and `unreported` the tasks without one, by model. Since a price may be 0,
+    no more tasks are submitted than the limit pays for at the cheapest documented price.
     """
 
     limit: float = UNLIMITED
@@ -71,6 +71,7 @@ class SpendBudget:
     not_sent: int = 0
     prices: Prices = field(init=False)
     unbelieved: Counter[str] = field(factory=Counter[str])
+    unreported: Counter[str] = field(factory=Counter[str])
     _implausible: Counter[str] = field(factory=Counter[str])
     _tasks: set[str] = field(factory=set[str])
     _keys: set[str] = field(factory=set[str])
@@ -171,10 +172,17 @@ class SpendBudget:
         elif price is not None and price <= _IMPOSSIBLE * documented(reservation.body):
             self._settle(reservation, price, 1)
         else:
-            if price is not None:
-                self._disbelieve(price, reservation)
             most = math.inf if reservation.credits is None else reservation.credits
-            self._settle(reservation, min(most, self.prices.estimate(reservation.body)), 1)
+            self._settle(reservation, min(most, self._assumed(price, reservation)), 1)
+
+    def _assumed(self, price: float | None, reservation: Reservation) -> float:
+        """Return what counts in place of a price that isn't reported, or can't be right."""
+        if price is not None:
+            self._disbelieve(price, reservation)
+        elif not (self.unlimited or self.dry_run):
+            self.unreported[str(reservation.body.get("model"))] += 1
+            return self.prices.unreported(reservation.body)
+        return self.prices.estimate(reservation.body)
 
     def _believed(self, price: float, reservation: Reservation) -> float:
         """Return what a reported price counts: at least what requests like this one show."""

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from wanflow.catalog.catalog import packaged_catalog
-from wanflow.catalog.document import load_packaged
+from wanflow.catalog.document import is_array, is_object, load_packaged
 from wanflow.catalog.keywords import EXAMPLES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from wanflow.catalog.document import JsonObject
     from wanflow_contract.plan.shared_budget import SharedBudget
@@ -57,6 +57,15 @@ class Prices:
         """Return what a request probably costs: as an equal one, or as its document says."""
         known = self._of_equal_request(body)
         return documented_of_model(body) if known is None else known
+
+    def unreported(self, body: Mapping[str, Any]) -> float:
+        """Return what a request counts whose receipt reports no price.
+
+        That is what an equal one cost, or a margin more than its document says: an estimate, but
+        not the most, which for a cheap model is many times its price.
+        """
+        known = self._of_equal_request(body)
+        return MARGIN * documented_of_model(body) if known is None else known
 
     def most(self, body: Mapping[str, Any], margin: float = MARGIN) -> float:
         """Return the most that a request may cost.
@@ -150,16 +159,34 @@ def _price_rules() -> list[JsonObject]:
 
 
 def reported_price(receipt: Any) -> float | None:
-    """Return the price that a receipt reports, None if it isn't a number from 0 up."""
-    usage = receipt.get("usage") if isinstance(receipt, dict) else None
-    price = usage.get("credits_reserved") if isinstance(usage, dict) else None
-    if isinstance(price, bool) or not isinstance(price, int | float):
+    """Return the price that a receipt reports, None if it isn't a number from 0 up.
+
+    A faulty server may report it in another place; of several prices the highest counts.
+    """
+    found = (_price(one.get("credits_reserved")) for one in _objects(receipt))
+    return max((price for price in found if price is not None), default=None)
+
+
+def _price(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        value = float(price)
+        price = float(value)
     except OverflowError:
         return math.inf
-    return value if value >= 0 else None
+    return price if price >= 0 else None
+
+
+def _objects(value: Any) -> Iterator[JsonObject]:
+    """Yield the objects within a value; some are nested deeper than calls may be."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if is_object(one):
+            yield one
+            left += one.values()
+        elif is_array(one):
+            left += one
 
 
 def amount_of(body: Mapping[str, Any]) -> Amount:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
-_COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved")
+_COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved", "unreported")
 
 
 @define
 class Counters:
     """Responses by operation and status, expectations by model and field, requests, credits.
 
-    `unbelieved` counts reported prices that can't be right. With `watched`, the requests are those
-    of others, and the run sent none.
+    `unbelieved` counts reported prices that can't be right, `unreported` tasks without one. With
+    `watched`, the requests are those of others, and the run sent none.
     """
 
     base_url: str = ""
@@ -40,6 +40,7 @@ class Counters:
     boundaries: Counter[str] = field(factory=Counter[str])
     endings: Counter[str] = field(factory=Counter[str])
     unbelieved: Counter[str] = field(factory=Counter[str])
+    unreported: Counter[str] = field(factory=Counter[str])
 
     def collect(self, target: ApiUnderTest) -> None:
         """Add the counts of a target."""
@@ -55,6 +56,7 @@ class Counters:
         self.keywords.update(target.keywords)
         self.boundaries.update(target.boundaries)
         self.unbelieved.update(target.budget.unbelieved)
+        self.unreported.update(target.budget.unreported)
         self.endings.update(f"{one.model.name} {one.status}" for one in target.tasks.values())
 
     def merge(self, other: Mapping[str, Any]) -> None:

@@ -71,7 +71,7 @@ class Digest:
         money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"
         requests, tasks = counted(counters.requests, "request"), counted(counters.tasks, "task")
         sent = f"{requests} {verb}, {tasks}, {money}"
-        return sent + _unbelieved(counters.unbelieved)
+        return sent + _unbelieved(counters.unbelieved) + _unreported(counters.unreported)
 
 
 def _unbelieved(prices: Counter[str]) -> str:
@@ -81,6 +81,12 @@ def _unbelieved(prices: Counter[str]) -> str:
     shown = ", ".join(one_line(one, 100) for one in list(prices)[:_MOST_PRICES])
     number = counted(prices.total(), "reported price")
     return f"; {number} can't be right ({shown}) and counted as documented"
+
+
+def _unreported(tasks: Counter[str]) -> str:
+    """Return how many tasks had no price, empty if each had one."""
+    number = counted(tasks.total(), "task")
+    return f"; the server reported no price of {number}: estimated" if tasks else ""
 
 
 def digest(result: RunResult) -> Digest:
