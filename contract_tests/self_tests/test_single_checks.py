@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from attrs import evolve
 
 from wanflow_contract import (
     test_billing,
@@ -347,3 +348,15 @@ def test_each_check_is_shown_to_fail() -> None:
 
 def _definitions() -> list[Path]:
     return [*Path(file_checks.__file__).parent.glob("definitions/*.py")]
+
+
+@pytest.mark.parametrize("depth", [150, 600, 50_000])
+@pytest.mark.parametrize(("begin", "end"), [(b'{"usage":', b"}"), (b"[", b"]")])
+def test_a_response_nested_deeper_than_checks_can_go_is_no_json(depth, begin, end) -> None:
+    """It is a finding with every Python, and no fault of the suite."""
+    content = begin * depth + b"1" + end * depth
+    deep = Exchange("GET", "http://api.example/v1/x", "/v1/x", (), b"", 200, (), content)
+    assert deep.decoded() is None
+    with pytest.raises((ValueError, RecursionError)):
+        deep.json()
+    assert evolve(deep, content=begin * 50 + b"1" + end * 50).decoded() is not None

@@ -8,6 +8,7 @@ import re
 import shlex
 from base64 import b64encode
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from attrs import field, frozen
@@ -19,6 +20,8 @@ MAX_BODY_SHOWN = 1500
 MIN_KEY_LENGTH = 8
 """Shorter keys are not searched for: any text may contain them by chance."""
 _OWN_KEYS = ("API_KEY", "API_KEY2")
+_DEEPEST = 100
+"""Levels of a response; documented ones have fewer than ten."""
 _INLINE = 2500
 """A longer body is compressed when it is written into a command."""
 _OMITTED_HEADERS = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
@@ -53,13 +56,17 @@ class Exchange:
         """Return the decoded response body.
 
         Raises:
-            ValueError: it isn't JSON in UTF-8, or an object has a name twice.
+            ValueError: it isn't JSON in UTF-8, an object has a name twice, or it is nested deeper
+                than checks can go through; older Pythons don't parse it, newer ones do.
         """
-        return json.loads(
+        body = json.loads(
             self.content.decode("utf-8"),
             parse_constant=_reject_constant,
             object_pairs_hook=_unique_keys,
         )
+        if _is_deep(body):
+            raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
+        return body
 
     def decoded(self) -> Any:
         """Return the decoded response body, None if it isn't JSON."""
@@ -138,6 +145,14 @@ class Exchange:
         """Return the exchange in two lines: the curl command, and the response."""
         body = self.content[:300].decode("utf-8", "replace")
         return f"{self.curl()}\n-> {self.status} {self.redacted(body)}"
+
+
+def _is_deep(body: Any) -> bool:
+    level = [body]
+    for _ in range(_DEEPEST):
+        objects = (one.values() for one in level if isinstance(one, dict))
+        level = [*chain(*objects, *(one for one in level if isinstance(one, list)))]
+    return bool(level)
 
 
 def _reject_constant(name: str) -> NoReturn:
