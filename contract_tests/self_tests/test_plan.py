@@ -24,7 +24,7 @@ from self_tests.reference_server.server import Handler, Rejected, Server, png
 from self_tests.reference_server.variants import Unmetered
 from wanflow.mock import MockServer
 from wanflow_contract import test_billing, test_files
-from wanflow_contract.checks.boundaries import cheapest, probes_of
+from wanflow_contract.checks.boundaries import ABSENT, cheapest, probes_of
 from wanflow_contract.checks.check import Check, CheckFailed
 from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.definitions.responses import SCHEMA
@@ -210,9 +210,9 @@ def valid(model: Any, body: dict[str, Any]) -> bool:
 
 
 def chosen_pairs(model: Any) -> list[dict[str, Any]]:
-    """Return each pair of values of two fields with lists, yes or no, or few whole numbers."""
+    """Return each two values of fields: limits, values of lists, yes or no, or absent."""
     few = {
-        name: rule.get("enum") or [True, False] * (rule.get("type") == "boolean")
+        name: [*choices_of(rule), *([ABSENT] if name not in model.required else [])]
         for name, rule in model.parameters.items()
         if name != "model"
     }
@@ -223,12 +223,41 @@ def chosen_pairs(model: Any) -> list[dict[str, Any]]:
     ]
 
 
+def with_pair(model: Any, pair: dict[str, Any]) -> dict[str, Any]:
+    body = {**cheapest(model), **pair}
+    return {name: value for name, value in body.items() if value is not ABSENT}
+
+
+def has_pair(body: dict[str, Any], pair: dict[str, Any]) -> bool:
+    return all(body.get(name, ABSENT) == value for name, value in pair.items())
+
+
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
-def test_each_pair_of_choices_is_sent(model) -> None:
-    """Without a limit, or with a high one, each two values of lists are in one request."""
-    sent = [probe.body for owner, probe in PROBES if owner is model]
+def test_each_pair_of_limits_is_sent(model) -> None:
+    """A server may refuse two values together, or take them, that it judges rightly alone."""
+    valid_ones = [cheapest(model)]
+    valid_ones += [probe.body for owner, probe in combined_probes() if owner is model]
+    invalid_ones = [probe.body for owner, probe in PROBES if owner is model]
+    number = Counter[bool]()
     for pair in chosen_pairs(model):
-        assert any(pair.items() <= body.items() for body in sent), pair
+        is_valid = valid(model, with_pair(model, pair))
+        if is_valid or all(valid(model, with_pair(model, {one: pair[one]})) for one in pair):
+            number[is_valid] += 1
+            sent = valid_ones if is_valid else invalid_ones
+            assert any(has_pair(body, pair) for body in sent), pair
+    assert number[True]
+
+
+def test_pairs_need_few_requests() -> None:
+    """One for each pair would be some 460 tasks for the same models."""
+    pairs = [probe for _, probe in combined_probes() if probe.for_pairs]
+    assert 0 < len(pairs) < 200
+    steps = steps_of(
+        *(item_of("pairs", model=model, probe=probe) for model, probe in combined_probes())
+    )
+    stages = [step.stage for step in steps]
+    assert stages == sorted(stages)
+    assert stages.count(Stage.PAIRS) == len(pairs)
 
 
 def test_a_value_that_needs_another_one_is_in_the_first_requests_at_limits() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,17 +91,20 @@ def with_a_fault(model: Model, body: JsonObject, names: Iterable[str]) -> JsonOb
 def test_a_valid_value_beside_an_invalid_one_is_not_named(target, model) -> None:
     """A request with one fault is refused for it, whatever valid values it has: this is free.
 
-    Among them are those with values at limits, and those that leave out what usual ones have. The
-    fault is in several fields in turn: a server that refuses a valid value names it only if it
-    checks it before the fault.
+    Among them are those with values at limits, with pairs of them, and those that leave out what
+    usual ones have. The fault is in several fields in turn: a server that refuses a valid value
+    names it only if it checks it before the fault.
     """
     fields, usual = [name for name in model.parameters if name != "model"], cheapest(model)
     orders = (fields, fields[1:], fields[::-1], fields[-2::-1])
     at_limits = [probe.body for other, probe in COMBINED if other is model]
     rest = [probe.body for other, probe in TABLE if other is model and usual.keys() - probe.body]
+    pairs = [probe.body for other, probe in COMBINED if other is model and probe.for_pairs]
     for body in (*at_limits, *filter(partial(_is_valid, model), rest)):
         for names in orders:
             target.post(model, with_a_fault(model, body, names))
+    for body, names in zip(pairs, cycle(orders), strict=False):
+        target.post(model, with_a_fault(model, body, names))
 
 
 def _is_valid(model: Model, body: JsonObject) -> bool:

@@ -1,9 +1,14 @@
-"""Valid requests that test many rules together: one paid task instead of one for each value."""
+"""Valid requests that test many rules together: one paid task instead of one for each value.
+
+A server may refuse two values that are valid together, and take each of them beside others: so all
+pairs of values are sent, too.
+"""
 
 from __future__ import annotations
 
 import math
 from functools import cache, reduce
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -16,7 +21,7 @@ from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.plan.prices import amount_of, documented_of_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator, Sequence
 
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
@@ -34,10 +39,10 @@ class Edge:
 
     field: str
     name: str
-    value: Any = attribute(repr=False)
-    limit: bool = False
-    expensive: bool = False
-    beside: Edge | None = None
+    value: Any = attribute(repr=False, eq=False)
+    limit: bool = attribute(default=False, eq=False)
+    expensive: bool = attribute(default=False, eq=False)
+    beside: Edge | None = attribute(default=None, eq=False)
 
     @property
     def all(self) -> tuple[Edge, ...]:
@@ -55,11 +60,13 @@ class CombinedProbe(Probe):
     """A valid request with several unusual values, and those of them that are not the base's."""
 
     edges: tuple[Edge, ...] = attribute(repr=False, default=())
+    for_pairs: bool = False
+    """Whether it is sent for pairs of values, each of which another request has, too."""
 
     @property
     def at_limits(self) -> bool:
-        """Whether some value is at a limit or one of a list."""
-        return any(one.limit for one in self.edges)
+        """Whether some value is at a limit or one of a list that no request before it has."""
+        return not self.for_pairs and any(one.limit for one in self.edges)
 
     def parts(self, model: Model) -> Iterator[JsonObject]:
         """Yield for each unusual value a request that has only this one."""
@@ -72,7 +79,8 @@ def combined_probes() -> list[tuple[Model, CombinedProbe]]:
     """Return requests that have each valid limit of each model, and each unusual value once.
 
     The requests with limits have unusual values of their other fields, too. The unusual values that
-    are left are sent with the cheapest model that has the field.
+    are left are sent with the cheapest model that has the field. The last ones have each pair of
+    limits that no request before them has.
     """
     models = sorted(packaged_contract().catalog.models.values(), key=price_of)
     edges = [(model, list(_edges(model))) for model in models]
@@ -87,7 +95,70 @@ def combined_probes() -> list[tuple[Model, CombinedProbe]]:
         left = [one for one in some if one.is_unusual and (one.field, one.name) not in sent]
         shared += ((model, probe) for probe in _combined(model, left, "unusual"))
         sent |= {(one.field, one.name) for one in left}
-    return [*limits, *shared]
+    pairs = [(model, probe) for model, some in edges for probe in _pairs(model, some, limits)]
+    return [*limits, *shared, *pairs]
+
+
+def _pairs(
+    model: Model, edges: list[Edge], sent: list[tuple[Model, CombinedProbe]]
+) -> Iterator[CombinedProbe]:
+    """Yield requests that have between them each valid pair of limits that was not sent."""
+    limits = [*(edge for edge in edges if edge.limit), *_usual(model)]
+    left = {
+        frozenset(two): body
+        for two in combinations(limits, 2)
+        if (body := _with_all(model, two)) is not None
+    }
+    for probe in (probe for owner, probe in sent if owner is model):
+        left = _without(left, probe.body)
+    number = 0
+    while left:
+        two = min(left, key=lambda one: _size(left[one]))
+        chosen, body = [edge for edge in limits if edge in two], left[two]
+        free = [edge for edge in limits if not edge.expensive]
+        while free:
+            edge = max(free, key=lambda one: _number_of_pairs(left, one, chosen))
+            free = [one for one in free if one is not edge]
+            if wider := _with_all(model, [*chosen, edge]):
+                chosen, body = [*chosen, edge], wider
+        left = _without(left, body)
+        yield CombinedProbe(f"pairs-{number}", "", body, tuple(chosen), for_pairs=True)
+        number += 1
+
+
+def _number_of_pairs(pairs: Container[frozenset[Edge]], edge: Edge, chosen: list[Edge]) -> int:
+    return sum(frozenset({edge, one}) in pairs for one in chosen)
+
+
+def _without(pairs: dict[frozenset[Edge], JsonObject], body: JsonObject) -> dict[Any, JsonObject]:
+    """Return the pairs that a request does not have."""
+    return {
+        two: wider
+        for two, wider in pairs.items()
+        if any(body.get(edge.field, ABSENT) != edge.value for edge in two)
+    }
+
+
+def _usual(model: Model) -> Iterator[Edge]:
+    """Yield the values of the cheapest request, and that it lacks the other parameters."""
+    base = cheapest(model)
+    for name in model.parameters:
+        if name != "model":
+            value = base.get(name, ABSENT)
+            yield Edge(name, _label(value), value, limit=True)
+
+
+def _with_all(model: Model, edges: Sequence[Edge]) -> JsonObject | None:
+    """Return the cheapest request with some values of different fields, None if it is not valid.
+
+    What a value needs beside it is there only if the other values leave that open.
+    """
+    fields = {edge.field for edge in edges}
+    if len(fields) < len(edges):
+        return None
+    needed = (edge.beside for edge in edges if edge.beside and edge.beside.field not in fields)
+    body = reduce(_with, (*needed, *edges), cheapest(model))
+    return body if _is_valid(model, body) else None
 
 
 def _with_unusual(

@@ -48,9 +48,11 @@ class Stage(IntEnum):
     """Valid requests that differ in what the documents name a price of."""
     PAID = 7
     """The rest, except for"""
-    SINGLE = 8
+    PAIRS = 8
+    """valid requests that have each pair of limits, and"""
+    SINGLE = 9
     """valid requests that test one value each."""
-    AGAIN = 9
+    AGAIN = 10
     """All tasks that the others paid for, to their files: it costs nothing more."""
 
 
@@ -160,7 +162,8 @@ def _step_of_probe(item: pytest.Item, function: str, probe: Probe, model: Model)
         return Step(item, function, stage, 0, cost, rules, probe, model)
     stage, values = Stage.SINGLE, frozenset[object]({(model.name, probe.field)})
     if isinstance(probe, CombinedProbe):
-        stage = Stage.LIMITS if probe.at_limits else Stage.PAID
+        paid = Stage.PAIRS if probe.for_pairs else Stage.PAID
+        stage = Stage.LIMITS if probe.at_limits else paid
         values = frozenset({model.name})
     return Step(item, function, stage, 1, documented(probe.body), values, probe, model)
 
