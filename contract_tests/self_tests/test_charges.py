@@ -35,9 +35,15 @@ def task(number: int, account: str = "one", *, rule: str = "per_call", **more: A
     return TaskHistory(COUNTED, request, account, receipt, RESPONSE, RESPONSE, state)
 
 
-def judge(tasks: Sequence[TaskHistory], amounts: Sequence[float | None], used: bool) -> None:
+def judge(
+    tasks: Sequence[TaskHistory],
+    amounts: Sequence[float | None],
+    used: bool,
+    *,
+    prices_may_change: bool = False,
+) -> None:
     """Let the amounts be reserved for tasks, or be used by them."""
-    charges = Charges({one.id: one for one in tasks})
+    charges = Charges({one.id: one for one in tasks}, prices_may_change)
     for one, amount in zip(tasks, amounts, strict=True):
         if used:
             body = {**one.state, "usage": {"credits_used": amount}}
@@ -101,3 +107,30 @@ def test_a_task_by_token_or_with_fewer_results_may_have_used_anything() -> None:
 def test_a_price_that_has_changed_is_compared_with_those_after_it() -> None:
     """A watch may last for days."""
     judge([task(1), task(1), task(4)], [4.5, 1.1, 4.4], used=False)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.floats(0.02, 1000)), max_size=40),
+    st.floats(0.02, 1000),
+    st.booleans(),
+)
+def test_while_watching_a_changed_price_is_no_finding(traffic, unit, used) -> None:
+    """A price that changes for good, between any two requests, is right: no request is repeated."""
+    tasks, amounts = list[TaskHistory](), list[float]()
+    for number, new in traffic:
+        unit = new if len(tasks) % 5 == 0 else unit
+        tasks.append(task(number))
+        amounts.append(round(number * unit, 2))
+    judge(tasks, amounts, used, prices_may_change=True)
+
+
+@given(st.floats(1.01, 1000), NUMBERS, st.booleans())
+def test_while_watching_one_price_for_all_is_found_once_a_request_is_repeated(
+    price, numbers, used
+) -> None:
+    """What was so before another request and after it was so at its time."""
+    price = price + 0.001 if price == int(price) else price
+    tasks = [task(one) for one in numbers]
+    judge(tasks, [price] * 4, used, prices_may_change=True)
+    with pytest.raises(CheckFailed):
+        judge([*tasks, tasks[0]], [price] * 5, used, prices_may_change=True)

@@ -47,9 +47,14 @@ def _sentence(description: str) -> str:
 
 @define(eq=False, repr=False)
 class Charges:
-    """The amounts of `tasks`, by what else was requested and by the charged number."""
+    """The amounts of `tasks`, by what else was requested and by the charged number.
+
+    With `prices_may_change`, two amounts are compared only if one of them was there before the
+    other and after it.
+    """
 
     tasks: Mapping[str, TaskHistory]
+    prices_may_change: bool = False
     _seen: Recent[tuple[str, ...], dict[float, tuple[float, str]]] = field(factory=Recent)
 
     def check_reserved(self, history: TaskHistory, exchange: Exchange) -> None:
@@ -87,7 +92,7 @@ class Charges:
             seen = self._seen.setdefault(key, {})
             if seen.get(count, (amount, ""))[0] != amount:
                 seen.clear()  # prices have changed
-            for other, (price, first) in seen.items():
+            for other, (price, first) in self._compared(seen, count).items():
                 (less, low), (more, high) = sorted([(other, price), (count, amount)])
                 check.require(
                     less == more or _is_higher(low, high, more / less),
@@ -99,6 +104,14 @@ class Charges:
                     cites=sentence,
                 )
             seen.setdefault(count, (amount, history.id))
+
+    def _compared(self, seen: dict[float, tuple[float, str]], count: float) -> dict[float, Any]:
+        """Return the amounts, in the order in which they came, that one is compared with."""
+        if not self.prices_may_change:
+            return seen
+        numbers = list(seen)
+        later = numbers[numbers.index(count) + 1 :] if count in seen else []
+        return {number: seen[number] for number in later}
 
     def _submission_of(self, task_id: str) -> Iterator[Exchange]:
         known = self.tasks.get(task_id)

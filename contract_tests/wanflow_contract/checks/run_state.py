@@ -53,7 +53,8 @@ class RunState:
     """The tasks of this run, and what was reported about them.
 
     `keys` are API keys by account name. With `accepts_any_key` each key is an account; with
-    `has_mock_controls` the server has the mock's controls; `clock` returns the server's time.
+    `has_mock_controls` the server has the mock's controls; `clock` returns the server's time. With
+    `prices_may_change` the exchanges are those of days, not of one run.
     """
 
     models: Mapping[str, Model]
@@ -62,6 +63,7 @@ class RunState:
     accepts_any_key: bool
     clock: Callable[[], float]
     tasks: dict[str, TaskHistory] = field(factory=dict)
+    prices_may_change: bool = False
     _used_keys: Recent[tuple[str, str], int] = field(factory=Recent)
     _submissions: int = 0
     _access: AccountAccess = field(factory=AccountAccess)
@@ -73,7 +75,7 @@ class RunState:
         """Nothing is reported yet."""
         self._known_keys = KnownKeys.of(self.keys)
         self._reported = Reported(self.tasks)
-        self._charges = Charges(self.tasks)
+        self._charges = Charges(self.tasks, self.prices_may_change)
 
     def add_account(self, account: str, key: str) -> None:
         """Add an account that is known by now."""

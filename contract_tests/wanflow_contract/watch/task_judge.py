@@ -50,7 +50,9 @@ class TaskJudge:
 
     def __attrs_post_init__(self) -> None:
         """Start without any task."""
-        self.state = RunState(self.models, {}, True, False, lambda: self.now)
+        self.state = RunState(
+            self.models, {}, True, False, lambda: self.now, prices_may_change=True
+        )
         self.files = FileJudge(self.state.tasks)
         self.remembered = RememberedTasks(self.state.tasks)
 
