@@ -150,6 +150,8 @@ class Exchange:
 def _is_deep(body: Any) -> bool:
     level = [body]
     for _ in range(_DEEPEST):
+        if not level:
+            return False
         objects = (one.values() for one in level if isinstance(one, dict))
         level = [*chain(*objects, *(one for one in level if isinstance(one, list)))]
     return bool(level)

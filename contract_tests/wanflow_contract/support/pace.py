@@ -55,7 +55,8 @@ class Pace:
             if self.rate > 0:
                 self._next = mine + 1 / self.rate
             self._sent.append(mine)
-        time.sleep(mine - now)
+        if mine > now:
+            time.sleep(mine - now)
 
     def _recover(self, now: float) -> None:
         """Raise a rate that a refusal lowered some time ago."""
