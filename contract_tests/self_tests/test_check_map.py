@@ -52,6 +52,7 @@ WITHOUT_CHECK = {
 CONDITIONAL = {
     ("test_a_completed_task_is_reported_once", "callback-end"),
     ("test_a_range_request_returns_that_part_of_the_file", "same-file"),
+    ("test_each_task_of_the_run_ends_with_the_files_that_were_requested", "link-lifetime"),
 }
 
 

@@ -6,13 +6,22 @@ import io
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from wanflow.mock.files.media import placeholder_mp4
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.file_checks import check_requested
-from wanflow_contract.checks.files import image_size, is_whole, kind_of, media_of, video_size
+from wanflow_contract.checks.files import (
+    image_size,
+    is_whole,
+    kind_of,
+    media_of,
+    video_seconds,
+    video_size,
+)
 from wanflow_contract.support.exchange import Exchange
 
 FORMATS = ["PNG", "JPEG", "WEBP", "BMP"]
@@ -111,3 +120,44 @@ def test_an_omitted_quality_is_judged_as_its_default(model) -> None:
         else:
             with pytest.raises(CheckFailed):
                 check_requested(history, content)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1", "LA"])
+def test_a_png_with_a_changed_byte_is_damaged(mode: str) -> None:
+    """Each part of a PNG has a checksum; one of any kind that is right is whole."""
+    buffer = io.BytesIO()
+    image = Image.effect_noise((64, 48), 60)
+    image.convert(mode).save(buffer, "PNG")
+    content = buffer.getvalue()
+    assert is_whole(content)
+    middle = len(content) // 2
+    changed = bytes([content[middle] ^ 1])
+    assert not is_whole(content[:middle] + changed + content[middle + 1 :])
+
+
+def test_a_video_needs_the_table_of_its_contents() -> None:
+    """Nothing plays an MP4 that has data and no `moov`, wherever the data is."""
+    start, table, data = box(b"ftyp", b"isom", bytes(4)), box(b"moov"), box(b"mdat", bytes(9))
+    assert is_whole(start + table + data)
+    assert is_whole(start + data + table)
+    assert is_whole(start + table + box(b"moof") + data)
+    assert not is_whole(start + data)
+    assert not is_whole(start + data.replace(b"mdat", b"free") + data)
+
+
+@given(st.floats(0.1, 30.0), st.sampled_from([5, 10, 15]))
+def test_a_video_may_differ_by_frames_but_not_by_a_second(seconds: float, wanted: int) -> None:
+    """Groups of frames end before or after the second; a whole second is another duration."""
+    version, times = bytes(4), bytes(8)
+    length = (1000).to_bytes(4, "big") + round(seconds * 1000).to_bytes(4, "big")
+    content = box(b"ftyp", b"isom") + box(b"moov", box(b"mvhd", version, times, length, bytes(80)))
+    poll = Exchange("GET", "", "/v1/tasks/a", (), b"", 200, (), b"{}")
+    history = SimpleNamespace(request={"duration": wanted}, first=poll, last=poll)
+    history.model = SimpleNamespace(name="any", parameters={"duration": {}})
+    assert video_seconds(content) == pytest.approx(seconds, abs=0.001)
+    difference = abs(seconds - wanted)
+    if difference < 0.8:
+        check_requested(history, content)
+    elif difference >= 0.95:
+        with pytest.raises(CheckFailed):
+            check_requested(history, content)

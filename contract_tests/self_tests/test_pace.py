@@ -10,13 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 
+from self_tests.reference_server.variants import Interrupted
+from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.support import pace as pace_module
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.support.http_client import RateLimitedClient
+from wanflow_contract.support.interruptions import Interruptions
 from wanflow_contract.support.pace import Pace, RateLimited, wait_of
+from wanflow_contract.support.target_options import TargetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +62,7 @@ def test_a_request_that_a_rate_limit_refuses_is_sent_again_after_the_wait() -> N
     """The client waits as long as Retry-After says, and each refusal is checked."""
     seen = list[int]()
     with limited(2, Retry_After="1") as (url, times):
-        client = RateLimitedClient(url, check_limit=lambda one: seen.append(one.status))
+        client = RateLimitedClient(url, check_refusal=lambda one: seen.append(one.status))
         assert client.send("GET", "/").status == 200
         client.close()
     assert seen == [429, 429]
@@ -71,6 +76,63 @@ def test_a_mock_that_was_asked_for_a_429_is_asked_once() -> None:
         assert client.send("GET", "/", {"Prefer": "code=429"}).status == 429
         client.close()
     assert len(times) == 1
+
+
+def unavailable(times: int, status: int = 503, **headers: str) -> tuple[list[int], Exchange]:
+    """Return which responses are checked, and the last one, of a server so often unavailable."""
+    answers = [Exchange("GET", "/", "/", tuple(headers.items()), b"", status, (), b"")] * times
+    answers += [Exchange("GET", "/", "/", (), b"", 200, (), b"")] * 20
+    seen, interruptions, left = list[int](), Interruptions(), iter(answers)
+    with patch("time.sleep"):
+        last = interruptions.send(lambda: next(left), lambda one: seen.append(one.status))
+    assert interruptions.gone == ({str(status): len(seen)} if last.status == 200 and seen else {})
+    return seen, last
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_server_that_is_not_available_for_a_moment_is_asked_again(status) -> None:
+    """What it said before is checked like any response; what it says each time is its response."""
+    assert unavailable(0, status)[0] == []
+    for times in (1, 2, 3):
+        seen, last = unavailable(times, status)
+        assert (seen, last.status) == ([status] * times, 200)
+    assert unavailable(4, status)[1].status == status
+
+
+def test_other_failures_and_what_a_mock_is_asked_for_are_not_asked_for_again() -> None:
+    """500 is the failure of a request; `Prefer: code=503` asks for just that."""
+    assert unavailable(1, 500)[1].status == 500
+    assert unavailable(1, 504)[1].status == 504
+    assert unavailable(1, 503, prefer="code=503")[1].status == 503
+
+
+def test_a_server_that_is_never_available_is_not_asked_again_for_long() -> None:
+    """After three requests that got nothing else, each is sent once."""
+    sent, interruptions = list[int](), Interruptions()
+
+    def once() -> Exchange:
+        sent.append(1)
+        return Exchange("GET", "/", "/", (), b"", 503, (), b"")
+
+    with patch("time.sleep"):
+        for _ in range(10):
+            interruptions.send(once, lambda _one: None)
+    assert len(sent) == 3 * 4 + 7
+    assert not interruptions.gone
+
+
+def test_each_attempt_of_a_submission_counts_for_the_limit() -> None:
+    """A server may charge for what it answers with 503."""
+    with Interrupted("key-0001", "key-0002") as server:
+        options = TargetOptions(server.origin + server.base, "key-0001", spend_limit=50.0)
+        with options.target() as target:
+            model, number = target.usual_model, 0
+            while not target.client.interruptions.gone and number < 60:
+                made, number = target.post(model, cheapest(model)).json(), number + 1
+            sent = number + target.client.interruptions.gone.total()
+            price = made["usage"]["credits_reserved"]
+            assert number < 60, "it was always available"
+            assert target.budget.spent_here >= sent * price - 0.01
 
 
 def test_after_a_refusal_requests_are_sent_more_slowly() -> None:

@@ -150,6 +150,7 @@ def test_each_paid_task_is_polled_again_after_its_end() -> None:
     """A server may lose its links later."""
     calls = Counter[str]()
     task = SimpleNamespace(status="completed", model=SimpleNamespace(name="m"), receipt={})
+    task.first_links = []
     target = SimpleNamespace(
         budget=SimpleNamespace(ample=False),
         controls=SimpleNamespace(now=lambda: 0.0),
@@ -160,6 +161,20 @@ def test_each_paid_task_is_polled_again_after_its_end() -> None:
     with patch.object(test_files, "fetch_files", lambda *_: calls.update(["files"])):
         test_files.test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, "m")
     assert calls == {"files": 2, "poll": 6}
+
+
+def test_the_first_links_of_a_task_are_judged_at_the_end_if_later_ones_differ() -> None:
+    """A link works for a day, also where each response has another one."""
+    task = SimpleNamespace(links=["http://a/2"], first_links=["http://a/1", "http://a/2"])
+    task.last = Exchange("GET", "", "/v1/tasks/a", (), b"", 200, (), b"{}")
+    for status in (200, 403):
+        file = Exchange("GET", "", "http://a/1", (), b"", status, (), b"")
+        with patch.object(test_files, "fetch_link", lambda *_, file=file: file):
+            if status == 200:
+                test_files.fetch_first_links(SimpleNamespace(), task)
+                continue
+            with pytest.raises(CheckFailed, match="an earlier URL"):
+                test_files.fetch_first_links(SimpleNamespace(), task)
 
 
 def test_where_any_model_will_do_it_is_the_one_with_the_lowest_price_of_its_document() -> None:

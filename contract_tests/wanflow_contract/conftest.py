@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from hypothesis.errors import Flaky
 
-from wanflow.errors import InsufficientCredits, PermissionDenied, WanflowError
+from wanflow.errors import (
+    InsufficientCredits,
+    PermissionDenied,
+    ServerError,
+    SubmitUncertain,
+    WanflowError,
+)
 from wanflow_contract.checks.check import LAST_FAILURE, NotJudged
 from wanflow_contract.checks.definitions.ends import CLIENT
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.support.interruptions import NotAvailable
 from wanflow_contract.support.pace import RateLimited
 from wanflow_contract.support.target_options import TargetOptions
 from wanflow_contract.support.unavailable import TargetUnavailable
@@ -27,12 +34,23 @@ if TYPE_CHECKING:
 # Tests that find the most in the least time come first; those with clients, slow to open, last.
 _BY_TIME = (
     *("auth", "errors", "billing", "idempotency", "semantics", "http", "json_forms", "refusals"),
-    *("texts", "task_ids", "wire", "bodies", "broken_http", "lifecycle", "files", "callbacks"),
+    *(
+        "texts",
+        "beside_faults",
+        "task_ids",
+        "wire",
+        "bodies",
+        "broken_http",
+        "lifecycle",
+        "files",
+        "callbacks",
+    ),
 )
 
-_NOT_SENT = (BudgetExceeded, RateLimited)
+_NOT_SENT = (BudgetExceeded, RateLimited, NotAvailable)
 # The direct requests have shown whether the server is right to refuse.
 _OF_THE_ACCOUNT = (InsufficientCredits, PermissionDenied)
+_OF_A_MOMENT = (ServerError, SubmitUncertain)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -115,15 +133,19 @@ def _controls(request: pytest.FixtureRequest) -> None:
 
 @contextmanager
 def _skipping_what_is_not_sent() -> Iterator[None]:
-    """Skip a test, or what is left of it, where a request isn't paid for or is rate-limited."""
+    """Skip a test, or what is left of it, where a request isn't paid for, sent or answered now."""
     try:
         yield
     except _NOT_SENT as error:
-        pytest.skip(f"not sent: {error}")
+        _skip(error)
     except ExceptionGroup as group:
         if group.split(_NOT_SENT)[1] is not None:
             raise
-        pytest.skip(f"not sent: {group.exceptions[0]}")
+        _skip(group.exceptions[0])
+
+
+def _skip(error: Exception) -> NoReturn:
+    pytest.skip(f"{'not judged' if isinstance(error, NotAvailable) else 'not sent'}: {error}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -140,8 +162,15 @@ def pytest_runtest_teardown() -> Iterator[None]:
         return (yield)
 
 
-def _fail_client(error: BaseException) -> NoReturn:
-    """Fail the check of the client, which may have failed too often to be raised again."""
+def _fail_client(error: BaseException, target: ApiUnderTest | None) -> NoReturn:
+    """Fail the check of the client, which may have failed too often to be raised again.
+
+    A state of the account, or of a moment, is none of the client's.
+    """
+    if isinstance(error, _OF_THE_ACCOUNT) and target and not target.has_mock_controls:
+        pytest.skip(f"the account may not submit this: {error}")
+    if isinstance(error, _OF_A_MOMENT) and target and target.client.interruptions.gone:
+        pytest.skip(f"not judged: the server is not available now and then: {error}")
     try:
         CLIENT.fail(f"{type(error).__name__}: {error}")
     except NotJudged as repeated:
@@ -173,6 +202,4 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     except (AssertionError, WanflowError, pytest.fail.Exception) as error:
         if find_failures(error) or not uses_client:
             raise
-        if isinstance(error, _OF_THE_ACCOUNT) and target and not target.has_mock_controls:
-            pytest.skip(f"the account may not submit this: {error}")
-        _fail_client(error)
+        _fail_client(error, target)

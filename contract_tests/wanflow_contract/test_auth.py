@@ -35,6 +35,7 @@ def requests_without_key(key: str) -> dict[str, dict[str, str]]:
         "another scheme with the key": {"Authorization": f"Token {key}"},
         "a header of another name": {"X-API-Key": key},
         "a cookie": {"Cookie": f"api_key={key}; token={key}; Authorization={key}"},
+        "the address of this machine": {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1"},
         "the header for proxies": {"Proxy-Authorization": f"Bearer {key}"},
         "a key in quotes": {"Authorization": f'Bearer "{key}"'},
         "a scheme that begins as the right one": {"Authorization": f"BearerToken {key}"},

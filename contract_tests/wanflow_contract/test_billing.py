@@ -109,7 +109,11 @@ def _rounding(count: int, *prices: float) -> float:
 @pytest.mark.parametrize(("name", "field", "options"), PRICED_OPTIONS)
 def test_prices_rise_with_quality(target, name, field, options) -> None:
     """A lower price is below the standard price, and that is below a higher price."""
-    body = cheapest(target.models[name])
+    check_options(target, name, field, options, cheapest(target.models[name]))
+
+
+def check_options(target, name, field, options, body) -> None:
+    """Check that the prices of a request with each option are in the order of the documents."""
     ranked = sorted(options, key=lambda option: _ORDER.index(option[2].lower()))
     seen = [(price(target, {**body, field: value}), sentence) for value, sentence, _ in ranked]
     for ((low, first), _), ((high, second), sentence) in pairwise(seen):
@@ -124,6 +128,17 @@ def test_prices_rise_with_quality(target, name, field, options) -> None:
                 pointer=request_field(field),
                 shape=f"{name}: no higher price",
             )
+
+
+@pytest.mark.fast
+@pytest.mark.costs(6)
+@pytest.mark.parametrize(("name", "field", "options"), PRICED_OPTIONS)
+def test_prices_rise_with_quality_whatever_is_charged_by(target, name, field, options) -> None:
+    """Each quality at each number of seconds, and so the seconds at each quality."""
+    model = target.models[name]
+    for charged in charged_fields(model):
+        for number in counts(model.parameters[charged]):
+            check_options(target, name, field, options, {**cheapest(model), charged: number})
 
 
 @pytest.mark.fast

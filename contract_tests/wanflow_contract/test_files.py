@@ -294,6 +294,7 @@ def test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, na
             with independent():
                 if target.wait(history).status == COMPLETED:
                     fetch_files(target, history)
+                    fetch_first_links(target, history)
                     for _ in range(_LATER_POLLS):
                         target.poll(history)
         except CheckFailed as failure:
@@ -302,6 +303,15 @@ def test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, na
                 break
     if failures:
         raise ExceptionGroup(f"{len(failures)} tasks are wrong", failures)
+
+
+def fetch_first_links(target, history) -> None:
+    """Check that the URLs of the first response that had any still work, if later ones differ."""
+    for link in history.first_links:
+        if is_http_url(link) and link not in history.links:
+            exchange = fetch_link(target, history, link)
+            right = exchange.status == 200
+            DAY.require(right, f"{exchange.status} for an earlier URL", history.last, exchange)
 
 
 def tasks_to_judge(target, name: str) -> list[Any]:

@@ -18,6 +18,7 @@ from wanflow_contract.checks.definitions.tasks import NEW
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.task_state import BUSINESS_CODES
 from wanflow_contract.plan.order import Stage
+from wanflow_contract.test_idempotency import HEADER, new_key
 
 if TYPE_CHECKING:
     from wanflow_contract.checks.task_history import TaskHistory
@@ -118,12 +119,21 @@ def test_a_task_moves_forward_only(target, name) -> None:
     """A task that is polled many times moves forward only, and doesn't change after its end."""
     progression = {PROGRESSION: "polls=6"} if target.has_mock_controls else {}
     more = {"n": 2} if "n" in target.models[name].parameters and target.budget.ample else {}
-    history = target.submit({**cheapest(target.models[name]), **more}, **progression)
+    key = {HEADER: new_key()}
+    history = target.submit({**cheapest(target.models[name]), **more}, **progression, **key)
     target.wait(history)
     for _ in range(6):
         target.poll(history)
-    exchange = target.exchange("GET", target.task_path(history.id), {})
-    KEY_REQUIRED.require(exchange.status == 401, str(exchange.status), history.last, exchange)
+    keyless = target.exchange("GET", target.task_path(history.id), {})
+    KEY_REQUIRED.require(keyless.status == 401, str(keyless.status), history.last, keyless)
+    again = {"Content-Type": "application/json", **key}
+    keyless = target.exchange("POST", target.models[name].path, again, history.first.sent)
+    KEY_REQUIRED.require(
+        keyless.status == 401,
+        f"{keyless.status} with a used idempotency key",
+        history.first,
+        keyless,
+    )
 
 
 @pytest.mark.fast

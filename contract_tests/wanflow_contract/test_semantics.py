@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,12 +13,11 @@ from wanflow_contract.checks.boundaries import Probe, cheapest, probes_of
 from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expected, packaged_oracle
+from wanflow_contract.checks.invalid_requests import with_a_fault
 from wanflow_contract.checks.refusals import require_accepted
 from wanflow_contract.plan.combined import combined_probes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
 
@@ -69,20 +68,6 @@ def _failure(target, model, body) -> CheckFailed | None:
     except CheckFailed as failure:
         return failure
     return None
-
-
-def with_a_fault(model: Model, body: JsonObject, names: Iterable[str]) -> JsonObject:
-    """Return a body in which the first of some fields that can be so has a value of another type.
-
-    Whatever refuses another field of it refuses a valid value.
-    """
-    for name in names:
-        wrong: Any = 5 if "properties" in model.parameters[name] else {"a": 5}
-        changed = {**body, name: wrong}
-        found = packaged_oracle().expectation(model.operation_id, changed)
-        if found.expected is Expected.REJECT and found.parameters == {name}:
-            return changed
-    raise AssertionError(f"{model.name} has no field that can be invalid alone")
 
 
 @pytest.mark.fast

@@ -35,6 +35,8 @@ def other_ids(name: str) -> dict[str, str]:
         "with a full-width sign": f"{head}%EF%BD%81" if last.isalpha() else f"{head}%EF%BC%91",
         "and a tab": f"{name}%09",
         "and a line break": f"{name}%0A",
+        "and a NUL": f"{name}%00",
+        "and a NUL with more": f"{name}%00.json",
         "and a zero-width space": f"{name}%E2%80%8B",
         "after a space": f"%20{name}",
         "in quotes": f"%22{name}%22",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import cache, partial
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 from self_tests.mutation.mutant import KINDS, MUTANTS, Mutant, after, queries, register, submits
@@ -170,10 +170,12 @@ def _edited(model: Model, edit: Edit) -> JsonObject:
 def _revealing_request(model: Model, document: JsonObject) -> JsonObject | None:
     """Return a request whose validity differs with the faulty spec, None if there is none."""
     from wanflow_contract.checks.boundaries import probes_of
+    from wanflow_contract.plan.combined import combined_probes
 
     true, false = RequestValidator(packaged_catalog()), RequestValidator(Catalog(document))
     other = false.catalog.models[model.name]
-    for probe in probes_of(model):
+    combined = (probe for owner, probe in combined_probes() if owner.name == model.name)
+    for probe in chain(probes_of(model), combined):
         if probe.body.get("model") != model.name:
             continue
         if bool(true.violations(model, probe.body)) != bool(false.violations(other, probe.body)):

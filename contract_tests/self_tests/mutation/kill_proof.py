@@ -36,6 +36,12 @@ _HEADERS = (
 )
 
 
+def _of_file(content: bytes) -> str:
+    """Return what is the same for each file of the mock: its beginning, and how it is made."""
+    header = content[content.find(b"mvhd") :][:24] if b"mvhd" in content else b""
+    return f"{content[:24].hex()} {header[16:].hex()} {b'moov' in content} {bytes(20) in content}"
+
+
 @define
 class ScriptRunner:
     """Sends the requests of a script to a server, and logs the responses."""
@@ -69,7 +75,7 @@ class ScriptRunner:
             self.log.append(f"{method} -> {type(error).__name__}")
             return {}
         proven = [f"{name}: {response.headers.get(name)}" for name in _HEADERS]
-        kind = response.content[:24].hex() if "/media/" in url else self.plain(response.text)
+        kind = _of_file(response.content) if "/media/" in url else self.plain(response.text)
         self.log.append(f"{method} -> {response.status_code} {proven} {kind}")
         try:
             return response.json()

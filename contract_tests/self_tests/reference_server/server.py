@@ -33,6 +33,7 @@ ERRORS = {
     403: ("permission_denied", "permission_error"),
     404: ("task_not_found", "not_found_error"),
     413: ("request_too_large", "request_too_large_error"),
+    503: ("service_unavailable", "service_unavailable_error"),
 }
 URL = re.compile(r"[a-z][a-z0-9+.-]*:\S+$", re.IGNORECASE)
 TASK_SECONDS = 0.03

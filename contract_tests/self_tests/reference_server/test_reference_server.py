@@ -25,6 +25,7 @@ from self_tests.reference_server.variants import (
     DatedModels,
     Forgetful,
     Hinting,
+    Interrupted,
     Poor,
     Replaying,
     ShortReceipts,
@@ -118,6 +119,18 @@ def test_connections_and_files_may_differ(variant, chosen) -> None:
     with variant(*KEYS) as server:
         done = suite(server, "-k", chosen, tests=("test_wire.py", "test_files.py"))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.processes
+def test_a_server_may_not_be_available_now_and_then(tmp_path) -> None:
+    """A request that gets 503 is sent again, and the last line says so."""
+    files = ("test_auth.py", "test_wire.py", "test_client_end_to_end.py")
+    with Interrupted(*KEYS) as server:
+        done = suite(server, "-m", "fast", f"--contract-report={tmp_path}", tests=files)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"[0-9]+ responses with 503 did not come again", done.stdout), done.stdout
+    gone = json.loads((tmp_path / "report.json").read_text())["counters"]["gone"]
+    assert gone["503"] > 5
 
 
 @pytest.mark.slow

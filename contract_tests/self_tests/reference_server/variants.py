@@ -6,7 +6,8 @@ import gzip
 import json
 import struct
 import time
-from typing import Any
+from itertools import count
+from typing import Any, NoReturn
 
 from jsonschema import Draft202012Validator
 
@@ -403,6 +404,27 @@ class TiringHandler(Handler):
         super().end_headers()
 
 
+class Interrupted(Server):
+    """Each fortieth request of the API gets 503, and does nothing."""
+
+    answered = count(1)
+
+    def handler(self) -> type[Handler]:
+        return InterruptedHandler
+
+
+class InterruptedHandler(Handler):
+    """Not available now and then."""
+
+    server: Interrupted
+
+    def answer(self, work: Any) -> None:
+        super().answer(self.interrupt if next(self.server.answered) % 40 == 0 else work)
+
+    def interrupt(self) -> NoReturn:
+        raise Rejected(503, "Come back in a moment")
+
+
 class Stamped(Server):
     """Each download of a video has another number in it, and types have capitals."""
 
@@ -462,6 +484,7 @@ VARIANTS = (
     DatedModels,
     Closing,
     Tiring,
+    Interrupted,
     Stamped,
     Redirecting,
 )

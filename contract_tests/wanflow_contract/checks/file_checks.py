@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from wanflow_contract.support.exchange import Exchange
 
 RATIO_TOLERANCE = 0.06
+_NEARLY = 0.9
+"""Seconds by which a video may differ: a part of a group of frames, but no whole second."""
 _LOWEST_FRAME, _HIGHEST_FRAME = 0.85, 1.5
 _QUALITY = re.compile(r"([0-9]+)p", re.ASCII)
 _RATIO = re.compile(r"([1-9][0-9]*):([1-9][0-9]*)", re.ASCII)
@@ -151,7 +153,7 @@ def check_duration(history: TaskHistory, content: bytes, wanted: float) -> None:
     seconds = video_seconds(content)
     if seconds is None:
         return
-    near = abs(seconds - wanted) <= 0.5 + wanted / 10
+    near = abs(seconds - wanted) <= _NEARLY
     VIDEO.require(
         near,
         f"{seconds:g} s for {wanted}",

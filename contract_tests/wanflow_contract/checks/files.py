@@ -79,7 +79,9 @@ _LENGTHS = {b"RIFF": (4, 8), b"BM": (2, 0)}
 
 
 def is_whole(content: bytes) -> bool:
-    """Return whether a file is complete, as far as its format shows."""
+    """Return whether a file is complete and unchanged, as far as its format shows."""
+    if _is_damaged(content):
+        return False
     for mark, last in _LAST_BYTES.items():
         if content.startswith(mark):
             return last in content[-64:]
@@ -87,9 +89,25 @@ def is_whole(content: bytes) -> bool:
         if content.startswith(mark):
             return len(content) >= more + int.from_bytes(content[at : at + 4], "little")
     if content[4:8] == b"ftyp":
-        *_, last_box = _boxes(content)
-        return last_box.end <= len(content)
+        boxes = list(_boxes(content))
+        kinds = {one.kind for one in boxes}
+        return boxes[-1].end <= len(content) and (b"mdat" not in kinds or b"moov" in kinds)
     return True
+
+
+def _is_damaged(content: bytes) -> bool:
+    """Return whether a part of a picture has another checksum than the picture says."""
+    from PIL import Image
+
+    try:
+        image = Image.open(io.BytesIO(content), formats=_READ)
+    except Exception:
+        return False
+    try:
+        image.verify()
+    except (OSError, SyntaxError):
+        return True
+    return False
 
 
 @frozen

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wanflow_contract.checks.boundaries import probes_of
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wanflow.catalog.catalog import Model
     from wanflow.catalog.document import JsonObject
 
@@ -30,3 +32,17 @@ def one_of_each_rule(model: Model) -> list[JsonObject]:
         if expectation.expected is Expected.REJECT:
             found.setdefault((probe.field, expectation.violated), probe.body)
     return list(found.values())
+
+
+def with_a_fault(model: Model, body: JsonObject, names: Iterable[str]) -> JsonObject:
+    """Return a body in which the first of some fields that can be so has a value of another type.
+
+    Whatever refuses another field of it refuses a valid value.
+    """
+    for name in names:
+        wrong: Any = 5 if "properties" in model.parameters[name] else {"a": 5}
+        changed = {**body, name: wrong}
+        found = packaged_oracle().expectation(model.operation_id, changed)
+        if found.expected is Expected.REJECT and found.parameters == {name}:
+            return changed
+    raise AssertionError(f"{model.name} has no field that can be invalid alone")

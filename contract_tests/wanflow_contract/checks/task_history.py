@@ -41,6 +41,8 @@ class TaskHistory:
     last: Exchange = field(repr=False)
     state: dict[str, Any] = field(factory=dict)
     polls: int = 0
+    first_links: list[str] = field(factory=list)
+    """The first result URLs; later responses may have others, which are younger."""
 
     @property
     def id(self) -> str:
@@ -94,6 +96,7 @@ class TaskHistory:
         with independent():
             check_usage(self, body, exchange)
         self.state, self.last, self.polls = body, exchange, self.polls + 1
+        self.first_links = self.first_links or self.links
 
 
 def start(

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
-_COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved", "unreported")
+_COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved", "unreported", "gone")
 
 
 @define
 class Counters:
     """Responses by operation and status, expectations by model and field, requests, credits.
 
-    `unbelieved` counts reported prices that can't be right, `unreported` tasks without one. With
+    `unbelieved` counts reported prices that can't be right, `unreported` tasks without one, `gone`
+    the responses by status that another one followed when the request was sent again. With
     `watched`, the requests are those of others, and the run sent none.
     """
 
@@ -41,6 +42,7 @@ class Counters:
     endings: Counter[str] = field(factory=Counter[str])
     unbelieved: Counter[str] = field(factory=Counter[str])
     unreported: Counter[str] = field(factory=Counter[str])
+    gone: Counter[str] = field(factory=Counter[str])
 
     def collect(self, target: ApiUnderTest) -> None:
         """Add the counts of a target."""
@@ -57,6 +59,7 @@ class Counters:
         self.boundaries.update(target.boundaries)
         self.unbelieved.update(target.budget.unbelieved)
         self.unreported.update(target.budget.unreported)
+        self.gone.update(target.client.interruptions.gone)
         self.endings.update(f"{one.model.name} {one.status}" for one in target.tasks.values())
 
     def merge(self, other: Mapping[str, Any]) -> None:

@@ -71,7 +71,8 @@ class Digest:
         money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"
         requests, tasks = counted(counters.requests, "request"), counted(counters.tasks, "task")
         sent = f"{requests} {verb}, {tasks}, {money}"
-        return sent + _unbelieved(counters.unbelieved) + _unreported(counters.unreported)
+        more = _unbelieved(counters.unbelieved) + _unreported(counters.unreported)
+        return sent + more + _gone(counters.gone)
 
 
 def _unbelieved(prices: Counter[str]) -> str:
@@ -87,6 +88,13 @@ def _unreported(tasks: Counter[str]) -> str:
     """Return how many tasks had no price, empty if each had one."""
     number = counted(tasks.total(), "task")
     return f"; the server reported no price of {number}: estimated" if tasks else ""
+
+
+def _gone(statuses: Counter[str]) -> str:
+    """Return how often the server was not available for a moment, empty if it always was."""
+    number = counted(statuses.total(), "response")
+    shown = " or ".join(sorted(statuses))
+    return f"; {number} with {shown} did not come again with the same request" if statuses else ""
 
 
 def digest(result: RunResult) -> Digest:

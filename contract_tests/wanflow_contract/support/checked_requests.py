@@ -62,7 +62,7 @@ class CheckedRequests:
             self.accepts_any_key,
             self.controls.now,
         )
-        self.client.check_limit = self._check_limit
+        self.client.check_refusal = self._check_refusal
 
     @property
     def base_url(self) -> str:
@@ -133,11 +133,17 @@ class CheckedRequests:
         why_not = self.unpaid.why_not(key, expectation, content)
         if why_not:
             self.budget.refuse(why_not)
-        exchange = self.budget.pay(
-            payable(expectation, method, shows_key=self._shows_key(headers)),
-            content,
-            lambda: self.client.send(method, path, headers, content),
-        )
+
+        def pay() -> Exchange:
+            return self.budget.pay(
+                payable(expectation, method, shows_key=self._shows_key(headers)),
+                content,
+                lambda: self.client.send(method, path, headers, content),
+            )
+
+        # The client itself sends again what is never charged.
+        is_safe = method in {"GET", "HEAD"}
+        exchange = pay() if is_safe else self.client.interruptions.send(pay, self._check_refusal)
         contract = self.contract.operation_at(path)
         if contract is not None:
             self.client.statuses[contract.id, exchange.status] += 1
@@ -150,8 +156,8 @@ class CheckedRequests:
         """Return whether a request has a key, without which a correct server rejects it."""
         return self.accepts_any_key or shows_key(headers, self.keys.values())
 
-    def _check_limit(self, exchange: Exchange) -> None:
-        """Check a refusal by the rate limit like any response of its operation."""
+    def _check_refusal(self, exchange: Exchange) -> None:
+        """Check a response that doesn't answer a request like any response of its operation."""
         contract = self.contract.operation_at(exchange.path)
         if contract is not None and exchange.method == contract.operation.method.upper():
             self.client.statuses[contract.id, exchange.status] += 1

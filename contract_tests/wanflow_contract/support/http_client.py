@@ -12,6 +12,7 @@ from attrs import define, field
 from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.findings.finding import printable
 from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.support.interruptions import Interruptions
 from wanflow_contract.support.pace import WAITS, Pace
 from wanflow_contract.support.unavailable import tls_context
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0
 _JOURNAL_SIZE = 2000
 _TOO_MANY = 429
+_SAFE = frozenset({"GET", "HEAD"})
 _MAX_BODY_LISTED = 200
 # The longest bodies of API responses and of files, in bytes.
 _MOST, _MOST_OF_FILE = 16 * 1024**2, 1024**3
@@ -33,7 +35,8 @@ class RateLimitedClient:
 
     `rate` is in requests per second, 0 for no limit; `timeout` is in seconds; `secrets` are the
     API keys that must not be printed. A request that the server's rate limit refuses is sent again
-    later; `check_limit` checks each such refusal.
+    later, and so is one for which the server is not available, unless it may be charged;
+    `check_refusal` checks each such response.
     """
 
     base_url: str
@@ -42,7 +45,8 @@ class RateLimitedClient:
     dry_run: bool = False
     timeout: float = TIMEOUT
     sent: int = 0
-    check_limit: Callable[[Exchange], None] | None = field(default=None, repr=False)
+    check_refusal: Callable[[Exchange], None] = field(default=lambda _exchange: None, repr=False)
+    interruptions: Interruptions = field(factory=Interruptions, repr=False)
     request_list: list[str] = field(factory=list, repr=False)
     statuses: Counter[tuple[str, int]] = field(factory=Counter, repr=False)
     journal: deque[Exchange] = field(factory=lambda: deque(maxlen=_JOURNAL_SIZE), repr=False)
@@ -78,12 +82,26 @@ class RateLimitedClient:
             CheckFailed: there is no response, or it isn't valid HTTP.
             RateLimited: the server asks to wait for longer than a run can.
         """
+
+        def once() -> Exchange:
+            return self._send_limited(method, path, headers, content)
+
+        if method in _SAFE:
+            return self.interruptions.send(once, self.check_refusal)
+        return once()
+
+    def _send_limited(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Exchange:
         exchange = self._send_once(method, path, headers, content)
         for wait in WAITS:
             if exchange.status != _TOO_MANY or "code=" in (exchange.sent_header("prefer") or ""):
                 break
-            if self.check_limit is not None:
-                self.check_limit(exchange)
+            self.check_refusal(exchange)
             self.pace.slow_down(exchange, wait)
             exchange = self._send_once(method, path, headers, content)
         return exchange

@@ -15,6 +15,7 @@ from attrs import define, field
 
 from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.support.interruptions import NotAvailable, is_interruption
 from wanflow_contract.support.pace import WAITS, RateLimited
 from wanflow_contract.support.unavailable import tls_context
 
@@ -101,6 +102,7 @@ class RawConnection:
         Raises:
             CheckFailed: there is no valid response.
             RateLimited: the server's rate limit refuses the request.
+            NotAvailable: it has no answer now.
         """
         begun, method = time.monotonic(), sent.split(b" ", 1)[0].decode("latin-1")
         try:
@@ -121,6 +123,8 @@ class RawConnection:
         if exchange.status == _TOO_MANY:
             self.target.client.pace.slow_down(exchange, WAITS[0])
             raise RateLimited("the server's rate limit refused a request that is sent as bytes")
+        if is_interruption(exchange) and self.target.client.interruptions.gone:
+            raise NotAvailable(f"the server answers now and then with {exchange.status}")
         return exchange
 
     def rest(self, seconds: float) -> bytes | None:
