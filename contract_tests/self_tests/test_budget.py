@@ -202,6 +202,40 @@ def test_no_more_is_spent_than_the_limit(tmp_path, processes) -> None:
     assert done.stdout.index("a full run would submit") < done.stdout.index("passed")
 
 
+class HalfTold(CountingServer):
+    """Once a task has ended it says that it charges twice, or ten times, what it said first."""
+
+    times_told = 2.0
+
+    def submit(self, path, key, body):
+        made = super().submit(path, key, body)
+        told = made["usage"]["credits_reserved"]
+        with self.lock:
+            self.reserved += (self.times_told - 1) * told
+        self.tasks[made["id"]]["task"]["usage"] = {"credits_used": self.times_told * told}
+        if self.times_told > 2:
+            made["usage"] = {"billing_rule": made["usage"]["billing_rule"]}
+        return made
+
+
+class ToldLate(HalfTold):
+    """It says nothing before."""
+
+    times_told = 10.0
+
+
+@pytest.mark.slow  # a run each
+@pytest.mark.parametrize("kind", [HalfTold, ToldLate])
+def test_no_more_is_spent_than_the_limit_where_polls_alone_say_what_is_charged(
+    tmp_path, kind
+) -> None:
+    """What a task has used counts from the first poll that says it."""
+    with kind(KEY) as server:
+        done = suite(server, tmp_path, "--spend-limit", "60")
+    assert done.returncode == 0, done.stdout
+    assert 30 < server.reserved <= 60
+
+
 @pytest.mark.slow
 def test_generated_requests_are_submitted_with_a_large_budget_only(tmp_path) -> None:
     """Generated requests that may be accepted are sent only with a large budget."""
@@ -443,6 +477,45 @@ class TestSpendBudget:
         price = 100 * documented(json.loads(self.body()))
         self.bought(budget, self.body(), {"credits_reserved": price})
         assert (budget.spent_here, budget.unbelieved.total()) == (price, 0)
+
+    def made(self, budget: SpendBudget, task: str, usage: dict) -> None:
+        """Submit a task."""
+        reservation = budget.reserve(self.accepted, self.body())
+        budget.record_cost({"id": task, "usage": usage}, reservation)
+
+    @pytest.mark.parametrize("told", [2, None], ids=["told less", "not told"])
+    @pytest.mark.parametrize(
+        "where", [{"usage": {"credits_used": 4}}, {"data": {"usage": {"cost": {"credits": 4}}}}]
+    )
+    def test_what_a_task_has_used_counts_if_it_is_more_than_was_told(self, told, where) -> None:
+        """A server that reported half of its price was charged 99.6 credits of 50."""
+        budget, receipt = SpendBudget(50.0), {} if told is None else {"credits_reserved": told}
+        for number in (1, 2):
+            self.made(budget, f"task-{number}", receipt)
+        for _ in range(3):  # each poll says it again
+            budget.record_used({"id": "task-1", **where})
+            budget.record_used({"id": "task-3", **where})
+        first = 2 * documented_of_model(json.loads(self.body())) if told is None else told
+        assert budget.shared_budget.spent == budget.spent_here == 4 + first
+        assert budget.prices.most(json.loads(self.body())) == 4, "equal requests cost as much"
+        self.made(budget, "task-4", receipt)
+        assert budget.shared_budget.spent == 4 + first + 4
+
+    @pytest.mark.parametrize("used", [0, 1, -5, None, "9", True, float("nan")])
+    def test_what_a_task_has_used_gives_nothing_back(self, used) -> None:
+        """A reported amount is somebody else's word: only what raises the sum counts."""
+        budget = SpendBudget(50.0)
+        self.made(budget, "task-1", {"credits_reserved": 3})
+        budget.record_used({"id": "task-1", "usage": {"credits_used": used}})
+        assert budget.shared_budget.spent == 3
+
+    def test_an_impossible_use_does_not_empty_the_budget(self) -> None:
+        """It counts the most that the request may cost, and is named."""
+        budget = SpendBudget(50.0)
+        self.made(budget, "task-1", {"credits_reserved": 3})
+        budget.record_used({"id": "task-1", "usage": {"credits_used": 1e300}})
+        assert budget.shared_budget.spent == 3
+        assert budget.unbelieved.total() == 1
 
     def test_a_falling_price_counts_the_highest(self) -> None:
         """Equal requests cost the same, so that a lower price later counts as the earlier one."""

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import define, field, frozen
 
 from wanflow_contract.checks.expectation import Expected
-from wanflow_contract.plan.prices import Prices, documented, documented_prices, reported_price
+from wanflow_contract.plan.prices import (
+    Prices,
+    documented,
+    documented_prices,
+    reported_price,
+    used_credits,
+)
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 
 if TYPE_CHECKING:
@@ -47,6 +53,12 @@ class Reservation:
     """Whether a correct server may accept the request."""
 
 
+@frozen
+class _Task:
+    body: Mapping[str, Any]
+    counted: float
+
+
 @define(eq=False)
 class SpendBudget:
     """The credits that may be spent and the submissions that may be made.
@@ -58,8 +70,9 @@ class SpendBudget:
     A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
     that is more than what is left is replaced by the most that the request may cost, and a price
     never counts less than that of an equal request. `unbelieved` counts those that were replaced,
-    by model and price, and `unreported` the tasks without one, by model. Since a price may be 0,
-    no more tasks are submitted than the limit pays for at the cheapest documented price.
+    by model and price, and `unreported` the tasks without one, by model. If a task has used more by
+    a later response, this counts, also for equal requests from then on. Since a price may be 0, no
+    more tasks are submitted than the limit pays for at the cheapest documented price.
     """
 
     limit: float = UNLIMITED
@@ -73,7 +86,7 @@ class SpendBudget:
     unbelieved: Counter[str] = field(factory=Counter[str])
     unreported: Counter[str] = field(factory=Counter[str])
     _implausible: Counter[str] = field(factory=Counter[str])
-    _tasks: set[str] = field(factory=set[str])
+    _tasks: dict[str, _Task] = field(factory=dict[str, "_Task"])
     _keys: set[str] = field(factory=set[str])
 
     def __attrs_post_init__(self) -> None:
@@ -165,15 +178,27 @@ class SpendBudget:
 
     def record_cost(self, receipt: Any, reservation: Reservation) -> None:
         """Record an accepted submission with the price that its receipt reports."""
-        self._tasks.add(_id(receipt))
         price = None if self.dry_run else reported_price(receipt)
         if price is not None and not self.unlimited:
-            self._settle(reservation, self._believed(price, reservation), 1)
+            cost = self._believed(price, reservation)
         elif price is not None and price <= _IMPOSSIBLE * documented(reservation.body):
-            self._settle(reservation, price, 1)
+            cost = price
         else:
             most = math.inf if reservation.credits is None else reservation.credits
-            self._settle(reservation, min(most, self._assumed(price, reservation)), 1)
+            cost = min(most, self._assumed(price, reservation))
+        self._tasks[_id(receipt)] = _Task(reservation.body, cost)
+        self._settle(reservation, cost, 1)
+
+    def record_used(self, task: Any) -> None:
+        """Count what a response says that a task of this process has used, if that is more."""
+        known, used = self._tasks.get(_id(task)), used_credits(task)
+        if self.unlimited or known is None or used is None or used <= known.counted:
+            return
+        cost = self._believed(used, Reservation(known.body))
+        self._tasks[_id(task)] = _Task(known.body, max(cost, known.counted))
+        more = max(0.0, cost - known.counted)
+        self.spent_here = round(self.spent_here + more, 4)
+        self.shared_budget.settle(None, more, 0)
 
     def _assumed(self, price: float | None, reservation: Reservation) -> float:
         """Return what counts in place of a price that isn't reported, or can't be right."""

@@ -167,6 +167,14 @@ def reported_price(receipt: Any) -> float | None:
     return max((price for price in found if price is not None), default=None)
 
 
+def used_credits(task: Any) -> float | None:
+    """Return the highest amount that a response says a task has used, None without any."""
+    found = [_price(one.get("credits_used")) for one in _objects(task)]
+    costs = (one.get("cost") for one in _objects(task))
+    found += [_price(one.get("credits")) for one in costs if is_object(one)]
+    return max((price for price in found if price is not None), default=None)
+
+
 def _price(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

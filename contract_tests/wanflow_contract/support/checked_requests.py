@@ -104,6 +104,8 @@ class CheckedRequests:
         """
         expectation = self.expectation(method, path, headers, content)
         exchange = self._send_paid(expectation, method, path, headers, content)
+        if expectation is None and exchange.status == 200:
+            self.budget.record_used(exchange.decoded())
         self.run_state.check(self.contract.operation_at(path), expectation, exchange)
         self.run_state.stop_without_access(expectation, exchange)
         return exchange
