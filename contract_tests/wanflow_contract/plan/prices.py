@@ -61,11 +61,16 @@ class Prices:
     def unreported(self, body: Mapping[str, Any]) -> float:
         """Return what a request counts whose receipt reports no price.
 
-        That is what an equal one cost, or a margin more than its document says: an estimate, but
-        not the most, which for a cheap model is many times its price.
+        That is what an equal one cost, or a margin more than its document says, or as many times
+        as others cost: an estimate, but not the most, which for a cheap model is many times its
+        price.
         """
         known = self._of_equal_request(body)
-        return MARGIN * documented_of_model(body) if known is None else known
+        if known is not None:
+            return known
+        rows = map(_decoded, self.seen.prices())
+        times = (price / documented_of_model(asked) for _, asked, price in rows)
+        return max((MARGIN, *times)) * documented_of_model(body)
 
     def most(self, body: Mapping[str, Any], margin: float = MARGIN) -> float:
         """Return the most that a request may cost.

@@ -15,8 +15,8 @@ _WAIT = 30.0
 _TABLES = """
     CREATE TABLE IF NOT EXISTS budget
     (one INTEGER PRIMARY KEY CHECK (one = 1), spent REAL, reserved REAL,
-     submissions INTEGER, pending INTEGER, accepts_invalid INTEGER);
-    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0);
+     submissions INTEGER, pending INTEGER, accepts_invalid INTEGER, understated REAL);
+    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0, 1);
     CREATE TABLE IF NOT EXISTS prices (model TEXT, asked TEXT, price REAL, UNIQUE (model, asked));
 """
 _PRECISION = 4
@@ -65,6 +65,16 @@ class SharedBudget:
         """Remember for all processes that the server accepted an invalid request."""
         with self._lock:
             self._rows.execute("UPDATE budget SET accepts_invalid = 1")
+
+    @property
+    def understated(self) -> float:
+        """How many times what its receipt said a task has used, at most; 1 without any that did."""
+        return self._value("understated")
+
+    def record_understated(self, times: float) -> None:
+        """Remember for all processes that a task has used so many times what its receipt said."""
+        with self._lock:
+            self._rows.execute("UPDATE budget SET understated = max(understated, ?)", (times,))
 
     def reserve(self, cost: float, limit: float, most: float) -> Decision:
         """Reserve the cost of one submission.
