@@ -202,30 +202,32 @@ def test_no_more_is_spent_than_the_limit(tmp_path, processes) -> None:
     assert done.stdout.index("a full run would submit") < done.stdout.index("passed")
 
 
-class HalfTold(CountingServer):
+class HalfReported(CountingServer):
     """Once a task has ended it says that it charges twice, or ten times, what it said first."""
 
-    times_told = 2.0
+    times_reported = 2.0
 
     def submit(self, path, key, body):
         made = super().submit(path, key, body)
-        told = made["usage"]["credits_reserved"]
+        receipt_says = made["usage"]["credits_reserved"]
         with self.lock:
-            self.reserved += (self.times_told - 1) * told
-        self.tasks[made["id"]]["task"]["usage"] = {"credits_used": self.times_told * told}
-        if self.times_told > 2:
+            self.reserved += (self.times_reported - 1) * receipt_says
+        self.tasks[made["id"]]["task"]["usage"] = {
+            "credits_used": self.times_reported * receipt_says
+        }
+        if self.times_reported > 2:
             made["usage"] = {"billing_rule": made["usage"]["billing_rule"]}
         return made
 
 
-class ToldLate(HalfTold):
+class ReportedLate(HalfReported):
     """It says nothing before."""
 
-    times_told = 10.0
+    times_reported = 10.0
 
 
 @pytest.mark.slow  # a run each
-@pytest.mark.parametrize("kind", [HalfTold, ToldLate])
+@pytest.mark.parametrize("kind", [HalfReported, ReportedLate])
 def test_no_more_is_spent_than_the_limit_where_polls_alone_say_what_is_charged(
     tmp_path, kind
 ) -> None:
@@ -483,25 +485,30 @@ class TestSpendBudget:
         reservation = budget.reserve(self.accepted, self.body())
         budget.record_cost({"id": task, "usage": usage}, reservation)
 
-    @pytest.mark.parametrize("told", [2, None], ids=["told less", "not told"])
+    @pytest.mark.parametrize("receipt_says", [2, None], ids=["less", "nothing"])
     @pytest.mark.parametrize(
         "where", [{"usage": {"credits_used": 4}}, {"data": {"usage": {"cost": {"credits": 4}}}}]
     )
-    def test_what_a_task_has_used_counts_if_it_is_more_than_was_told(self, told, where) -> None:
+    def test_what_a_task_has_used_counts_if_it_is_more_than_was_reported(
+        self, receipt_says, where
+    ) -> None:
         """A server that reported half of its price was charged 99.6 credits of 50."""
-        budget, receipt = SpendBudget(50.0), {} if told is None else {"credits_reserved": told}
+        budget, receipt = (
+            SpendBudget(50.0),
+            {} if receipt_says is None else {"credits_reserved": receipt_says},
+        )
         for number in (1, 2):
             self.made(budget, f"task-{number}", receipt)
         for _ in range(3):  # each poll says it again
             budget.record_used({"id": "task-1", **where})
             budget.record_used({"id": "task-3", **where})
-        first = 2 * documented_of_model(json.loads(self.body())) if told is None else 4
+        first = 2 * documented_of_model(json.loads(self.body())) if receipt_says is None else 4
         assert budget.shared_budget.spent == budget.spent_here == 4 + first
         assert budget.prices.most(json.loads(self.body())) == 4, "equal requests cost as much"
         self.made(budget, "task-4", receipt)
         assert budget.shared_budget.spent == 4 + first + 4
 
-    def test_all_processes_know_how_much_less_a_server_tells(self, tmp_path) -> None:
+    def test_all_processes_know_how_much_less_a_server_reports(self, tmp_path) -> None:
         """What others have submitted counts from their next request on."""
         one, other = (SpendBudget(500.0, SharedBudget(tmp_path / "budget")) for _ in range(2))
         self.made(one, "task-1", {"credits_reserved": 2})

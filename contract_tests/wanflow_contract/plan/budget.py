@@ -58,7 +58,7 @@ class _Task:
     """What was submitted, the price that its receipt reported, and what counts."""
 
     body: Mapping[str, Any]
-    told: float | None
+    reported: float | None
     counted: float
 
 
@@ -74,8 +74,9 @@ class SpendBudget:
     that is more than what is left is replaced by the most that the request may cost, and a price
     never counts less than that of an equal request. `unbelieved` counts those that were replaced,
     by model and price, and `unreported` the tasks without one, by model. If a task has used more by
-    a later response, this counts, and as many times what was told of all other tasks. Since a price
-    may be 0, no more tasks are submitted than the limit pays for at the cheapest documented price.
+    a later response, this counts, and what all other tasks reported counts as many times. Since a
+    price may be 0, no more tasks are submitted than the limit pays for at the cheapest documented
+    price.
     """
 
     limit: float = UNLIMITED
@@ -201,17 +202,17 @@ class SpendBudget:
             return
         cost = self._believed(used, Reservation(known.body))
         self._raise_to(_id(task), cost)
-        if known.told:
-            self.shared_budget.record_understated(cost / known.told)
+        if known.reported:
+            self.shared_budget.record_understated(cost / known.reported)
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Let each task of this process count as many times what was told as another one used."""
+        """Let each task count as many times its reported price as another one has used."""
         times = self.shared_budget.understated
         if times > self._understated:
             self._understated = times
             for name, one in [*self._tasks.items()]:
-                self._raise_to(name, (one.told or 0.0) * times)
+                self._raise_to(name, (one.reported or 0.0) * times)
 
     def _raise_to(self, task_id: str, cost: float) -> None:
         """Let a task count at least so much."""
