@@ -518,6 +518,18 @@ class TestSpendBudget:
         assert one.shared_budget.spent == 20 + 30 + 30
         assert other.spent_here == 30 + 30
 
+    def test_a_server_that_reports_zero_and_charges_at_the_end_is_not_free(self) -> None:
+        """Once a task has used something, a price of 0 counts as none."""
+        budget, body = SpendBudget(500.0), json.loads(self.body())
+        self.made(budget, "task-1", {"credits_reserved": 0})
+        assert budget.shared_budget.spent == 0
+        budget.record_used({"id": "task-1", "usage": {"credits_used": 7}})
+        self.made(budget, "task-2", {"credits_reserved": 0})
+        assert budget.shared_budget.spent == 7 + 7
+        other = json.dumps({**body, "prompt": "a" * 1000}).encode()
+        self.bought(budget, other, {"credits_reserved": 0})
+        assert budget.shared_budget.spent >= 7 + 7 + 7
+
     @pytest.mark.parametrize("used", [0, 1, -5, None, "9", True, float("nan")])
     def test_what_a_task_has_used_gives_nothing_back(self, used) -> None:
         """A reported amount is somebody else's word: only what raises the sum counts."""

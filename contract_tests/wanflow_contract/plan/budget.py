@@ -185,6 +185,8 @@ class SpendBudget:
     def record_cost(self, receipt: Any, reservation: Reservation) -> None:
         """Record an accepted submission with the price that its receipt reports."""
         price = None if self.dry_run else reported_price(receipt)
+        if price == 0 and self.prices.charges(str(reservation.body.get("model"))):
+            price = None  # a server that charges at the end may say so
         if price is not None and not self.unlimited:
             cost = self._believed(price * self.shared_budget.understated, reservation)
         elif price is not None and price <= _IMPOSSIBLE * documented(reservation.body):

@@ -83,16 +83,20 @@ class Prices:
         if known is not None:
             return known
         rows = [*map(_decoded, self.seen.prices())]
-        wanted = amount_of(body)
+        wanted, charges = amount_of(body), self.charges(str(body.get("model")))
         own = [
             price * wanted.times(amount_of(asked))
             for model, asked, price in rows
-            if model == str(body.get("model"))
+            if model == str(body.get("model")) and (price or not charges)
         ]
         if own:
             return margin * min(own)
         factor = max((price / documented(asked) for _, asked, price in rows), default=1.0)
         return margin * documented(body) * max(1.0, factor)
+
+    def charges(self, model: str) -> bool:
+        """Return whether some request of a model was not free."""
+        return any(name == model and price > 0 for name, _, price in self.seen.prices())
 
     def least(self, body: Mapping[str, Any]) -> float:
         """Return the least that a request costs, 0 if nothing that was seen says so.
