@@ -20,6 +20,7 @@ from wanflow_contract.checks.check import LAST_FAILURE, NotJudged
 from wanflow_contract.checks.definitions.ends import CLIENT
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.support.inputs import parse_inputs
 from wanflow_contract.support.interruptions import NotAvailable
 from wanflow_contract.support.pace import RateLimited
 from wanflow_contract.support.target_options import TargetOptions
@@ -94,6 +95,7 @@ def target_options(
         request_timeout=option("--request-timeout"),
         dry_run=option("--dry-run"),
         idempotent=option("--known-idempotent"),
+        inputs=frozenset(parse_inputs(option("--input"))),
         shared_budget=shared if worker else None,
         processes=worker["workercount"] if worker else 1,
     )

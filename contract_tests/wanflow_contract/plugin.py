@@ -14,6 +14,7 @@ from wanflow_contract.plan.selection import select_tests, validate_names
 from wanflow_contract.report.formats import DEFAULT, FILES, JUNIT, parse_formats
 from wanflow_contract.support.baseline_options import add_options as add_baseline_options
 from wanflow_contract.support.distributed import Distributed
+from wanflow_contract.support.inputs import use_inputs
 from wanflow_contract.support.option_values import credit_limit, request_rate, seed, timeout
 from wanflow_contract.support.reporting import Reporting
 
@@ -88,6 +89,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="end with exit code 5 if a rule was not tested with valid and invalid values",
     )
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="a file that the server can fetch, for a parameter; may be repeated",
+    )
     add("--callback-url", help="public URL that forwards to --callback-port on this machine")
     add("--callback-port", type=int, help="local port that receives callbacks")
     add("--contract-report", help="directory for the report's files")
@@ -121,6 +129,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Hypothesis warns of a long example when it prints a failure, which would be lost.
     config.addinivalue_line("filterwarnings", "ignore:Generating overly large repr")
     validate_names(config.getoption("--only"))  # before the collection, which takes seconds
+    try:
+        use_inputs(config.getoption("--input"))
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
     folder = config.getoption("--contract-report")
     _create("report", folder)
     _create("tests", config.getoption("--emit-tests"))

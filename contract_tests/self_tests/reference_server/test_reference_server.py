@@ -23,6 +23,7 @@ from self_tests.reference_server.server import Server
 from self_tests.reference_server.variants import (
     VARIANTS,
     DatedModels,
+    Fetching,
     Forgetful,
     Hinting,
     Interrupted,
@@ -119,6 +120,23 @@ def test_connections_and_files_may_differ(variant, chosen) -> None:
     with variant(*KEYS) as server:
         done = suite(server, "-k", chosen, tests=("test_wire.py", "test_files.py"))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.processes
+def test_a_server_may_fetch_files_before_it_takes_a_request(tmp_path) -> None:
+    """What it can't fetch isn't tested, which is a note; with files of `--input` it is."""
+    chosen = ["-k", "image-to-image and (together or valid or moves_forward)"]
+    files, accepted = ("test_semantics.py", "test_lifecycle.py"), list[int]()
+    with Fetching(*KEYS) as server:
+        for given in ([], [f"--input=image_urls={server.origin}/files/a.png"]):
+            done = suite(server, *chosen, *given, f"--contract-report={tmp_path}", tests=files)
+            report = json.loads((tmp_path / "report.json").read_text())
+            assert done.returncode == 0, done.stdout
+            assert {one["check"] for one in report["findings"]} == {"file-access"}
+            accepted.append(report["counters"]["tasks"])
+    assert accepted[0] == 0
+    assert accepted[1] > 10
+    assert "--input image_urls=URL" in str(report["findings"])
 
 
 @pytest.mark.processes

@@ -404,6 +404,17 @@ class TiringHandler(Handler):
         super().end_headers()
 
 
+class Fetching(Server):
+    """It fetches files before it takes a request, and can reach none but one of its own."""
+
+    def validate(self, reference: str, body: dict[str, Any]) -> None:
+        super().validate(reference, body)
+        for name, value in body.items():
+            for url in value if isinstance(value, list) else [value]:
+                if name in {"image_urls", "audio_url"} and not url.startswith(self.origin):
+                    raise Rejected(400, "The file can't be fetched", name)
+
+
 class Interrupted(Server):
     """Each fortieth request of the API gets 503, and does nothing."""
 
@@ -485,6 +496,7 @@ VARIANTS = (
     Closing,
     Tiring,
     Interrupted,
+    Fetching,
     Stamped,
     Redirecting,
 )

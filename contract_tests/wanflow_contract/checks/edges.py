@@ -213,6 +213,7 @@ def _files_of(rule: JsonObject) -> Iterator[tuple[str, str]]:
 
 
 def _another(item: Any, index: int) -> Any:
+    """Return the URL of another file, the same one if the user has given it."""
     return item.replace("image1", f"image{index + 1}") if isinstance(item, str) else item
 
 

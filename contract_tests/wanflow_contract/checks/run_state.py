@@ -21,6 +21,7 @@ from wanflow_contract.checks.faulty_field import (
     REQUEST,
     refused_field,
 )
+from wanflow_contract.checks.file_access import FileAccess
 from wanflow_contract.checks.header_checks import check_headers
 from wanflow_contract.checks.query_checks import check_query, check_query_error
 from wanflow_contract.checks.recent import Recent
@@ -54,7 +55,8 @@ class RunState:
 
     `keys` are API keys by account name. With `accepts_any_key` each key is an account; with
     `has_mock_controls` the server has the mock's controls; `clock` returns the server's time. With
-    `prices_may_change` the exchanges are those of days, not of one run.
+    `prices_may_change` the exchanges are those of days, not of one run. `inputs` are parameters
+    with files that the user has given.
     """
 
     models: Mapping[str, Model]
@@ -64,17 +66,20 @@ class RunState:
     clock: Callable[[], float]
     tasks: dict[str, TaskHistory] = field(factory=dict)
     prices_may_change: bool = False
+    inputs: frozenset[str] = frozenset()
     _used_keys: Recent[tuple[str, str], int] = field(factory=Recent)
     _submissions: int = 0
     _access: AccountAccess = field(factory=AccountAccess)
     _known_keys: KnownKeys = field(init=False)
     _reported: Reported = field(init=False)
     _charges: Charges = field(init=False)
+    _files: FileAccess = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Nothing is reported yet."""
         self._known_keys = KnownKeys.of(self.keys)
         self._reported = Reported(self.tasks)
+        self._files = FileAccess(self.inputs)
         self._charges = Charges(self.tasks, self.prices_may_change)
 
     def add_account(self, account: str, key: str) -> None:
@@ -180,6 +185,8 @@ class RunState:
     ) -> None:
         if self._blames_account(expectation, account, exchange):
             return
+        if self._blames_file(operation_id, expectation, exchange):
+            return
         if expectation.expected is Expected.ACCEPT:
             require_accepted(exchange)
         if expectation.expected is Expected.REJECT:
@@ -191,6 +198,8 @@ class RunState:
         if exchange.status // 100 == 2 and model is not None and readable:
             with independent():
                 self._access.check_earlier(operation_id, account, model.name)
+            with independent():
+                self._files.check_earlier(exchange)
             history = start(model, asked, account, body, exchange)
             self._check_receipt(history, expectation, body, exchange)
             if not history.id:
@@ -227,10 +236,20 @@ class RunState:
             return
         if self._blames_account(expectation, account, exchange):
             stop_judging()
+        if expectation.expected is not Expected.REJECT and self._blames_file(
+            "", expectation, exchange
+        ):
+            stop_judging()
 
     def _blames_account(self, expectation: Expectation, account: str, exchange: Exchange) -> bool:
         """Return whether a submission is refused because of the account; a mock's has all."""
         return not self.has_mock_controls and self._access.refuses(account, expectation, exchange)
+
+    def _blames_file(self, operation_id: str, expectation: Expectation, exchange: Exchange) -> bool:
+        """Return whether a submission is refused because of a file; a mock fetches none."""
+        return not self.has_mock_controls and self._files.refuses(
+            operation_id, expectation, exchange
+        )
 
     def _repeats_key(self, account: str | None, exchange: Exchange) -> bool:
         """Record the idempotency key of a submission; return whether it was used before."""

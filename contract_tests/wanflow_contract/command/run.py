@@ -111,6 +111,13 @@ def _valid(read: Callable[[str], object]) -> Callable[..., str | None]:
     help="The same seed gives the same requests.",
 )
 @click.option("--only", metavar="CHECK", multiple=True, help="Only this check; may be repeated.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="NAME=URL",
+    multiple=True,
+    help="A file that the server can fetch, for a parameter.",
+)
 @click.option("--jobs", type=click.IntRange(1, _MOST_JOBS), default=1, help="Number of processes.")
 @click.option("--report", metavar="FOLDER", help="Write report.html, report.json, junit.xml here.")
 @click.option("--emit-tests", metavar="FOLDER", help="Write each finding as a pytest file here.")
@@ -208,7 +215,8 @@ def _arguments(given: Mapping[str, Any]) -> list[str]:
     flags = [name for one, name in _FLAGS.items() if given[one]]
     only = [f"--only={one}" for one in given["only"]]
     jobs = [f"-n{given['jobs']}"] if given["jobs"] > 1 else []
-    return [*values, *flags, *only, *jobs]
+    inputs = [f"--input={one}" for one in given["inputs"]]
+    return [*values, *flags, *only, *inputs, *jobs]
 
 
 def _settings(scratch: Path) -> list[str]:

@@ -36,7 +36,8 @@ class CheckedRequests:
     `keys` are API keys by account name, the first one the suite's own. With `has_mock_controls` the
     server is a mock with controls; with `accepts_any_key` each key is an account; `idempotent`
     says that it is known to honour idempotency keys, `calls_loopback` that it accepts callback
-    URLs of this machine. `keywords` counts which rules of the requests were tested.
+    URLs of this machine. `inputs` are the parameters whose files the user has given. `keywords`
+    counts which rules of the requests were tested.
     """
 
     client: RateLimitedClient
@@ -46,6 +47,7 @@ class CheckedRequests:
     accepts_any_key: bool = False
     idempotent: bool = False
     calls_loopback: bool = False
+    inputs: frozenset[str] = frozenset()
     contract: Contract = field(factory=packaged_contract)
     controls: MockControls = field(init=False, repr=False)
     run_state: RunState = field(init=False, repr=False)
@@ -61,6 +63,7 @@ class CheckedRequests:
             self.has_mock_controls,
             self.accepts_any_key,
             self.controls.now,
+            inputs=self.inputs,
         )
         self.client.check_refusal = self._check_refusal
 

@@ -41,7 +41,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 class TargetOptions:
     """The options of a run; `base_url` None is the bundled mock, `rate` is in requests per second.
 
-    `request_timeout` is how many seconds a response may take; 0 stands for the usual ones.
+    `request_timeout` is how many seconds a response may take; 0 stands for the usual ones. `inputs`
+    are the parameters whose files the user has given.
 
     The processes of a run share the budget at the path `shared_budget`, and divide the rate.
     """
@@ -54,6 +55,7 @@ class TargetOptions:
     request_timeout: float = 0.0
     dry_run: bool = False
     idempotent: bool = False
+    inputs: frozenset[str] = frozenset()
     shared_budget: Path | None = None
     processes: int = 1
 
@@ -118,6 +120,7 @@ class TargetOptions:
             has_mock_controls=has_mock_controls,
             accepts_any_key=accepts_any_key,
             idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
+            inputs=self.inputs,
             calls_loopback=has_mock_controls and _calls_loopback(base_url, self.api_key),
             poll_interval=0.02,
             timeout=MOCK_TIMEOUT if has_mock_controls else LOCAL_TIMEOUT if local else 900.0,

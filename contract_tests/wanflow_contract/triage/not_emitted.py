@@ -33,6 +33,7 @@ REASONS = {
     **dict.fromkeys(("quality-price", "default-price"), _SEVERAL),
     **dict.fromkeys(("one-rule", "own-links", "private-error"), _HISTORY),
     **dict.fromkeys(("equivalent-id", "suggested"), "the requests depend on earlier responses"),
+    "file-access": "the server may be unable to fetch the file, which isn't its fault",
     "model-access": "the account may have no access, which isn't a fault of the server",
     "generated": "generation may fail for reasons that the documents allow",
     "client": "the client of this project shows it",

@@ -10,7 +10,8 @@ from attrs import define, evolve, field
 
 from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.expectation import Expectation, Expected
-from wanflow_contract.checks.refusals import require_accepted
+from wanflow_contract.checks.recent import Recent
+from wanflow_contract.checks.refusals import IDEMPOTENCY_KEY, require_accepted
 from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
 from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.checks.task_state import COMPLETED, results_of, status_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from wanflow_contract.watch.anonymous import Accounts
 
 _DAY = 86_400.0
+_REFUSED = 400
 _EITHER = Expectation(Expected.EITHER, "the response isn't about the request")
 
 
@@ -47,6 +49,7 @@ class TaskJudge:
     files: FileJudge = field(init=False)
     remembered: RememberedTasks = field(init=False)
     _acceptance: Acceptance = field(factory=Acceptance)
+    _keys: Recent[tuple[str | None, str | None], int] = field(factory=Recent)
 
     def __attrs_post_init__(self) -> None:
         """Start without any task."""
@@ -84,7 +87,9 @@ class TaskJudge:
         made = body.get("id") if isinstance(body, dict) else None
         if isinstance(made, str) and made in self.remembered.joined:
             self.remembered.forget(made)  # it is known from polls that were recorded earlier
-        if is_of_the_account(exchange, body) or THIS_MACHINE.search(exchange.sent):
+        reuses_key = self._reuses_key(exchange) and exchange.status == _REFUSED
+        of_others = reuses_key or is_of_the_account(exchange, body)
+        if of_others or THIS_MACHINE.search(exchange.sent):
             expectation = expectation and _EITHER
         refused = exchange.status != 200 and exchange.sent_header("authorization") is not None
         if expectation is not None and expectation.expected is Expected.ACCEPT:
@@ -98,6 +103,14 @@ class TaskJudge:
         self.counters.keywords.update(judged(self.models, expectation, exchange))
         if isinstance(made, str) and made in self.state.tasks:
             self.counters.tasks += self.remembered.add(made, self.now)
+
+    def _reuses_key(self, exchange: Exchange) -> bool:
+        """Return whether a submission has the idempotency key of an earlier one with another body."""
+        key = exchange.sent_header(IDEMPOTENCY_KEY)
+        known = exchange.sent_header("authorization"), key
+        return bool(key) and self._keys.setdefault(known, hash(exchange.sent)) != hash(
+            exchange.sent
+        )
 
     def judge_poll(
         self,

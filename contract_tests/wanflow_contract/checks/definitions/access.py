@@ -105,3 +105,10 @@ MODEL_ACCESS = Check(
     why="What the account may not submit can't be tested.",
     correct="It refuses what the account may not use with 403, and what it can't pay with 402.",
 )
+FILE_ACCESS = Check(
+    "file-access",
+    "The server can fetch the files that requests name.",
+    note=True,
+    why="Requests with files that the server can't fetch test nothing.",
+    correct="It fetches them, or doesn't look at them before a task runs.",
+)

@@ -1,0 +1,99 @@
+"""Refusals because of files that a server can't fetch: notes, unless it contradicts them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from self_tests.test_account_access import KEY, submission
+from wanflow_contract.checks.boundaries import cheapest
+from wanflow_contract.checks.check import NotJudged, observing
+from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.file_access import file_parameters
+from wanflow_contract.checks.request_expectation import expectation_of_request
+from wanflow_contract.checks.run_state import RunState
+from wanflow_contract.findings.finding import NOTE
+from wanflow_contract.findings.recorder import Recorder
+from wanflow_contract.support.inputs import parse_inputs
+
+MODELS = packaged_contract().catalog.models
+MODEL = next(one for one in MODELS.values() if "image_urls" in file_parameters(one))
+VALID = cheapest(MODEL)
+OTHERS = {**VALID, "image_urls": ["https://example.com/b.png"]}
+INVALID = {**VALID, "prompt": 5}
+REFUSED = {"code": 400, "message": "No", "type": "invalid_request_error", "param": "image_urls"}
+OF_PROMPT = {**REFUSED, "param": "prompt"}
+OF_ONE = {**REFUSED, "param": "image_urls[0]"}
+MADE = {"model": MODEL.name, "status": "pending"}
+
+
+def judged(
+    *responses: tuple[dict[str, Any], Any], given: tuple[str, ...] = (), mock: bool = False
+) -> list[tuple[str, bool]]:
+    """Return the checks that failed, and whether each is a note; None is an accepted request."""
+    inputs = frozenset(given)
+    state = RunState(MODELS, {"one": KEY}, mock, False, time.time, inputs=inputs)
+    recorder = Recorder(is_known=lambda _finding: True)
+    with observing(recorder):
+        for number, (body, error) in enumerate(responses):
+            made = {**MADE, "id": f"task-unified-1-{number}", "created": int(time.time())}
+            exchange = submission(body, 400 if error else 200, error or made)
+            operation = packaged_contract().operation_at(exchange.path)
+            expectation = expectation_of_request(
+                operation, "POST", dict(exchange.request_headers), exchange.sent
+            )
+            try:
+                state.check(operation, expectation, exchange)
+                state.stop_without_access(expectation, exchange)
+            except NotJudged:
+                continue
+    return [(one.check, one.kind == NOTE) for one in recorder.findings.values()]
+
+
+def test_a_server_that_cannot_fetch_the_examples_is_not_wrong() -> None:
+    """It refuses them and all others, valid requests and ones with another fault."""
+    assert judged((VALID, REFUSED), (OTHERS, OF_ONE), (INVALID, REFUSED)) == [("file-access", True)]
+    assert judged((INVALID, REFUSED), (VALID, REFUSED)) == [("file-access", True)]
+
+
+@pytest.mark.parametrize(
+    ("responses", "found"),
+    [
+        ([(VALID, OF_PROMPT)], "accepts"),
+        ([(VALID, None), (OTHERS, REFUSED)], "accepts"),
+        ([(OTHERS, REFUSED), (VALID, None)], "accepts"),
+        ([(VALID, REFUSED), (VALID, None)], "accepts"),
+        ([(INVALID, REFUSED), (VALID, None)], "param"),
+    ],
+    ids=["another field", "example accepted", "example accepted later", "accepted later", "param"],
+)
+def test_a_server_that_takes_the_examples_does_not_fetch_them(responses, found) -> None:
+    """It is judged by all files, and what was laid on a file is judged when it takes one."""
+    assert (found, False) in judged(*responses)
+
+
+def test_a_server_is_held_to_the_files_that_the_user_has_given() -> None:
+    """Others may not be reached; a mock fetches none at all."""
+    assert judged((OTHERS, REFUSED), given=("image_urls",)) == [("file-access", True)]
+    assert ("accepts", False) in judged((VALID, REFUSED), given=("image_urls",))
+    assert ("accepts", False) in judged((VALID, REFUSED), mock=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("image_urls", "NAME=URL is needed, with one of audio_url, image_urls"),
+        ("prompt=https://a.example/b", "with one of audio_url, image_urls"),
+        ("image_urls=a.png", "the URL must begin with https"),
+        ("image_urls=https://", "the URL must begin with https"),
+    ],
+)
+def test_a_wrong_input_is_refused(given: str, said: str) -> None:
+    """The sentence names what was given, and what is needed."""
+    with pytest.raises(ValueError, match=said):
+        parse_inputs([given])
+    assert parse_inputs(["image_urls=https://a/1", "image_urls=https://a/2"]) == {
+        "image_urls": ["https://a/1", "https://a/2"]
+    }
