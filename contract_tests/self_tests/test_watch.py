@@ -118,17 +118,23 @@ def test_a_task_that_was_submitted_before_the_watch_is_judged_from_its_first_pol
 
 @pytest.mark.parametrize(
     ("reserved", "used", "check"),
-    [((1.5, 6.0), (1.5, 6.0), []), ((1.5, 1.5), (), ["pre-charge"]), ((), (1.5, 1.5), ["charge"])],
+    [
+        ((1.5, 6.0, 1.5), (1.5, 6.0, 1.5), []),
+        ((1.5, 1.5, 1.5), (), ["pre-charge"]),
+        ((), (1.5, 1.5, 1.5), ["charge"]),
+        ((1.5, 1.5), (), []),
+    ],
+    ids=["in proportion", "reserved", "used", "a price may have changed"],
 )
 def test_the_price_of_several_images_is_compared_with_that_of_one(reserved, used, check) -> None:
     """Whatever the client sends: what is reserved for them, and what they have used."""
     exchanges = list[Exchange]()
-    for at, count in enumerate((1, 4)):
-        task = {**TASK, "id": f"task-unified-{count}", "status": "pending", "progress": 0}
+    for at, count in enumerate((1, 4, 1)[: len(reserved or used)]):
+        task = {**TASK, "id": f"task-unified-{at}", "status": "pending", "progress": 0}
         cost = {"usage": {"credits_reserved": reserved[at]}} if reserved else {}
         asked = {**cheapest(MODEL), "n": count}
         exchanges.append(exchange("POST", MODEL.path, task | cost, asked))
-        links = [f"https://files.example/{count}/{one}.png" for one in range(count)]
+        links = [f"https://files.example/{at}/{one}.png" for one in range(count)]
         ended = task | {"status": "completed", "progress": 100, "results": links}
         cost = {"usage": {"credits_used": used[at]}} if used else {}
         exchanges.append(exchange("GET", f"/v1/tasks/{task['id']}", ended | cost))
@@ -248,6 +254,18 @@ def test_a_replayed_submission_is_the_same_task() -> None:
     ]
     assert found(*with_key[:2]) == []
     assert found(with_key[0], with_key[2]) == ["new-task"]
+
+
+def test_a_used_key_with_another_body_may_be_refused_in_any_way() -> None:
+    """400 is the one of the three statuses for it that the documents list."""
+    first = submission()
+    first = evolve(first, request_headers=(*first.request_headers, ("Idempotency-Key", "1")))
+    error = {"error": {"code": 400, "message": "No.", "type": "invalid_request_error"}}
+    other = dumped({**cheapest(MODEL), "prompt": "quite another prompt"})
+    for status in (400, 409, 422):
+        again = evolve(first, status=status, content=dumped(error))
+        assert "accepts" not in found(first, evolve(again, sent=other))
+    assert found(first, evolve(first, status=400, content=dumped(error))) == ["accepts"]
 
 
 def test_a_refusal_is_a_finding_once_its_headers_are_known_to_be_accepted() -> None:

@@ -39,6 +39,8 @@ MODELS = [
     if "callback_url" in model.parameters
 ]
 SOON, NOT = 5.0, 0.3
+_ON_TIME = 0.9
+"""The share of a delay from which on a retry is not early: two machines measure it differently."""
 
 
 @pytest.fixture(scope="module")
@@ -179,22 +181,29 @@ def test_a_failed_delivery_is_retried(calling_target, receiver, status) -> None:
     ONCE.require(receiver.next(hook, NOT) is None, "sent again after a 204", history.last)
 
 
+def is_early(target: ApiUnderTest, before: Delivery, found: Delivery, due: float) -> bool:
+    """Return whether a retry came before its time: a mock's clock says so, else this machine's."""
+    return target.controls.available or found.at - before.at < _ON_TIME * due
+
+
 @pytest.mark.fast
 def test_a_delivery_is_retried_three_times(calling_target, receiver) -> None:
     """A receiver that never accepts gets four callbacks in all, each retry after its delay."""
     history, hook = submit_with_callback(calling_target, receiver, MODELS[0], *[503] * 20)
     calling_target.wait(history)
-    wait_for_callback(receiver, history, hook)
+    latest = wait_for_callback(receiver, history, hook)
     for number, due in enumerate((1, 2, 4), 1):
         # The delay begins when the sender has read the response, a moment after the receipt.
-        early = receiver.next(hook, 0.05)
+        found = receiver.next(hook, 0.05)
         calling_target.controls.advance_time(0.6 * due)
-        early = early or receiver.next(hook, NOT)
+        found = found or receiver.next(hook, NOT)
         detail = f"retry {number} came before {due} s were over"
-        RETRIED.require(early is None, detail, history.last, shape="too early")
+        early = found is not None and is_early(calling_target, latest, found, due)
+        RETRIED.require(not early, detail, history.last, shape="too early")
         calling_target.controls.advance_time(0.4 * due + 0.5)
-        found = receiver.next(hook, SOON)
+        found = found or receiver.next(hook, SOON)
         RETRIED.require(found, f"retry {number} didn't come", history.last, shape="too few")
+        latest = found or latest
     calling_target.controls.advance_time(30)
     more = receiver.next(hook, NOT)
     RETRIED.require(more is None, "more than three retries", history.last, shape="too many")

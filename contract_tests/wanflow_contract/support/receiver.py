@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
 from typing import Any, Self
@@ -13,11 +14,15 @@ from attrs import field, frozen
 
 @frozen
 class Delivery:
-    """One callback: its path, headers with lower-case names, and decoded body (None: not JSON)."""
+    """One callback: its path, headers with lower-case names, and decoded body (None: not JSON).
+
+    `at` is when it arrived, in seconds of a clock of this process.
+    """
 
     path: str
     headers: dict[str, str] = field(repr=False)
     body: Any
+    at: float = field(factory=time.monotonic, eq=False)
 
 
 class Receiver:

@@ -105,12 +105,10 @@ class TaskJudge:
             self.counters.tasks += self.remembered.add(made, self.now)
 
     def _reuses_key(self, exchange: Exchange) -> bool:
-        """Return whether a submission has the idempotency key of an earlier one with another body."""
-        key = exchange.sent_header(IDEMPOTENCY_KEY)
+        """Return whether a submission has the idempotency key of another one."""
+        key, sent = exchange.sent_header(IDEMPOTENCY_KEY), hash(exchange.sent)
         known = exchange.sent_header("authorization"), key
-        return bool(key) and self._keys.setdefault(known, hash(exchange.sent)) != hash(
-            exchange.sent
-        )
+        return bool(key) and self._keys.setdefault(known, sent) != sent
 
     def judge_poll(
         self,
