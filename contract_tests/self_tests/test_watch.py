@@ -6,6 +6,7 @@ import asyncio
 import json
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.watch import remembered
 from wanflow_contract.watch.client_hook import JudgingTransport
 from wanflow_contract.watch.observer import Observer
+from wanflow_contract.watch.recorded import Recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,6 +256,20 @@ def test_a_replayed_submission_is_the_same_task() -> None:
     ]
     assert found(*with_key[:2]) == []
     assert found(with_key[0], with_key[2]) == ["new-task"]
+
+
+@pytest.mark.parametrize(("coding", "said"), [("br", "pip install brotli"), ("odd", "'odd'")])
+def test_a_response_that_cannot_be_read_is_named_with_its_coding(coding, said) -> None:
+    """A watch that judged nothing says why."""
+    observer, received = Observer(BASE), (("content-encoding", coding),)
+    url = BASE + "/v1/tasks/task-unified-1-a"
+    with patch("wanflow_contract.watch.recorded._known_codings", lambda: {"gzip"}):
+        Recorded("GET", url, (), b"", 200, received, b"\x0b\x02", 0.0, 1.0).judge(observer)
+        Recorded("GET", url, (), b"", 200, (), b"{}", 0.0, 1.0).judge(observer)
+    result = observer.result()
+    assert observer.not_judged == 1
+    assert [one for one in observer.limits() if "1 response in the coding" in one and said in one]
+    assert any(said in one.reason for one in result.tests)
 
 
 def test_a_used_key_with_another_body_may_be_refused_in_any_way() -> None:

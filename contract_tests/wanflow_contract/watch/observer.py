@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections import Counter
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from threading import RLock
@@ -35,6 +36,10 @@ _LOCK = RLock()
 _MOST_ERRORS = 50
 
 
+_PACKAGES = {"br": "brotli", "zstd": "zstandard"}
+"""What httpx reads a content coding with."""
+
+
 @define(eq=False, repr=False)
 class Observer:
     """Judges exchanges in the order in which their responses ended; any thread may call it.
@@ -52,6 +57,8 @@ class Observer:
     errors: list[SuiteError] = field(factory=list[SuiteError])
     not_judged: int = 0
     unread: int = 0
+    codings: Counter[str] = field(factory=Counter[str])
+    """Exchanges by the content coding that their body couldn't be read for."""
     tasks: TaskJudge = field(init=False)
     _accounts: Accounts = field(factory=Accounts)
     _labels: set[str] = field(factory=set[str])
@@ -112,6 +119,12 @@ class Observer:
             )
         if self.unread:
             said.append(f"{counted(self.unread, 'exchange')} came too fast to be judged")
+        for coding, number in self.codings.items():
+            package = _PACKAGES.get(coding)
+            more = f": pip install {package}" if package else ""
+            said.append(
+                f"{counted(number, 'response')} in the coding {coding!r} can't be read{more}"
+            )
         return said
 
     def _checks_of(self, label: str) -> list[str]:

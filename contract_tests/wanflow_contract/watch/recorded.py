@@ -36,6 +36,8 @@ class Recorded:
     def judge(self, observer: Observer) -> None:
         """Let an observer judge it; a body that can't be decoded is unknown."""
         content = self.decoded()
+        if content is None:
+            observer.codings.update(self._codings() - _known_codings())
         observer.observe(
             Exchange(
                 self.method,
@@ -55,21 +57,23 @@ class Recorded:
 
     def decoded(self) -> bytes | None:
         """Return the body without its content encoding, None if that isn't possible."""
-        codings = [value for name, value in self.headers if name.lower() == "content-encoding"]
+        codings = self._codings()
         if not self.encoded or not codings or not self.content:
             return self.content
+        if not codings <= _known_codings():  # httpx leaves such a body alone
+            return None
+        headers = [one for one in self.headers if one[0].lower() == "content-encoding"]
         try:
-            headers = [("content-encoding", value) for value in codings]
-            found = httpx.Response(200, headers=headers, content=self.content).content
+            return httpx.Response(200, headers=headers, content=self.content).content
         except httpx.DecodingError:
             return None
-        # httpx leaves a body alone whose encoding it doesn't know.
-        known = {"gzip", "deflate", "identity", *_optional_codings()}
-        names = {one.strip().lower() for value in codings for one in value.split(",")}
-        return found if names <= known else None
+
+    def _codings(self) -> set[str]:
+        values = [value for name, value in self.headers if name.lower() == "content-encoding"]
+        return {one.strip().lower() for value in values for one in value.split(",")}
 
 
-def _optional_codings() -> set[str]:
+def _known_codings() -> set[str]:
     from httpx._decoders import SUPPORTED_DECODERS
 
-    return set(SUPPORTED_DECODERS)
+    return {"gzip", "deflate", "identity", *SUPPORTED_DECODERS}
