@@ -174,7 +174,7 @@ def test_tasks_stay_consistent_in_any_order_of_actions(target) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.costs(500)
+@pytest.mark.costs(2600)
 def test_tasks_stay_consistent_in_long_runs(target) -> None:
     """The same, longer."""
     if not target.budget.ample:
