@@ -20,7 +20,12 @@ from wanflow_contract.report.result import read_result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ALIKE = {"model-access": "accepts", "used-credits": "has-status", "charge": "results"}
+_ALIKE = {
+    "model-access": "accepts",
+    "file-access": "accepts",
+    "used-credits": "has-status",
+    "charge": "results",
+}
 """Checks that the mock gives no reason to evaluate, with one that the same tests evaluate."""
 
 

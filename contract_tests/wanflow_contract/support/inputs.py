@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from wanflow._urls import is_http_url
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.file_access import file_parameters
 
@@ -27,7 +27,7 @@ def parse_inputs(given: Iterable[str]) -> dict[str, list[str]]:
         name, sign, url = one.partition("=")
         if not sign or name not in names:
             raise ValueError(f"--input {one}: NAME=URL is needed, with one of {', '.join(names)}")
-        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+        if not is_http_url(url):
             raise ValueError(f"--input {one}: the URL must begin with https:// or http://")
         found.setdefault(name, []).append(url)
     return found

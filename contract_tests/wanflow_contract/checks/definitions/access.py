@@ -110,5 +110,5 @@ FILE_ACCESS = Check(
     "The server can fetch the files that requests name.",
     note=True,
     why="Requests with files that the server can't fetch test nothing.",
-    correct="It fetches them, or doesn't look at them before a task runs.",
+    correct="It fetches them, or doesn't read them before a task runs.",
 )
