@@ -27,7 +27,7 @@ def parse_inputs(given: Iterable[str]) -> dict[str, list[str]]:
         name, sign, url = one.partition("=")
         if not sign or name not in names:
             raise ValueError(f"--input {one}: NAME=URL is needed, with one of {', '.join(names)}")
-        if not is_http_url(url):
+        if not is_http_url(url) or not url.partition("://")[2].strip("/"):
             raise ValueError(f"--input {one}: the URL must begin with https:// or http://")
         found.setdefault(name, []).append(url)
     return found
