@@ -117,7 +117,7 @@ def _check_media_type(exchange: Exchange) -> None:
     kinds = [value for name, value in exchange.headers if name.lower() == "content-type"]
     JSON.require(
         len(kinds) == 1 and _JSON_TYPE.fullmatch(kinds[0]),
-        f"Content-Type: {kinds}",
+        f"Content-Type: {' and '.join(kinds) or 'none'}",
         exchange,
         pointer=response_header("Content-Type"),
         shape=f"{exchange.status}: {', '.join(map(_without_parameters, kinds)) or 'no type'}",

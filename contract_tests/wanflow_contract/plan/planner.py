@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SUITE = Path(__file__).parents[1]
 _BROKEN = 2
-_MOST_LISTED = 40
+_MOST_LISTED = 10
 
 
 def may_be_charged(config: pytest.Config) -> bool:
