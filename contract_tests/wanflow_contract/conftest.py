@@ -10,6 +10,7 @@ import pytest
 from hypothesis.errors import Flaky
 
 from wanflow.errors import (
+    BadRequest,
     InsufficientCredits,
     PermissionDenied,
     ServerError,
@@ -18,6 +19,7 @@ from wanflow.errors import (
 )
 from wanflow_contract.checks.check import LAST_FAILURE, NotJudged
 from wanflow_contract.checks.definitions.ends import CLIENT
+from wanflow_contract.checks.refusals import names_cause
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.support.inputs import parse_inputs
@@ -171,6 +173,9 @@ def _fail_client(error: BaseException, target: ApiUnderTest | None) -> NoReturn:
     """
     if isinstance(error, _OF_THE_ACCOUNT) and target and not target.has_mock_controls:
         pytest.skip(f"the account may not submit this: {error}")
+    param = str(error.param) if isinstance(error, BadRequest) else ""
+    if target and names_cause(param, target.run_state.refused_files):
+        pytest.skip(f"the server may be unable to fetch the file: {error}")
     if isinstance(error, _OF_A_MOMENT) and target and target.client.interruptions.gone:
         pytest.skip(f"not judged: the server is not available now and then: {error}")
     try:

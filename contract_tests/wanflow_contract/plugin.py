@@ -133,6 +133,8 @@ def pytest_configure(config: pytest.Config) -> None:
         use_inputs(config.getoption("--input"))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
+    if config.getoption("--input"):  # the client warns of addresses that the user has chosen
+        config.addinivalue_line("filterwarnings", "ignore::wanflow.errors.RequestWarning")
     folder = config.getoption("--contract-report")
     _create("report", folder)
     _create("tests", config.getoption("--emit-tests"))

@@ -125,8 +125,8 @@ def test_connections_and_files_may_differ(variant, chosen) -> None:
 @pytest.mark.processes
 def test_a_server_may_fetch_files_before_it_takes_a_request(tmp_path) -> None:
     """What it can't fetch isn't tested, which is a note; with files of `--input` it is."""
-    chosen = ["-k", "image-to-image and (together or valid or moves_forward)"]
-    files, accepted = ("test_semantics.py", "test_lifecycle.py"), list[int]()
+    chosen = ["-k", "image-to-image and (together or valid or moves_forward or produces_files)"]
+    files, accepted = ("test_semantics.py", "test_client_end_to_end.py"), list[int]()
     with Fetching(*KEYS) as server:
         for given in ([], [f"--input=image_urls={server.origin}/files/a.png"]):
             done = suite(server, *chosen, *given, f"--contract-report={tmp_path}", tests=files)

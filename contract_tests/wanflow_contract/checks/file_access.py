@@ -34,6 +34,11 @@ class FileAccess:
     _accepted: set[str] = field(factory=set)
     _refused: dict[str, tuple[str, Exchange, Expectation]] = field(factory=dict)
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """The parameters that were refused, which no accepted request contradicts."""
+        return frozenset(self._refused)
+
     def refuses(self, operation_id: str, expectation: Expectation, exchange: Exchange) -> bool:
         """Return whether a submission is refused because of a file; the check fails if so.
 

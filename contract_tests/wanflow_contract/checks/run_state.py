@@ -82,6 +82,11 @@ class RunState:
         self._files = FileAccess(self.inputs)
         self._charges = Charges(self.tasks, self.prices_may_change)
 
+    @property
+    def refused_files(self) -> frozenset[str]:
+        """The parameters whose files the server may be unable to fetch."""
+        return self._files.refused
+
     def add_account(self, account: str, key: str) -> None:
         """Add an account that is known by now."""
         self._known_keys.add(account, key)
