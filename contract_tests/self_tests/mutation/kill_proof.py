@@ -39,7 +39,8 @@ _HEADERS = (
 def _of_file(content: bytes) -> str:
     """Return what is the same for each file of the mock: its beginning, and how it is made."""
     header = content[content.find(b"mvhd") :][:24] if b"mvhd" in content else b""
-    return f"{content[:24].hex()} {header[16:].hex()} {b'moov' in content} {bytes(20) in content}"
+    parts = [one for one in (b"moov", b"vide", bytes(20)) if one in content]
+    return f"{content[:24].hex()} {header[16:].hex()} {parts}"
 
 
 @define

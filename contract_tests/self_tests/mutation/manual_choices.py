@@ -114,3 +114,21 @@ def kind_of_another_in_polls(
         response.set_body({name: one for name, one in body.items() if name != "object"})
     elif "object" in body:
         response.set_body({**body, "object": "audio.generation.task"})
+
+
+def _refuses_two(call: MutableRequest, _state: State) -> MutableResponse | None:
+    found = call.body.get("n") == 3 and len(str(call.body.get("prompt"))) == 2000
+    return error(400, "invalid_request_error", param="n") if found else None
+
+
+register(
+    Mutant(
+        "no-long-prompt-for-three",
+        "validation too strict",
+        "The longest prompt is refused for three images, and only for three.",
+        "submit",
+        submits,
+        _refuses_two,
+        probe=_with("n", {"n": 3, "prompt": "a" * 2000}),
+    )
+)
