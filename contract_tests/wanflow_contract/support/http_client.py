@@ -84,26 +84,23 @@ class RateLimitedClient:
         """
 
         def once() -> Exchange:
-            return self._send_limited(method, path, headers, content)
+            return self._send_once(method, path, headers, content)
+
+        def limited() -> Exchange:
+            return self._within_limit(once)
 
         if method in _SAFE:
-            return self.interruptions.send(once, self.check_refusal)
-        return once()
+            return self.interruptions.send(limited, self.check_refusal)
+        return limited()
 
-    def _send_limited(
-        self,
-        method: str,
-        path: str,
-        headers: Mapping[str, str] | None,
-        content: bytes | None,
-    ) -> Exchange:
-        exchange = self._send_once(method, path, headers, content)
+    def _within_limit(self, once: Callable[[], Exchange]) -> Exchange:
+        exchange = once()
         for wait in WAITS:
             if exchange.status != _TOO_MANY or "code=" in (exchange.sent_header("prefer") or ""):
                 break
             self.check_refusal(exchange)
             self.pace.slow_down(exchange, wait)
-            exchange = self._send_once(method, path, headers, content)
+            exchange = once()
         return exchange
 
     def _send_once(
