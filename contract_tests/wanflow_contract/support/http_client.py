@@ -70,7 +70,8 @@ class RateLimitedClient:
     ) -> Exchange:
         """Send a request and return it with its response; redirects are not followed.
 
-        After a 429 it is sent again, as often as there are `WAITS`, unless a mock was asked for it.
+        After a 429 it is sent again, as often as there are `WAITS`, unless a mock was asked for it;
+        after 502 or 503 so is a request that can't be charged.
 
         Args:
             method: the method.
