@@ -17,6 +17,7 @@ from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.finding import NOTE
 from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.support.inputs import parse_inputs
+from wanflow_contract.watch.observer import Observer
 
 MODELS = packaged_contract().catalog.models
 MODEL = next(one for one in MODELS.values() if "image_urls" in file_parameters(one))
@@ -79,6 +80,14 @@ def test_a_server_is_held_to_the_files_that_the_user_has_given() -> None:
     assert judged((OTHERS, REFUSED), given=("image_urls",)) == [("file-access", True)]
     assert ("accepts", False) in judged((VALID, REFUSED), given=("image_urls",))
     assert ("accepts", False) in judged((VALID, REFUSED), mock=True)
+
+
+def test_a_watch_does_not_know_which_files_a_server_can_fetch() -> None:
+    """The URLs are those of clients; a refusal that names another parameter is a finding."""
+    for error, found in ((REFUSED, []), (OF_ONE, []), (OF_PROMPT, ["accepts"])):
+        observer = Observer("http://api.example")
+        observer.observe(submission(VALID, 400, error))
+        assert [one.check for one in observer.result().findings] == found
 
 
 @pytest.mark.parametrize(

@@ -79,17 +79,13 @@ class FileAccess:
 
     def _refused_file(self, expectation: Expectation, exchange: Exchange) -> str:
         """Return the parameter whose file is refused and may not be reached, '' if none is."""
-        body, named = exchange.request_body(), error_of(exchange).get("param")
-        model = model_of(body)
-        if exchange.status != 400 or model is None or not isinstance(named, str):
-            return ""
+        name, body = named_file(exchange), exchange.request_body()
         wrong = expectation.parameters if expectation.expected is Expected.REJECT else ()
-        for name in file_parameters(model):
-            if name not in wrong and name in body and names_cause(named, [name]):
-                given = name in self.given and not _has_example(model, name, body)
-                unknown = name not in self.given and name not in self._accepted
-                return name if given or unknown else ""
-        return ""
+        if not name or name in wrong:
+            return ""
+        given = name in self.given and not _has_example(model_of(body), name, body)
+        unknown = name not in self.given and name not in self._accepted
+        return name if given or unknown else ""
 
 
 def file_parameters(model: Model) -> list[str]:
@@ -99,6 +95,16 @@ def file_parameters(model: Model) -> list[str]:
         for name, rule in model.parameters.items()
         if {IMAGE_FILE, AUDIO_FILE} & (rule.keys() | rule.get("items", {}).keys())
     ]
+
+
+def named_file(exchange: Exchange) -> str:
+    """Return the parameter with a file that a refusal with 400 names, '' if it names none."""
+    body, named = exchange.request_body(), error_of(exchange).get("param")
+    model = model_of(body)
+    if exchange.status != 400 or model is None or not isinstance(named, str):
+        return ""
+    names = (name for name in file_parameters(model) if name in body)
+    return next((name for name in names if names_cause(named, [name])), "")
 
 
 def _has_example(model: Model | None, name: str, body: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 
 from wanflow_contract.checks.check import independent
 from wanflow_contract.checks.expectation import Expectation, Expected
+from wanflow_contract.checks.file_access import named_file
 from wanflow_contract.checks.recent import Recent
 from wanflow_contract.checks.refusals import IDEMPOTENCY_KEY, require_accepted
 from wanflow_contract.checks.request_expectation import THIS_MACHINE, expectation_of_request
@@ -88,7 +89,7 @@ class TaskJudge:
         if isinstance(made, str) and made in self.remembered.joined:
             self.remembered.forget(made)  # it is known from polls that were recorded earlier
         reuses_key = self._reuses_key(exchange) and exchange.status == _REFUSED
-        of_others = reuses_key or is_of_the_account(exchange, body)
+        of_others = reuses_key or is_of_the_account(exchange, body) or named_file(exchange)
         if of_others or THIS_MACHINE.search(exchange.sent):
             expectation = expectation and _EITHER
         refused = exchange.status != 200 and exchange.sent_header("authorization") is not None
