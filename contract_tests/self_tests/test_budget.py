@@ -410,7 +410,17 @@ class TestSpendBudget:
         one, other = (cheapest(model) for model in list(MODELS.values())[:2])
         budget = SpendBudget(1000.0)
         self.bought(budget, json.dumps(one).encode(), {"credits_reserved": 4 * documented(one)})
-        assert budget.prices.most(other) == 2 * 4 * documented(other)
+        assert budget.prices.most(other) >= 2 * 4 * documented(other)
+
+    def test_a_cheap_model_that_costs_ten_times_its_document_bounds_dear_ones(self) -> None:
+        """An image of 10 credits for 1 lets expect a video of 50 for 5."""
+        models = sorted(MODELS.values(), key=lambda one: documented_of_model(cheapest(one)))
+        cheap, dear = cheapest(models[0]), cheapest(models[-1])
+        budget, times = SpendBudget(1000.0), 10
+        price = times * documented_of_model(cheap)
+        self.bought(budget, json.dumps(cheap).encode(), {"credits_reserved": price})
+        assert documented_of_model(cheap) < documented_of_model(dear)
+        assert budget.prices.most(dear) >= times * documented_of_model(dear)
 
     def test_a_server_that_reports_no_price_is_recorded_by_the_documents(self) -> None:
         """Without a price a task counts twice what the documents say, however many there are."""

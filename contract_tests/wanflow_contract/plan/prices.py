@@ -77,7 +77,8 @@ class Prices:
 
         An equal request bounds it exactly. Otherwise the price of each other request of the model
         does, in proportion to what is asked for and with a margin; before there is one, the
-        documents, multiplied by how much more than documented other models cost.
+        documents, multiplied by how much more than documented other models cost, by the highest
+        documented price and by that of each model.
         """
         known = self._of_equal_request(body)
         if known is not None:
@@ -92,7 +93,9 @@ class Prices:
         if own:
             return margin * min(own)
         factor = max((price / documented(asked) for _, asked, price in rows), default=1.0)
-        return margin * documented(body) * max(1.0, factor)
+        of_models = (price / documented_of_model(asked) for _, asked, price in rows)
+        own_most = documented_of_model(body) * max(of_models, default=1.0)
+        return max(margin * documented(body) * max(1.0, factor), own_most)
 
     def charges(self, model: str) -> bool:
         """Return whether some request of a model was not free."""
