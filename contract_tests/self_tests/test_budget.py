@@ -14,26 +14,20 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import pytest
-import yaml
 
 from self_tests.reference_server.server import Server
+from self_tests.submissions import ACCEPTED, accepted_exchange, submission, submit
 from wanflow import errors
 from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.checks.request_expectation import expectation_of_request
-from wanflow_contract.plan.budget import UNLIMITED, BudgetExceeded, SpendBudget
+from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
 from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.prices import (
-    charged_parameters,
     documented,
-    documented_of_model,
-    documented_prices,
-    prices_by_model,
-    reported_price,
 )
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.report.result import ExitCode
@@ -42,8 +36,6 @@ from wanflow_contract.support.exchange import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from wanflow.catalog.catalog import Model
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY, KEY2 = "the-key-that-pays-0001", "the-key-of-another-0002"
@@ -313,348 +305,115 @@ def test_no_output_contains_the_key(tmp_path) -> None:
     assert not any(KEY in text for text in (done.stdout, done.stderr, *written))
 
 
-def test_each_model_has_the_price_of_its_own_document() -> None:
-    """The merged spec keeps which source names which price."""
-    shown = {}
-    for path in (ROOT / "specs/sources").glob("*.yaml"):
-        schemas = yaml.safe_load(path.read_text()).get("components", {}).get("schemas", {})
-        for one in schemas.values():
-            if "credits_reserved" in one.get("properties", {}):
-                shown[path.stem] = one["properties"]["credits_reserved"]["example"]
-    assert prices_by_model() == shown
-    assert prices_by_model().keys() == MODELS.keys()
-
-
-def reported(price: float) -> float:
-    """Return a reported price as a number."""
-    return reported_price({"usage": {"credits_reserved": price}}) or 0.0
-
-
-def _qualities(model: Model) -> list[str]:
-    return model.parameters.get("quality", {}).get("enum", [])
-
-
-class TestSpendBudget:
-    """What may be spent."""
-
-    accepted = Expectation(Expected.ACCEPT)
-
-    def body(self, **more: object) -> bytes:
-        return json.dumps({**cheapest(next(iter(MODELS.values()))), **more}).encode()
-
-    def exchange(self, asked: bytes, receipt: dict) -> Exchange:
-        return Exchange("POST", "", "", (), asked, 200, (), json.dumps(receipt).encode())
-
-    def test_an_empty_budget_blocks_requests_that_may_be_accepted(self) -> None:
-        """Without credits, only requests that must be rejected are sent."""
-        budget = SpendBudget(0.0)
-        for word in (Expected.ACCEPT, Expected.EITHER):
-            with pytest.raises(BudgetExceeded):
-                budget.reserve(Expectation(word), self.body())
-        budget.reserve(Expectation(Expected.REJECT), self.body())
-        budget.reserve(None, None)
-
-    def bought(self, budget: SpendBudget, body: bytes, usage: object) -> None:
-        """Submit a request, and let the server report a price."""
-        reservation = budget.reserve(self.accepted, body)
-        budget.record(
-            self.exchange(body, {"id": uuid4().hex, "usage": usage}), self.accepted, reservation
-        )
-
-    def test_invalid_requests_need_budget_once_a_server_accepts_one(self) -> None:
-        """Once an invalid request was accepted, others are sent only within the budget."""
-        budget, wrong = SpendBudget(0.0), Expectation(Expected.REJECT)
-        sent = budget.reserve(wrong, self.body())
-        budget.record(self.exchange(self.body(), {"usage": {"credits_reserved": 3}}), wrong, sent)
-        with pytest.raises(BudgetExceeded, match="3 of 0 are spent"):
-            budget.reserve(wrong, self.body())
-
-    def test_other_invalid_requests_are_sent_after_one_was_accepted(self) -> None:
-        """While the budget can pay for them, invalid requests are sent after one was accepted."""
-        budget, wrong = SpendBudget(50.0), Expectation(Expected.REJECT)
-        sent = budget.reserve(wrong, self.body())
-        budget.record(self.exchange(self.body(), {"usage": {"credits_reserved": 3}}), wrong, sent)
-        for _ in range(500):
-            rejected = Exchange("POST", "", "", (), self.body(), 400, (), b"{}")
-            budget.record(rejected, wrong, budget.reserve(wrong, self.body()))
-        assert (budget.shared_budget.spent, budget.submissions) == (3, 1)
-
-    def test_an_invalid_request_is_sent_if_its_estimate_is_left(self) -> None:
-        """Where the margin isn't left, what it costs in proportion is enough."""
-        budget, wrong = SpendBudget(30.0), Expectation(Expected.REJECT)
-        self.bought(budget, self.body(), {"credits_reserved": 4})
-        budget.shared_budget.record_accepted_invalid()
-        assert budget.reserve(wrong, self.body(n=5)).credits == 5 * 4
+def test_an_empty_budget_blocks_requests_that_may_be_accepted() -> None:
+    """Without credits, only requests that must be rejected are sent."""
+    budget = SpendBudget(0.0)
+    for word in (Expected.ACCEPT, Expected.EITHER):
         with pytest.raises(BudgetExceeded):
-            budget.reserve(self.accepted, self.body(n=5))
+            budget.reserve(Expectation(word), submission())
+    budget.reserve(Expectation(Expected.REJECT), submission())
+    budget.reserve(None, None)
 
-    def test_the_first_estimate_is_the_highest_documented_price(self) -> None:
-        """Before a price was seen, a task costs as much as the dearest example, in proportion."""
-        model = next(one for one in MODELS.values() if "duration" in one.parameters)
-        once, twice = ({**cheapest(model), "duration": seconds} for seconds in (5, 10))
-        assert documented(once) == documented_prices()[1]
-        assert documented(twice) == 2 * documented_prices()[1]
 
-    def test_prices_that_were_seen_bound_those_that_are_guessed(self) -> None:
-        """A price bounds those of the model's other requests, in proportion to what is asked."""
-        model = next(one for one in MODELS.values() if "480p" in _qualities(one))
-        budget, body = SpendBudget(1000.0), cheapest(model)
-        self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 0.5})
-        assert budget.prices.most(body) == 0.5
-        assert budget.prices.most({**body, "duration": 10}) == 2 * 2 * 0.5
-        dearest = budget.prices.most({**body, "quality": "1080p"})
-        assert dearest == pytest.approx(2 * 0.5 * (1080 / 480) ** 2)
+def test_invalid_requests_need_budget_once_a_server_accepts_one() -> None:
+    """Once an invalid request was accepted, others are sent only within the budget."""
+    budget, wrong = SpendBudget(0.0), Expectation(Expected.REJECT)
+    sent = budget.reserve(wrong, submission())
+    budget.record(accepted_exchange(submission(), {"usage": {"credits_reserved": 3}}), wrong, sent)
+    with pytest.raises(BudgetExceeded, match="3 of 0 are spent"):
+        budget.reserve(wrong, submission())
 
-    def test_a_model_that_costs_more_than_documented_bounds_others_higher(self) -> None:
-        """If one model costs four times as much as documented, so may another one."""
-        one, other = (cheapest(model) for model in list(MODELS.values())[:2])
-        budget = SpendBudget(1000.0)
-        self.bought(budget, json.dumps(one).encode(), {"credits_reserved": 4 * documented(one)})
-        assert budget.prices.most(other) >= 2 * 4 * documented(other)
 
-    def test_a_cheap_model_that_costs_ten_times_its_document_bounds_dear_ones(self) -> None:
-        """An image of 10 credits for 1 lets expect a video of 50 for 5."""
-        models = sorted(MODELS.values(), key=lambda one: documented_of_model(cheapest(one)))
-        cheap, dear = cheapest(models[0]), cheapest(models[-1])
-        budget, times = SpendBudget(1000.0), 10
-        price = times * documented_of_model(cheap)
-        self.bought(budget, json.dumps(cheap).encode(), {"credits_reserved": price})
-        assert documented_of_model(cheap) < documented_of_model(dear)
-        assert budget.prices.most(dear) >= times * documented_of_model(dear)
+def test_other_invalid_requests_are_sent_after_one_was_accepted() -> None:
+    """While the budget can pay for them, invalid requests are sent after one was accepted."""
+    budget, wrong = SpendBudget(50.0), Expectation(Expected.REJECT)
+    sent = budget.reserve(wrong, submission())
+    budget.record(accepted_exchange(submission(), {"usage": {"credits_reserved": 3}}), wrong, sent)
+    for _ in range(500):
+        rejected = Exchange("POST", "", "", (), submission(), 400, (), b"{}")
+        budget.record(rejected, wrong, budget.reserve(wrong, submission()))
+    assert (budget.shared_budget.spent, budget.submissions) == (3, 1)
 
-    def test_a_server_that_reports_no_price_is_recorded_by_the_documents(self) -> None:
-        """Without a price a task counts twice what the documents say, however many there are."""
-        budget = SpendBudget(50.0)
-        for _ in range(5):
-            self.bought(budget, self.body(), {})
-        body = json.loads(self.body())
-        assert budget.shared_budget.spent == 5 * 2 * documented_of_model(body)
-        assert budget.unreported == {body["model"]: 5}
 
-    @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
-    def test_without_a_price_no_request_is_booked_at_ten_times_its_price(self, model) -> None:
-        """An image of 0.3 credits counts as the document of its model says, not as a video."""
-        budget, body = SpendBudget(1000.0), cheapest(model)
-        real = Server.usage(Server.__new__(Server), model.kind, body)["credits_reserved"]
-        self.bought(budget, json.dumps(body).encode(), {})
-        assert real < budget.shared_budget.spent < 10 * real
+def test_an_invalid_request_is_sent_if_its_estimate_is_left() -> None:
+    """Where the margin isn't left, what it costs in proportion is enough."""
+    budget, wrong = SpendBudget(30.0), Expectation(Expected.REJECT)
+    submit(budget, submission(), {"credits_reserved": 4})
+    budget.shared_budget.record_accepted_invalid()
+    assert budget.reserve(wrong, submission(n=5)).credits == 5 * 4
+    with pytest.raises(BudgetExceeded):
+        budget.reserve(ACCEPTED, submission(n=5))
 
-    @pytest.mark.parametrize("price", [-1, float("nan"), float("inf"), "7", None, True, [7]])
-    def test_what_is_no_price_counts_as_none(self, price) -> None:
-        """A negative price or one that is no number counts as if there were none."""
-        budget = SpendBudget(50.0)
-        self.bought(budget, self.body(), {"credits_reserved": price})
-        assert budget.shared_budget.spent == 2 * documented_of_model(json.loads(self.body()))
 
-    @pytest.mark.parametrize(
-        "receipt",
-        [
-            {"data": {"usage": {"credits_reserved": 7}}},
-            [{"usage": {"credits_reserved": 7}}],
-            {"usage": [{"credits_reserved": 7}], "credits_reserved": 0.1},
-        ],
-        ids=["in data", "in a list", "several"],
-    )
-    def test_a_price_counts_wherever_a_receipt_has_it(self, receipt) -> None:
-        """A server that wraps its responses was charged 889 credits of 500."""
-        budget = SpendBudget(50.0)
-        budget.record_cost(receipt, budget.reserve(self.accepted, self.body()))
-        assert budget.shared_budget.spent == 7
-        assert not budget.unreported
+def test_a_replay_is_believed_only_of_a_used_key_and_a_known_task() -> None:
+    """A response that claims to be a replay costs nothing only if it can be one."""
+    budget, body = SpendBudget(50.0), submission()
+    keyed = (("Idempotency-Key", "a-key-of-sixteen"),)
+    receipt = json.dumps({"id": "a", "usage": {"credits_reserved": 2}}).encode()
+    for headers, replay in (((), 2), (keyed, 4), (keyed, 4), ((), 6)):
+        exchange = Exchange("POST", "", "", headers, body, 200, (), receipt)
+        budget.record(exchange, ACCEPTED, budget.reserve(ACCEPTED, body))
+        assert budget.shared_budget.spent == replay
 
-    @pytest.mark.parametrize("price", [1e300, 10**400], ids=["1e300", "googol"])
-    def test_a_price_above_what_is_left_does_not_empty_the_budget(self, price) -> None:
-        """A price that can't be right counts the most that the request may cost."""
-        budget = SpendBudget(50.0)
-        self.bought(budget, self.body(), {"credits_reserved": price})
-        assert budget.shared_budget.spent == 2 * documented(json.loads(self.body()))
-        self.bought(budget, self.body(), {"credits_reserved": price})
-        with pytest.raises(BudgetExceeded, match="reported prices above what was left"):
-            budget.reserve(self.accepted, self.body())
 
-    @pytest.mark.parametrize("limit", [50.0, UNLIMITED], ids=["limited", "unlimited"])
-    @pytest.mark.parametrize("price", [1e300, 10**400], ids=["1e300", "googol"])
-    def test_a_price_that_cannot_be_right_is_counted_and_named(self, limit, price) -> None:
-        """Also without a limit it counts no more than the documents say."""
-        budget, body = SpendBudget(limit), json.loads(self.body())
-        self.bought(budget, self.body(), {"credits_reserved": price})
-        assert list(budget.unbelieved) == [f"{body['model']}: {reported(price):g} credits"]
-        assert budget.unbelieved.total() == 1
-        assert documented_of_model(body) <= budget.spent_here <= 2 * documented(body)
+def test_a_broken_response_to_a_valid_request_may_have_been_charged() -> None:
+    """After a 5xx a valid request counts, and a request that must be rejected doesn't."""
+    budget = SpendBudget(50.0)
+    broken = Exchange("POST", "", "", (), submission(), 502, (), b"")
+    wrong = Expectation(Expected.REJECT)
+    budget.record(broken, wrong, budget.reserve(wrong, submission()))
+    assert budget.shared_budget.spent == 0
+    budget.record(broken, ACCEPTED, budget.reserve(ACCEPTED, submission()))
+    assert budget.shared_budget.spent == 2 * documented(json.loads(submission()))
 
-    @pytest.mark.parametrize("limit", [1000.0, UNLIMITED], ids=["limited", "unlimited"])
-    def test_a_price_far_above_the_documented_one_may_be_right(self, limit) -> None:
-        """A server that costs a hundred times as much is believed."""
-        budget = SpendBudget(limit)
-        price = 100 * documented(json.loads(self.body()))
-        self.bought(budget, self.body(), {"credits_reserved": price})
-        assert (budget.spent_here, budget.unbelieved.total()) == (price, 0)
 
-    def made(self, budget: SpendBudget, task: str, usage: dict) -> None:
-        """Submit a task."""
-        reservation = budget.reserve(self.accepted, self.body())
-        budget.record_cost({"id": task, "usage": usage}, reservation)
+def test_a_submission_in_flight_is_reserved() -> None:
+    """Before its response is there, a submission counts the most that it may cost."""
+    most = SpendBudget(9.0).prices.most(json.loads(submission()))
+    budget = SpendBudget(1.5 * most, wait=0)
+    reserved = budget.reserve(ACCEPTED, submission())
+    with pytest.raises(BudgetExceeded):
+        budget.reserve(ACCEPTED, submission())
+    receipt = {"id": "a", "usage": {"credits_reserved": 0}}
+    budget.record(accepted_exchange(submission(), receipt), ACCEPTED, reserved)
+    assert budget.reserve(ACCEPTED, submission()).credits == 0
 
-    @pytest.mark.parametrize("receipt_says", [2, None], ids=["less", "nothing"])
-    @pytest.mark.parametrize(
-        "where", [{"usage": {"credits_used": 4}}, {"data": {"usage": {"cost": {"credits": 4}}}}]
-    )
-    def test_what_a_task_has_used_counts_if_it_is_more_than_was_reported(
-        self, receipt_says, where
-    ) -> None:
-        """A server that reported half of its price was charged 99.6 credits of 50."""
-        budget, receipt = (
-            SpendBudget(50.0),
-            {} if receipt_says is None else {"credits_reserved": receipt_says},
-        )
-        for number in (1, 2):
-            self.made(budget, f"task-{number}", receipt)
-        for _ in range(3):  # each poll says it again
-            budget.record_used({"id": "task-1", **where})
-            budget.record_used({"id": "task-3", **where})
-        first = 2 * documented_of_model(json.loads(self.body())) if receipt_says is None else 4
-        assert budget.shared_budget.spent == budget.spent_here == 4 + first
-        assert budget.prices.most(json.loads(self.body())) == 4, "equal requests cost as much"
-        self.made(budget, "task-4", receipt)
-        assert budget.shared_budget.spent == 4 + first + 4
 
-    def test_all_processes_know_how_much_less_a_server_reports(self, tmp_path) -> None:
-        """What others have submitted counts from their next request on."""
-        one, other = (SpendBudget(500.0, SharedBudget(tmp_path / "budget")) for _ in range(2))
-        self.made(one, "task-1", {"credits_reserved": 2})
-        self.made(other, "task-2", {"credits_reserved": 3})
-        one.record_used({"id": "task-1", "usage": {"credits_used": 20}})
-        self.made(other, "task-3", {"credits_reserved": 3})
-        assert one.shared_budget.spent == 20 + 30 + 30
-        assert other.spent_here == 30 + 30
+def test_a_submission_waits_for_what_others_reserved(tmp_path) -> None:
+    """A submission is not refused only because another's cost isn't known yet."""
+    shared = SharedBudget(tmp_path / "budget")
+    budget = SpendBudget(15.0, shared)
+    first = budget.reserve(ACCEPTED, submission())
+    assert shared.reserve(10, 15, 15) is Decision.WAIT
+    timer = threading.Timer(0.1, budget.release, [first])
+    timer.start()
+    assert budget.reserve(ACCEPTED, submission()).credits == 10
+    timer.join()
 
-    def test_a_server_that_reports_zero_and_charges_at_the_end_is_not_free(self) -> None:
-        """Once a task has used something, a price of 0 counts as none."""
-        budget, body = SpendBudget(500.0), json.loads(self.body())
-        self.made(budget, "task-1", {"credits_reserved": 0})
-        assert budget.shared_budget.spent == 0
-        budget.record_used({"id": "task-1", "usage": {"credits_used": 7}})
-        self.made(budget, "task-2", {"credits_reserved": 0})
-        assert budget.shared_budget.spent == 7 + 7
-        other = json.dumps({**body, "prompt": "a" * 1000}).encode()
-        self.bought(budget, other, {"credits_reserved": 0})
-        assert budget.shared_budget.spent >= 7 + 7 + 7
 
-    @pytest.mark.parametrize("used", [0, 1, -5, None, "9", True, float("nan")])
-    def test_what_a_task_has_used_gives_nothing_back(self, used) -> None:
-        """A reported amount is somebody else's word: only what raises the sum counts."""
-        budget = SpendBudget(50.0)
-        self.made(budget, "task-1", {"credits_reserved": 3})
-        budget.record_used({"id": "task-1", "usage": {"credits_used": used}})
-        assert budget.shared_budget.spent == 3
+def test_a_budget_is_closed_with_its_last_user() -> None:
+    """Python warns of a database that nobody closes, since 3.13."""
+    budget = SharedBudget()
+    rows = budget._rows
+    del budget
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        rows.execute("SELECT 1")
 
-    def test_an_impossible_use_does_not_empty_the_budget(self) -> None:
-        """It counts the most that the request may cost, and is named."""
-        budget = SpendBudget(50.0)
-        self.made(budget, "task-1", {"credits_reserved": 3})
-        budget.record_used({"id": "task-1", "usage": {"credits_used": 1e300}})
-        assert budget.shared_budget.spent == 3
-        assert budget.unbelieved.total() == 1
 
-    def test_a_falling_price_counts_the_highest(self) -> None:
-        """Equal requests cost the same, so that a lower price later counts as the earlier one."""
-        budget = SpendBudget(50.0)
-        for price in (4, 3, 2, 0.5, 0):
-            self.bought(budget, self.body(), {"credits_reserved": price})
-        assert budget.shared_budget.spent == 5 * 4
-
-    def test_a_price_that_ignores_the_number_of_images_counts_by_it(self) -> None:
-        """By the documents four images cost four times as much as one, whatever a receipt says."""
-        found = (
-            (one, name) for one in MODELS.values() for name in charged_parameters(cheapest(one))
-        )
-        model, name = next(found)
-        one, four = ({**cheapest(model), name: number} for number in (1, 4))
-        budget = SpendBudget(1000.0)
-        for body, spent in ((one, 5), (four, 25), (four, 45), (one, 50), ({**four, name: 2}, 60)):
-            self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 5})
-            assert budget.shared_budget.spent == spent
-
-    def test_several_images_of_any_request_cost_more_than_the_cheapest_one(self) -> None:
-        """A price that ignores their number does so for other texts, too."""
-        budget, model = SpendBudget(1000.0), next(m for m in MODELS.values() if "n" in m.parameters)
-        for count, prompt, spent in ((1, "a", 5), (4, "a cat", 25), (1, "a dog", 30)):
-            body = {**cheapest(model), "n": count, "prompt": prompt}
-            self.bought(budget, json.dumps(body).encode(), {"credits_reserved": 5})
-            assert budget.shared_budget.spent == spent
-
-    def test_a_price_of_zero_does_not_let_a_run_submit_for_ever(self) -> None:
-        """At a price of 0 there are as many tasks as the limit pays for at the lowest price."""
-        budget = SpendBudget(20.0)
-        for _ in range(int(20 / documented_prices()[0])):
-            self.bought(budget, self.body(), {"credits_reserved": 0})
-        with pytest.raises(BudgetExceeded, match="20 tasks were submitted"):
-            budget.reserve(self.accepted, self.body())
-
-    def test_a_replay_is_believed_only_of_a_used_key_and_a_known_task(self) -> None:
-        """A response that claims to be a replay costs nothing only if it can be one."""
-        budget, body = SpendBudget(50.0), self.body()
-        keyed = (("Idempotency-Key", "a-key-of-sixteen"),)
-        receipt = json.dumps({"id": "a", "usage": {"credits_reserved": 2}}).encode()
-        for headers, replay in (((), 2), (keyed, 4), (keyed, 4), ((), 6)):
-            exchange = Exchange("POST", "", "", headers, body, 200, (), receipt)
-            budget.record(exchange, self.accepted, budget.reserve(self.accepted, body))
-            assert budget.shared_budget.spent == replay
-
-    def test_a_broken_response_to_a_valid_request_may_have_been_charged(self) -> None:
-        """After a 5xx a valid request counts, and a request that must be rejected doesn't."""
-        budget = SpendBudget(50.0)
-        broken = Exchange("POST", "", "", (), self.body(), 502, (), b"")
-        wrong = Expectation(Expected.REJECT)
-        budget.record(broken, wrong, budget.reserve(wrong, self.body()))
-        assert budget.shared_budget.spent == 0
-        budget.record(broken, self.accepted, budget.reserve(self.accepted, self.body()))
-        assert budget.shared_budget.spent == 2 * documented(json.loads(self.body()))
-
-    def test_a_submission_in_flight_is_reserved(self) -> None:
-        """Before its response is there, a submission counts the most that it may cost."""
-        most = SpendBudget(9.0).prices.most(json.loads(self.body()))
-        budget = SpendBudget(1.5 * most, wait=0)
-        reserved = budget.reserve(self.accepted, self.body())
-        with pytest.raises(BudgetExceeded):
-            budget.reserve(self.accepted, self.body())
-        receipt = {"id": "a", "usage": {"credits_reserved": 0}}
-        budget.record(self.exchange(self.body(), receipt), self.accepted, reserved)
-        assert budget.reserve(self.accepted, self.body()).credits == 0
-
-    def test_a_submission_waits_for_what_others_reserved(self, tmp_path) -> None:
-        """A submission is not refused only because another's cost isn't known yet."""
-        shared = SharedBudget(tmp_path / "budget")
-        budget = SpendBudget(15.0, shared)
-        first = budget.reserve(self.accepted, self.body())
-        assert shared.reserve(10, 15, 15) is Decision.WAIT
-        timer = threading.Timer(0.1, budget.release, [first])
-        timer.start()
-        assert budget.reserve(self.accepted, self.body()).credits == 10
-        timer.join()
-
-    def test_a_budget_is_closed_with_its_last_user(self) -> None:
-        """Python warns of a database that nobody closes, since 3.13."""
-        budget = SharedBudget()
-        rows = budget._rows
-        del budget
-        gc.collect()
-        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
-            rows.execute("SELECT 1")
-
-    def test_a_shared_budget_is_shared(self, tmp_path) -> None:
-        """Two processes that open a shared budget reserve and spend from the same credits."""
-        one, two = SharedBudget(tmp_path / "budget"), SharedBudget(tmp_path / "budget")
-        assert one.reserve(6, 10, 10) is Decision.RESERVED
-        assert two.reserve(6, 10, 10) is Decision.WAIT
-        assert two.reserve(11, 10, 10) is Decision.TOO_MUCH
-        one.settle(6, 2.5, 1)
-        assert (two.spent, two.submissions) == (2.5, 1)
-        assert two.reserve(7.5, 10, 10) is Decision.RESERVED
-        one.record_accepted_invalid()
-        assert two.accepts_invalid
-        one.close()
-        two.close()
+def test_a_shared_budget_is_shared(tmp_path) -> None:
+    """Two processes that open a shared budget reserve and spend from the same credits."""
+    one, two = SharedBudget(tmp_path / "budget"), SharedBudget(tmp_path / "budget")
+    assert one.reserve(6, 10, 10) is Decision.RESERVED
+    assert two.reserve(6, 10, 10) is Decision.WAIT
+    assert two.reserve(11, 10, 10) is Decision.TOO_MUCH
+    one.settle(6, 2.5, 1)
+    assert (two.spent, two.submissions) == (2.5, 1)
+    assert two.reserve(7.5, 10, 10) is Decision.RESERVED
+    one.record_accepted_invalid()
+    assert two.accepts_invalid
+    one.close()
+    two.close()
 
 
 @pytest.mark.parametrize(

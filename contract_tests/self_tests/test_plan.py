@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-import os
-import re
-import subprocess
-import sys
-import unicodedata
 from collections import Counter
-from itertools import combinations, product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,52 +12,30 @@ from unittest.mock import patch
 import pytest
 
 import wanflow_contract
-from self_tests.reference_server.faults import NotValidated
-from self_tests.reference_server.server import Handler, Rejected, Server, png
-from self_tests.reference_server.variants import Unmetered
+from self_tests.collected import item_of, steps_of
+from self_tests.reference_server.server import Server
 from wanflow.mock import MockServer
 from wanflow_contract import test_billing, test_files
-from wanflow_contract.checks.boundaries import ABSENT, cheapest, probes_of
+from wanflow_contract.checks.boundaries import cheapest, probes_of
 from wanflow_contract.checks.check import Check, CheckFailed
 from wanflow_contract.checks.definitions.requests import PARAM
 from wanflow_contract.checks.definitions.responses import SCHEMA
 from wanflow_contract.checks.documented_responses import packaged_contract
-from wanflow_contract.checks.edges import choices_of
-from wanflow_contract.checks.expectation import Expected, packaged_oracle
-from wanflow_contract.checks.files import image_size
+from wanflow_contract.checks.expectation import packaged_oracle
 from wanflow_contract.plan.combined import combined_probes
 from wanflow_contract.plan.forecast import forecast_of
-from wanflow_contract.plan.order import Stage, Step, cheapest_model, ordered, step_of
+from wanflow_contract.plan.order import Stage, Step, cheapest_model
 from wanflow_contract.plan.planner import Planner, may_be_charged
 from wanflow_contract.plan.prices import documented_of_model
 from wanflow_contract.plan.rules import coverage_of, judged, keywords_of, rules_of_run
 from wanflow_contract.report.counters import Counters
 from wanflow_contract.report.digest import digest
 from wanflow_contract.report.result import RunResult
-from wanflow_contract.support.callback_urls import PUBLIC_URLS
 from wanflow_contract.support.exchange import Exchange
 
-ROOT = Path(__file__).resolve().parents[2]
 KEY = "the-key-that-pays-0001"
 MODELS = packaged_contract().catalog.models
 PROBES = [(model, probe) for model in MODELS.values() for probe in probes_of(model)]
-
-
-def item_of(function: str, costs: tuple[Any, ...] | None = None, **params: Any) -> Any:
-    """Return what stands for a collected test."""
-    mark = None if costs is None else SimpleNamespace(args=costs[:1], kwargs=dict(costs[1:]))
-    return SimpleNamespace(
-        path=Path(f"test_{function}.py"),
-        name=function,
-        originalname=function,
-        callspec=SimpleNamespace(params=params),
-        fixturenames=("target",),
-        get_closest_marker=lambda _name: mark,
-    )
-
-
-def steps_of(*items: Any) -> list[Step]:
-    return ordered([step_of(item) for item in items])
 
 
 @pytest.fixture(scope="module")
@@ -184,151 +155,6 @@ def test_where_any_model_will_do_it_is_the_one_with_the_lowest_price_of_its_docu
     assert lowest < max(documented_of_model(cheapest(model)) for model in MODELS.values())
 
 
-def test_few_valid_requests_are_at_every_limit() -> None:
-    """Each valid value of a list and each limit is in one of a few requests, all of them valid."""
-    oracle = packaged_oracle()
-    sent = Counter[str]()
-    for model, probe in combined_probes():
-        expectation = oracle.expectation(model.operation_id, probe.body)
-        assert expectation.expected is Expected.ACCEPT, (model.name, probe)
-        sent[model.name] += probe.at_limits
-    assert max(sent.values()) <= 6
-    for name, model in MODELS.items():
-        bodies = [
-            cheapest(model),
-            *(one.body for owner, one in combined_probes() if owner is model),
-        ]
-        for field, rule in model.parameters.items():
-            given = [body.get(field) for body in bodies]
-            for value in choices_of(rule):
-                alone = {**cheapest(model), field: value}
-                if oracle.expectation(model.operation_id, alone).expected is Expected.ACCEPT:
-                    assert value in given, (name, field, value)
-
-
-def test_the_first_task_at_limits_has_characters_of_all_kinds() -> None:
-    """A server that refuses a script, a sign, an emoji or a line break shows it there."""
-    first = {model.name: probe for model, probe in reversed(combined_probes())}
-    prompted = [name for name in MODELS if "maxLength" in MODELS[name].parameters["prompt"]]
-    assert prompted
-    for name in prompted:
-        text = first[name].body["prompt"]
-        assert len(text) == MODELS[name].parameters["prompt"]["maxLength"]
-        scripts = ["LATIN", "CYRILLIC", "HEBREW", "ARABIC", "CJK", "HANGUL", "THAI", "DEVANAGARI"]
-        names = {unicodedata.name(one, "").split(" ")[0] for one in text}
-        assert names >= set(scripts), name
-        assert set("'\"\u2018\u00ab&<>\\{}%$;*`|@#\n\t\u200d\U0001f408") <= set(text), name
-
-
-def valid(model: Any, body: dict[str, Any]) -> bool:
-    return packaged_oracle().expectation(model.operation_id, body).expected is Expected.ACCEPT
-
-
-def chosen_pairs(model: Any) -> list[dict[str, Any]]:
-    """Return each two values of fields: limits, values of lists, yes or no, or absent."""
-    few = {
-        name: [*choices_of(rule), *([ABSENT] if name not in model.required else [])]
-        for name, rule in model.parameters.items()
-        if name != "model"
-    }
-    return [
-        {one: a, other: b}
-        for one, other in combinations(few, 2)
-        for a, b in product(few[one], few[other])
-    ]
-
-
-def with_pair(model: Any, pair: dict[str, Any]) -> dict[str, Any]:
-    body = {**cheapest(model), **pair}
-    return {name: value for name, value in body.items() if value is not ABSENT}
-
-
-def has_pair(body: dict[str, Any], pair: dict[str, Any]) -> bool:
-    return all(body.get(name, ABSENT) == value for name, value in pair.items())
-
-
-@pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
-def test_each_pair_of_limits_is_sent(model) -> None:
-    """A server may refuse two values together, or take them, that it judges rightly alone."""
-    valid_ones = [cheapest(model)]
-    valid_ones += [probe.body for owner, probe in combined_probes() if owner is model]
-    invalid_ones = [probe.body for owner, probe in PROBES if owner is model]
-    number = Counter[bool]()
-    for pair in chosen_pairs(model):
-        is_valid = valid(model, with_pair(model, pair))
-        if is_valid or all(valid(model, with_pair(model, {one: pair[one]})) for one in pair):
-            number[is_valid] += 1
-            sent = valid_ones if is_valid else invalid_ones
-            assert any(has_pair(body, pair) for body in sent), pair
-    assert number[True]
-
-
-def test_pairs_need_few_requests() -> None:
-    """One for each pair would be some 460 tasks for the same models."""
-    pairs = [probe for _, probe in combined_probes() if probe.for_pairs]
-    assert 0 < len(pairs) < 200
-    steps = steps_of(
-        *(item_of("pairs", model=model, probe=probe) for model, probe in combined_probes())
-    )
-    stages = [step.stage for step in steps]
-    assert stages == sorted(stages)
-    assert stages.count(Stage.PAIRS) == len(pairs)
-
-
-def test_a_value_that_needs_another_one_is_in_the_first_requests_at_limits() -> None:
-    """The values that few requests have are most likely forgotten."""
-    needy = Counter[str]()
-    for name, model in MODELS.items():
-        early = [one.body for owner, one in combined_probes() if owner is model and one.at_limits]
-        for pair in chosen_pairs(model):
-            for field, value in pair.items():
-                alone = {**cheapest(model), field: value}
-                if valid(model, {**cheapest(model), **pair}) and not valid(model, alone):
-                    needy[name] += 1
-                    assert value in [body.get(field) for body in early[:2]], (name, field, value)
-    assert needy
-
-
-def test_a_run_sends_the_requests_at_limits_in_their_order() -> None:
-    """The first of each model come first, the cheapest of them before the others."""
-    items = [item_of("limits", model=model, probe=probe) for model, probe in combined_probes()]
-    steps = [step for step in steps_of(*items) if step.stage is Stage.LIMITS]
-    numbers = [int(str(step.probe).rpartition("-")[2]) for step in steps]
-    assert numbers == sorted(numbers)
-    first = [step.credits for step in steps[: numbers.count(0)]]
-    assert first == sorted(first)
-
-
-def test_requests_at_limits_have_each_number_of_results_and_sides_without_a_common_factor() -> None:
-    """A server may make fewer files of some number, or refuse sides that aren't multiples of 16."""
-    early = [(model.name, probe.body) for model, probe in combined_probes() if probe.at_limits]
-    for name, model in MODELS.items():
-        bodies = [body for owner, body in early if owner == name]
-        if "n" in model.parameters:
-            counts = range(model.parameters["n"]["minimum"], model.parameters["n"]["maximum"] + 1)
-            assert {body.get("n", 1) for body in bodies} == set(counts)
-        if "size" in model.parameters:
-            assert math.gcd(*map(int, bodies[0]["size"].split("x"))) == 1
-
-
-def test_unusual_values_cost_no_task_of_their_own_while_others_have_room_for_them() -> None:
-    """The requests at limits have unusual values of their other fields, each of them once."""
-    limits = [(model, probe) for model, probe in combined_probes() if probe.at_limits]
-    for model, probe in limits:
-        assert {one.field for one in probe.edges} >= {"prompt", "callback_url"}, (model.name, probe)
-    sent = Counter(
-        (one.field, one.name)
-        for _, probe in combined_probes()
-        for one in probe.edges
-        if not one.limit
-    )
-    assert {number for (field, _), number in sent.items() if field == "callback_url"} == {1}
-    early = {probe.body["callback_url"] for _, probe in limits}
-    unusual = [one for one in PUBLIC_URLS if re.search(r"[?%]|:8443|xn--|COM", one)]
-    assert len(unusual) == 5
-    assert early >= set(unusual)
-
-
 def test_a_forecast_says_what_a_full_run_costs_and_what_is_left_out(probing) -> None:
     """Before a run: the cost of a full one, and what the limit doesn't pay for."""
     forecast = forecast_of(probing, 20.0)
@@ -427,29 +253,6 @@ def test_a_run_of_some_checks_lists_their_untested_rules_only(only, sides, said)
     assert "documented responses received" in digest(result).coverage
 
 
-def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the fast tests of the suite against a server that charges."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "contract_tests/wanflow_contract",
-        "-q",
-        "-m",
-        "fast",
-    ]
-    aimed = ["--base-url", server.origin + server.base, "--contract-report", str(folder)]
-    return subprocess.run(
-        [*command, "-p", "no:cacheprovider", *aimed, *options],
-        cwd=ROOT,
-        env={**os.environ, "WANFLOW_CONTRACT_API_KEY": KEY},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-
-
 def test_the_first_process_says_the_forecast_that_another_one_made(tmp_path) -> None:
     """With -n, only the others collect tests; the first one says it before they begin."""
     said, planners = list[str](), list[Planner]()
@@ -474,17 +277,6 @@ def test_the_first_process_says_the_forecast_that_another_one_made(tmp_path) -> 
         first.pytest_xdist_node_collection_finished()
     assert said == other.forecast.lines() != []
     assert first._reporting.plan["forecast"] == other.forecast.to_json()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("options", "code"), [((), 0), (("--require-complete",), 5)])
-def test_an_incomplete_run_has_an_exit_code_of_its_own(tmp_path, options, code) -> None:
-    """What wasn't tested is named; only with --require-complete does the exit code say so."""
-    with Server(KEY) as server:
-        done = suite(server, tmp_path, "-k", "unknown_id", *options)
-    assert done.returncode == code, done.stdout
-    assert "0 of 91 rules tested on both sides" in done.stdout
-    assert re.search(r"not tested: \S+ \S+ \S+, with valid and invalid values", done.stdout)
 
 
 class Shown:
@@ -536,151 +328,3 @@ def test_a_check_that_two_tests_of_a_function_failed_is_not_paid_for_again() -> 
     assert [run.skipped(number) for number in range(5)] == [*[said] * 4, ""]
     run.budget.unlimited = True
     assert not run.skipped(2)
-
-
-@pytest.mark.slow
-def test_what_was_shown_twice_is_not_paid_for_again(tmp_path) -> None:
-    """A server that accepts anything gets the other invalid requests, within the limit."""
-
-    class Counting(NotValidated):
-        charged = 0.0
-
-        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            made = super().usage(kind, {**body, "n": 1, "duration": 5})
-            self.charged += made["credits_reserved"]
-            return made
-
-    with Counting(KEY) as server:
-        done = suite(server, tmp_path, "--spend-limit", "50", "-k", "valid_requests_are")
-    assert done.returncode == 1
-    assert "has failed twice, and isn't paid for again" in done.stdout
-    assert 20 < server.charged <= 50
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_another_method_that_submits_is_found_within_a_small_limit(tmp_path, method) -> None:
-    """A correct server makes no task of it, and a wrong one is charged no more than the limit."""
-
-    class AnyMethod(Handler):
-        def submit(self, content: bytes) -> dict[str, Any]:
-            self.command = "POST" if self.command == method else self.command
-            return super().submit(content)
-
-    class Counting(Server):
-        charged = 0.0
-
-        def handler(self) -> type[Handler]:
-            return AnyMethod
-
-        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            made = super().usage(kind, body)
-            self.charged += made["credits_reserved"]
-            return made
-
-    with Counting(KEY) as server:
-        done = suite(server, tmp_path, "--spend-limit", "50", "-k", "undocumented_methods_are")
-    assert done.returncode == 1, done.stdout
-    assert 0 < server.charged <= 50
-
-
-@pytest.mark.slow
-def test_a_server_that_reports_no_price_is_tested_within_the_limit(tmp_path) -> None:
-    """Without prices, a run is charged less than its limit, and not a tenth of it."""
-
-    class Counting(Unmetered):
-        charged = 0.0
-
-        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            made = super().usage(kind, body)
-            self.charged += made["credits_reserved"]
-            return made
-
-    with Counting(KEY) as server:
-        done = suite(server, tmp_path, "--spend-limit", "50")
-    assert done.returncode == 0, done.stdout
-    assert 5 < server.charged <= 50
-
-
-@pytest.mark.slow
-def test_a_poor_account_gets_the_invalid_requests_only(tmp_path) -> None:
-    """After a few refusals with 402, no valid request is sent; the skipped tests say why."""
-    valid, invalid = Counter[str](), Counter[str]()
-
-    class Poor(Server):
-        def validate(self, reference: str, body: dict[str, Any]) -> None:
-            try:
-                super().validate(reference, body)
-            except Rejected:
-                invalid[reference] += 1
-                raise
-            valid[reference] += 1
-            raise Rejected(402, "Pay first")
-
-    with Poor(KEY) as server:
-        chosen = "many_valid or valid_requests_are"
-        done = suite(server, tmp_path, "--spend-limit", "50", "-k", chosen, "-rs")
-    assert done.returncode == 0, done.stdout
-    assert "valid requests of this model were refused with 402" in done.stdout
-    assert 2 <= max(valid.values()) <= 10
-    assert min(invalid.values()) > 100
-
-
-class FewerFiles(Server):
-    """One file is missing where more than one was requested."""
-
-    def poll(self, key: str, task_id: str) -> dict[str, Any]:
-        body = super().poll(key, task_id)
-        if len(body.get("results", ())) > 1:
-            body["results"], body["result_data"] = body["results"][1:], body["result_data"][1:]
-        return body
-
-
-class OtherSides(Server):
-    """Width and height of an image that isn't square are exchanged."""
-
-    def file(self, path: str) -> tuple[str, bytes]:
-        kind, content = super().file(path)
-        size = image_size(content)
-        return kind, png(*reversed(size)) if size else content
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("server", "check"), [(FewerFiles, "results"), (OtherSides, "size"), (Server, "")]
-)
-def test_what_was_paid_for_is_judged_to_its_files(tmp_path, server, check) -> None:
-    """At a small limit, tests that only submit show what is wrong with results, too."""
-    chosen = "many_valid or each_task_of_the_run"
-    with server(KEY) as opened:
-        done = suite(opened, tmp_path, "--spend-limit", "50", "-k", chosen)
-    assert done.returncode == bool(check), done.stdout
-    assert (f"[{check}]" in done.stdout) == bool(check)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("reported", [-1, 1e300, float("nan"), "5", None, True, [5]], ids=str)
-def test_no_reported_price_makes_a_run_spend_more_than_its_limit(tmp_path, reported) -> None:
-    """Whatever a server reports instead of what it charges, the limit is passed by no task."""
-
-    class Lying(Server):
-        charged = 0.0
-
-        def usage(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-            made = super().usage(kind, body)
-            self.charged += made["credits_reserved"]
-            return {**made, "credits_reserved": reported}
-
-    with Lying(KEY) as server:
-        suite(server, tmp_path, "--spend-limit", "50", "-k", "many_valid or forward_only")
-    assert 0 < server.charged <= 50
-
-
-@pytest.mark.parametrize(
-    ("model", "probe"), combined_probes(), ids=[str(one) for _, one in combined_probes()]
-)
-def test_each_part_of_a_combined_request_is_a_valid_request(model, probe) -> None:
-    """If many values together are refused, each of them is sent in a request that is valid."""
-    for body in probe.parts(model):
-        expectation = packaged_oracle().expectation(model.operation_id, body)
-        assert expectation.expected is Expected.ACCEPT, body

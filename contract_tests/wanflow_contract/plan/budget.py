@@ -12,6 +12,7 @@ from attrs import define, evolve, field, frozen
 
 from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.plan.prices import (
+    MARGIN,
     Prices,
     documented,
     documented_prices,
@@ -60,6 +61,8 @@ class _Task:
     body: Mapping[str, Any]
     reported: float | None
     counted: float
+    used: float = 0.0
+    """The most that it has used by a response that counts."""
 
 
 @define(eq=False)
@@ -200,13 +203,25 @@ class SpendBudget:
     def record_used(self, task: Any) -> None:
         """Count what a response says that a task of this process has used, if that is more."""
         known, used = self._tasks.get(_id(task)), used_credits(task)
-        if self.unlimited or known is None or used is None or used <= known.counted:
+        if self.unlimited or known is None or used is None:
             return
-        cost = self._believed(used, Reservation(known.body))
-        self._raise_to(_id(task), cost)
-        if known.reported:
-            self.shared_budget.record_understated(cost / known.reported)
-        self._catch_up()
+        counts = used > known.counted or _has_ended(task)
+        if counts and used > known.used:
+            self._tasks[_id(task)] = known = evolve(known, used=used)
+            cost = self._believed_use(used, known)
+            self._raise_to(_id(task), cost)
+            if known.reported:
+                self.shared_budget.record_understated(cost / known.reported)
+            self._catch_up()
+
+    def _believed_use(self, used: float, task: _Task) -> float:
+        """Return what the use of a task counts: all, unless it is far above what is expected."""
+        reservation, most = Reservation(task.body), self.prices.most(task.body)
+        if used - task.counted > self._left_for(reservation) and used > MARGIN * most:
+            self._disbelieve(used, reservation)
+            return most
+        self.prices.record(task.body, max(used, self.prices.least(task.body)))
+        return max(used, self.prices.estimate(task.body))
 
     def _catch_up(self) -> None:
         """Let each task count as many times its reported price as another one has used."""
@@ -294,6 +309,10 @@ class SpendBudget:
         """
         self.not_sent += 1
         raise BudgetExceeded(reason)
+
+
+def _has_ended(task: Any) -> bool:
+    return cast("dict[str, Any]", task).get("status") == "completed"
 
 
 def _id(receipt: Any) -> str:
