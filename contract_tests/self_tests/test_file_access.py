@@ -17,6 +17,7 @@ from wanflow_contract.checks.run_state import RunState
 from wanflow_contract.findings.finding import NOTE
 from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.support.inputs import parse_inputs
+from wanflow_contract.test_beside_faults import URLS
 from wanflow_contract.watch.observer import Observer
 
 MODELS = packaged_contract().catalog.models
@@ -59,6 +60,49 @@ def test_a_server_that_cannot_fetch_the_examples_is_not_wrong() -> None:
     assert judged((INVALID, REFUSED), (VALID, REFUSED)) == [("file-access", True)]
 
 
+NAMELESS = {name: value for name, value in REFUSED.items() if name != "param"}
+MESSAGES = (
+    f"Failed to download {VALID['image_urls'][0]}",
+    "Failed to download image",
+    "image_urls: no response",
+    "Images must be directly accessible",
+    "Unable to fetch a file: timeout",
+)
+
+
+@pytest.mark.parametrize("more", [{}, {"param": ""}], ids=["no param", "empty param"])
+@pytest.mark.parametrize("message", MESSAGES)
+def test_a_refusal_without_a_parameter_names_the_file_in_its_message(message, more) -> None:
+    """By its URL, by what it is, or as something that can't be fetched."""
+    error = {**NAMELESS, "message": message, **more}
+    assert judged((VALID, error), (OTHERS, error)) == [("file-access", True)]
+    assert ("accepts", False) in judged((VALID, error), (VALID, None))
+
+
+@pytest.mark.parametrize("message", ["No", "The prompt is too long", "Invalid size"])
+def test_a_refusal_whose_message_names_no_file_is_judged(message) -> None:
+    """A valid request is refused, and no file is the reason."""
+    assert judged((VALID, {**NAMELESS, "message": message})) == [("accepts", False)]
+
+
+@pytest.mark.parametrize("given", [(), ("image_urls",)])
+@pytest.mark.parametrize("message", ["Not a text", "The prompt is no text beside an image"])
+def test_an_invalid_request_without_a_named_parameter_is_refused_for_its_fault(
+    given, message
+) -> None:
+    """A message that has the word image doesn't make it a refusal of a file."""
+    beside = {**OTHERS, "prompt": 5}
+    assert judged((beside, {**NAMELESS, "message": message}), given=given) == []
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_unusual_url_may_be_refused_by_a_server_that_fetches_nothing(url) -> None:
+    """Beside another fault it is no reason for a note, nor for a finding."""
+    beside = {**INVALID, "image_urls": [url]}
+    assert judged((beside, REFUSED)) == []
+    assert judged((beside, REFUSED), (VALID, None)) == []
+
+
 @pytest.mark.parametrize(
     ("responses", "found"),
     [
@@ -78,6 +122,9 @@ def test_a_server_that_takes_the_examples_does_not_fetch_them(responses, found) 
 def test_a_server_is_held_to_the_files_that_the_user_has_given() -> None:
     """Others may not be reached; a mock fetches none at all."""
     assert judged((OTHERS, REFUSED), given=("image_urls",)) == [("file-access", True)]
+    assert judged((OTHERS, NAMELESS), given=("image_urls",)) == [("file-access", True)]
+    assert ("accepts", False) in judged((OTHERS, OF_PROMPT), given=("image_urls",))
+    assert ("accepts", False) in judged((VALID, NAMELESS), given=("image_urls",))
     assert ("accepts", False) in judged((VALID, REFUSED), given=("image_urls",))
     assert ("accepts", False) in judged((VALID, REFUSED), mock=True)
 

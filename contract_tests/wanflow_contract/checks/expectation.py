@@ -153,8 +153,10 @@ def packaged_oracle() -> RequestOracle:
     return RequestOracle(packaged_validator())
 
 
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 _PLAIN_URL = re.compile(
-    r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/%-]*)?(\?[A-Za-z0-9=&._-]*)?"
+    rf"https?://{_LABEL}([.]{_LABEL})*[.]?(:[0-9]{{1,4}})?"
+    r"(/[A-Za-z0-9._~/%-]*)?(\?[A-Za-z0-9=&._-]*)?"
 )
 _CLEARLY_INTERNAL = re.compile(
     r"https://([A-Za-z0-9.:-]+@)?(localhost|\[[0-9a-f:.]+\]|[0-9.]+|0x[0-9a-f]+)(:[0-9]+)?(/[A-Za-z0-9/_-]*)?",
@@ -232,5 +234,6 @@ def _ambiguous_text(text: str) -> Iterator[str]:
         yield "a text has control characters"
     if _NO_CHARACTER.search(text):
         yield "a text has a code point that is not a character"
-    if "://" in text and not _PLAIN_URL.fullmatch(text):
+    is_url = "://" in text or text.startswith(("http:", "https:"))
+    if is_url and not _PLAIN_URL.fullmatch(text):
         yield "a URL has an unusual form"
