@@ -258,6 +258,24 @@ def test_a_replayed_submission_is_the_same_task() -> None:
     assert found(with_key[0], with_key[2]) == ["new-task"]
 
 
+@pytest.mark.parametrize("content", [b'{"id": "task-unified-1-1"}', b"\x1f\x8b\x08broken"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, deflate"])
+def test_a_body_that_is_not_in_the_coding_of_its_header_is_a_finding(coding, content) -> None:
+    """No client can read it. Of a part, or of a body that was cut, nothing is known."""
+    received = (("content-encoding", coding), ("content-type", "application/json"))
+    for status, complete, path, found in (
+        (200, True, "/v1/tasks/task-unified-1-1", ["responds"]),
+        (200, False, "/v1/tasks/task-unified-1-1", []),
+        (206, True, "/v1/tasks/task-unified-1-1", []),
+        (200, True, "/another", []),
+    ):
+        observer, url = Observer(BASE), BASE + path
+        one = Recorded("GET", url, (), b"", status, received, content, 1.0, 2.0, complete)
+        one.judge(observer)
+        result = observer.result()
+        assert ([one.check for one in result.findings], result.errors) == (found, [])
+
+
 @pytest.mark.parametrize(("coding", "said"), [("br", "pip install brotli"), ("odd", "'odd'")])
 def test_a_response_that_cannot_be_read_is_named_with_its_coding(coding, said) -> None:
     """A watch that judged nothing says why."""

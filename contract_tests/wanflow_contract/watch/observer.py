@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 from wanflow._urls import split_url
 from wanflow.cli.text import counted
 from wanflow_contract.checks.check import observing
+from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.checks.documented_responses import Contract, packaged_contract
 from wanflow_contract.findings.finding import NEW
 from wanflow_contract.findings.recorder import Recorder
@@ -76,6 +77,7 @@ class Observer:
         ended: float | None = None,
         *,
         complete: bool = True,
+        wrong_coding: str = "",
     ) -> None:
         """Judge an exchange; nothing is raised.
 
@@ -84,6 +86,7 @@ class Observer:
             started: when the request was sent, in Unix seconds; by default now.
             ended: when the response had been received; by default now.
             complete: whether both bodies are known as a whole.
+            wrong_coding: the content coding that the response names, but doesn't have.
         """
         now = time.time()
         with _LOCK, observing(self.recorder):
@@ -91,7 +94,11 @@ class Observer:
             times = (now if started is None else started, now if ended is None else ended)
             self.tasks.begin(account, _server_time(anonymous, times[1]))
             with self._safely(anonymous):
-                self._judge(anonymous, account, times, complete)
+                if not wrong_coding:
+                    self._judge(anonymous, account, times, complete)
+                elif self._is_of_the_api(anonymous):
+                    self._begin("content codings")
+                    RESPONDS.fail(f"the body isn't in the coding {wrong_coding!r}", anonymous)
 
     def result(self) -> RunResult:
         """Return what was found."""
@@ -162,6 +169,10 @@ class Observer:
             self.tasks.judge_submission(contract, exchange)
         else:
             self.tasks.judge_poll(contract, exchange, account, times)
+
+    def _is_of_the_api(self, exchange: Exchange) -> bool:
+        path = self.path_of(exchange.url)
+        return self.knows_file(exchange.url) or self.contract.operation_at(path) is not None
 
     def _begin(self, label: str) -> None:
         self._labels.add(label)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32 << 20
 """The longest body that is judged, in bytes."""
+_PART = 206
 
 
 @frozen
@@ -36,8 +37,9 @@ class Recorded:
     def judge(self, observer: Observer) -> None:
         """Let an observer judge it; a body that can't be decoded is unknown."""
         content = self.decoded()
-        if content is None:
-            observer.codings.update(self._codings() - _known_codings())
+        unknown = self._codings() - _known_codings() if content is None else set[str]()
+        observer.codings.update(unknown)
+        wrong = content is None and not unknown and self.complete and self.status != _PART
         observer.observe(
             Exchange(
                 self.method,
@@ -52,7 +54,8 @@ class Recorded:
             ),
             self.started,
             self.ended,
-            complete=self.complete and content is not None,
+            complete=self.complete and (content is not None or wrong),
+            wrong_coding=", ".join(sorted(self._codings())) if wrong else "",
         )
 
     def decoded(self) -> bytes | None:
