@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 MAX_BODY_SHOWN = 1500
 MIN_KEY_LENGTH = 8
@@ -24,7 +24,8 @@ _DEEPEST = 100
 """Levels of a response; documented ones have fewer than ten."""
 _INLINE = 2500
 """A longer body is compressed when it is written into a command."""
-_OMITTED_HEADERS = frozenset({"host", "user-agent", "accept", "accept-encoding", "connection"})
+_OF_THE_CLIENT = frozenset({"host", "user-agent", "connection", "content-length"})
+_CODINGS = frozenset({"gzip", "deflate", "br", "zstd", "identity", "*", ""})
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -111,9 +112,10 @@ class Exchange:
         without_body = self.method == "HEAD" and not self.sent  # after -X HEAD, curl waits for one
         parts = ["curl", "-sS", "-i", *(["--head"] if without_body else ["-X", self.method])]
         given = {name.lower() for name, _ in self.request_headers}
-        for name, value in self.request_headers:
-            if name.lower() not in _OMITTED_HEADERS | {"content-length"}:
-                parts += ["-H", f"{name}: {self.redacted(value)}" if value else f"{name};"]
+        for name, value in repeated_headers(self.request_headers, self.headers):
+            parts += ["-H", f"{name}: {self.redacted(value)}" if value else f"{name};"]
+            if name.lower() == "accept-encoding":
+                parts.append("--compressed")
         if self.sent and "content-type" not in given:
             parts += ["-H", "content-type:"]  # otherwise curl sends the type of a form
         if set("[]{}") & set(self.url):
@@ -145,6 +147,33 @@ class Exchange:
         """Return the exchange in two lines: the curl command, and the response."""
         body = self.content[:300].decode("utf-8", "replace")
         return f"{self.curl()}\n-> {self.status} {self.redacted(body)}"
+
+
+def repeated_headers(
+    sent: Iterable[Sequence[str]], received: Iterable[Sequence[str]]
+) -> list[tuple[str, str]]:
+    """Return the headers of a request that one which repeats it must have.
+
+    Others are the HTTP client's own. What it accepts matters only if it is unusual, or if the
+    response was encoded.
+    """
+    encoded = any(name.lower() == "content-encoding" for name, _ in received)
+    return [(name, value) for name, value in sent if _is_repeated(name, value, encoded)]
+
+
+def _is_repeated(name: str, value: str, encoded: bool) -> bool:
+    match name.lower():
+        case "accept":
+            return value != "*/*"
+        case "accept-encoding":
+            return encoded or not {coding_of(one) for one in value.split(",")} <= _CODINGS
+        case _:
+            return name.lower() not in _OF_THE_CLIENT
+
+
+def coding_of(entry: str) -> str:
+    """Return the content coding of an entry of Accept-Encoding, without its weight."""
+    return entry.partition(";")[0].strip().lower()
 
 
 def _is_deep(body: Any) -> bool:

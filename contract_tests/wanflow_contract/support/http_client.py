@@ -11,7 +11,7 @@ from attrs import define, field
 
 from wanflow_contract.checks.definitions.responses import RESPONDS
 from wanflow_contract.findings.finding import printable
-from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.support.exchange import Exchange, coding_of
 from wanflow_contract.support.interruptions import Interruptions
 from wanflow_contract.support.pace import WAITS, Pace
 from wanflow_contract.support.unavailable import tls_context
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0
 _JOURNAL_SIZE = 2000
 _TOO_MANY = 429
+_OPTIONAL = frozenset({"br", "zstd"})
+"""Content codings that httpx decodes with other packages only."""
 _SAFE = frozenset({"GET", "HEAD"})
 _MAX_BODY_LISTED = 200
 # The longest bodies of API responses and of files, in bytes.
@@ -145,6 +147,12 @@ class RateLimitedClient:
         finally:
             response.close()
         return bytes(content)
+
+    def decodable(self, accepted: str) -> str:
+        """Return what an Accept-Encoding accepts, without what this client can't decode."""
+        own = {coding_of(one) for one in self._client.headers["accept-encoding"].split(",")}
+        left = [one for one in accepted.split(",") if coding_of(one) not in _OPTIONAL - own]
+        return ",".join(left) or "identity"
 
     def record_request(self, method: str, path: str, content: bytes | None) -> None:
         """Count a request; in a dry run, also add it to the list."""

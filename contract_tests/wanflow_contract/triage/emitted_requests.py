@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.support.exchange import repeated_headers
 from wanflow_contract.triage.emitted_assertions import LIFE
 
 if TYPE_CHECKING:
@@ -40,17 +41,15 @@ def requests_of(finding: Finding) -> Iterator[dict[str, Any]]:
         polled = bool(one.method == "GET" and path and path[0] in submitted)
         polled = polled and finding.check in {*LIFE, "schema", "json"}
         if not (polled and one is not last):
-            yield _request(one, polled=polled, coding=finding.check == "encoding")
+            yield _request(one, polled=polled)
 
 
-def _request(one: ShownExchange, *, polled: bool, coding: bool = False) -> dict[str, Any]:
-    skipped = {"host", "content-length", "connection", "user-agent"}
-    skipped |= set() if coding else {"accept-encoding"}
+def _request(one: ShownExchange, *, polled: bool) -> dict[str, Any]:
     made = body_of(one).get("id") if one.method == "POST" and one.status < 300 else None
     return {
         "method": one.method,
         "path": one.path,
-        "headers": [pair for pair in one.request_headers if pair[0].lower() not in skipped],
+        "headers": [[*pair] for pair in repeated_headers(one.request_headers, one.headers)],
         "text": one.sent,
         "binary": one.sent_binary,
         "id": made if isinstance(made, str) else "",

@@ -19,7 +19,7 @@ from wanflow_contract.findings.recorder import Recorder
 from wanflow_contract.plan.budget import BudgetExceeded
 from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.prices import MARGIN, documented
-from wanflow_contract.support.exchange import Exchange, key_variants
+from wanflow_contract.support.exchange import Exchange, key_variants, repeated_headers
 from wanflow_contract.support.http_client import RateLimitedClient
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 VARIABLES = ("API_KEY", "API_KEY2")
 _REFUSED = 400
-_NOT_SENT = frozenset({"host", "content-length", "connection", "accept-encoding", "user-agent"})
 
 
 class NotReplayed(Exception):
@@ -172,9 +171,10 @@ class Replay:
         if not one.sent_binary:
             content = self._filled(content.decode()).encode()
         headers = {
-            name: self._filled(value)
-            for name, value in one.request_headers
-            if name.lower() not in _NOT_SENT
+            name: client.decodable(value)
+            if name.lower() == "accept-encoding"
+            else self._filled(value)
+            for name, value in repeated_headers(one.request_headers, one.headers)
         }
         contract = packaged_contract().operation_at(path)
         expectation = expectation_of_request(contract, one.method, headers, content)
