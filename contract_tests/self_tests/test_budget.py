@@ -333,6 +333,7 @@ def test_other_invalid_requests_are_sent_after_one_was_accepted() -> None:
         rejected = Exchange("POST", "", "", (), submission(), 400, (), b"{}")
         budget.record(rejected, wrong, budget.reserve(wrong, submission()))
     assert (budget.shared_budget.spent, budget.submissions) == (3, 1)
+    assert (budget.spent_on_invalid, budget.invalid_tasks) == (3, 1)
 
 
 def test_an_invalid_request_is_sent_if_its_estimate_is_left() -> None:

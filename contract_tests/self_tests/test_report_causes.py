@@ -278,3 +278,12 @@ def test_the_cost_says_how_many_tasks_had_no_price() -> None:
     said = digest(RunResult(Counters(unreported=Counter(a=2, b=1)))).cost
     assert said.endswith("; the server reported no price of 3 tasks: estimated")
     assert "estimated" not in digest(RunResult(Counters())).cost
+
+
+def test_the_cost_says_what_invalid_requests_took() -> None:
+    """They may use up the limit before paid faults are found; the counts of processes add up."""
+    counters = Counters(paid=True, spent=50.0, tasks=30, invalid_tasks=1, spent_on_invalid=1.5)
+    counters.merge(Counters(invalid_tasks=19, spent_on_invalid=30).to_json())
+    said = digest(RunResult(counters)).cost
+    assert "50 credits spent, 31.5 of them on 20 invalid requests that the server accepted" in said
+    assert "invalid" not in digest(RunResult(Counters(paid=True, spent=50.0))).cost

@@ -70,7 +70,8 @@ class SpendBudget:
     """The credits that may be spent and the submissions that may be made.
 
     `limit` is UNLIMITED where nothing is charged. A dry run records estimates. `spent_here` and
-    `submissions` are those of this process; the shared budget has those of all. `wait` is how many
+    `submissions` are those of this process; the shared budget has those of all. `invalid_tasks` and
+    `spent_on_invalid` are what of them the server should have refused. `wait` is how many
     seconds a request waits for others whose cost isn't known yet.
 
     A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
@@ -88,6 +89,8 @@ class SpendBudget:
     dry_run: bool = False
     spent_here: float = 0.0
     submissions: int = 0
+    invalid_tasks: int = 0
+    spent_on_invalid: float = 0.0
     not_sent: int = 0
     prices: Prices = field(init=False)
     unbelieved: Counter[str] = field(factory=Counter[str])
@@ -173,9 +176,12 @@ class SpendBudget:
         if key is not None:
             self._keys.add(key)
         if accepted and not replayed:
+            before = self.spent_here
+            self.record_cost(receipt, reservation)
             if expectation is not None and expectation.expected is Expected.REJECT:
                 self.shared_budget.record_accepted_invalid()
-            self.record_cost(receipt, reservation)
+                self.invalid_tasks += 1
+                self.spent_on_invalid += self.spent_here - before
         elif exchange.status >= 500 and exchange.sent_header("prefer") is None:
             self.record_unknown(reservation)
         else:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
 _COUNTERS = ("statuses", "keywords", "boundaries", "endings", "unbelieved", "unreported", "gone")
+_SUMS = ("requests", "tasks", "spent", "invalid_tasks", "spent_on_invalid")
 
 
 @define
 class Counters:
     """Responses by operation and status, expectations by model and field, requests, credits.
 
+    `spent_on_invalid` are the credits of `invalid_tasks`, which the server should have refused.
     `unbelieved` counts reported prices that can't be right, `unreported` tasks without one, `gone`
     the responses by status that another one followed when the request was sent again. With
     `watched`, the requests are those of others, and the run sent none.
@@ -32,6 +34,8 @@ class Counters:
     requests: int = 0
     tasks: int = 0
     spent: float = 0.0
+    invalid_tasks: int = 0
+    spent_on_invalid: float = 0.0
     paid: bool = False
     dry_run: bool = False
     watched: bool = False
@@ -52,6 +56,8 @@ class Counters:
         self.request_list += target.client.request_list
         self.tasks += target.budget.submissions
         self.spent += target.budget.spent_here
+        self.invalid_tasks += target.budget.invalid_tasks
+        self.spent_on_invalid += target.budget.spent_on_invalid
         self.paid = not target.budget.unlimited
         for (operation, status), number in target.client.statuses.items():
             self.statuses[f"{operation} {status}"] += number
@@ -68,11 +74,10 @@ class Counters:
         self.has_mock_controls = self.has_mock_controls or other["has_mock_controls"]
         self.paid = self.paid or other["paid"]
         self.watched = self.watched or other.get("watched", False)
-        self.requests += other["requests"]
         self.dry_run = self.dry_run or other["dry_run"]
         self.request_list += other["request_list"]
-        self.tasks += other["tasks"]
-        self.spent += other["spent"]
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + other.get(name, 0))
         for name in _COUNTERS:
             getattr(self, name).update(other.get(name, {}))
 
@@ -82,9 +87,7 @@ class Counters:
             "base_url",
             "has_mock_controls",
             "paid",
-            "requests",
-            "tasks",
-            "spent",
+            *_SUMS,
             "dry_run",
             "watched",
             "request_list",

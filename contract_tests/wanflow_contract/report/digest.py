@@ -18,6 +18,7 @@ from wanflow_contract.report.verdict import passed, verdict
 
 if TYPE_CHECKING:
     from wanflow_contract.plan.rules import Rule
+    from wanflow_contract.report.counters import Counters
     from wanflow_contract.report.result import RunResult
 
 # The numbers that differ between messages about the budget.
@@ -70,9 +71,17 @@ class Digest:
         spent = "would be spent at most" if counters.dry_run else "spent"
         money = f"{counters.spent:g} credits {spent}" if counters.paid else "nothing is charged"
         requests, tasks = counted(counters.requests, "request"), counted(counters.tasks, "task")
-        sent = f"{requests} {verb}, {tasks}, {money}"
+        sent = f"{requests} {verb}, {tasks}, {money}{_of_invalid(counters)}"
         more = _unbelieved(counters.unbelieved) + _unreported(counters.unreported)
         return sent + more + _gone(counters.gone)
+
+
+def _of_invalid(counters: Counters) -> str:
+    """Return what was spent on requests that the server should have refused, empty if nothing."""
+    if not counters.paid or not counters.invalid_tasks:
+        return ""
+    number = counted(counters.invalid_tasks, "invalid request")
+    return f", {counters.spent_on_invalid:g} of them on {number} that the server accepted"
 
 
 def _unbelieved(prices: Counter[str]) -> str:
