@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from _thread import interrupt_main
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from threading import Event, Thread, Timer
+from queue import SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _AGAIN = 0.01
 _INTERVAL = 0.5
@@ -27,34 +31,56 @@ _SYNCHRONIZE = 0x00100000
 @contextmanager
 def interrupts() -> Iterator[None]:
     """Let SIGINT raise KeyboardInterrupt, also if it was ignored before, and never unseen."""
-    handler, hook = signal.signal(signal.SIGINT, _raise), sys.unraisablehook
+    ignored = SimpleQueue[bool]()
+    handler = signal.signal(signal.SIGINT, partial(_raise, ignored))
+    hook = sys.unraisablehook
+    Thread(target=_come_back, args=(ignored,), daemon=True).start()
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
         sys.unraisablehook = hook
+        ignored.put(False)
 
 
-def _raise(*_signal: object) -> None:
+def _come_back(ignored: SimpleQueue[bool]) -> None:
+    """Interrupt again a little after each time that an interrupt was ignored."""
+    while ignored.get():
+        time.sleep(_AGAIN)
+        interrupt_main()
+
+
+def _raise(ignored: SimpleQueue[bool], _signal: int, frame: FrameType | None) -> None:
     """Raise, and come back a little later for as long as Python ignores it.
 
-    The hook is replaced only now: pytest replaces it, too, when it begins.
+    The hook is replaced only now: pytest replaces it, too, when it begins. Within the hook nothing
+    is raised: Python would ignore that, too, and call no hook.
 
     Raises:
-        KeyboardInterrupt: always.
+        KeyboardInterrupt: unless this is the hook.
     """
+    if _is_in_hook(frame):
+        ignored.put(True)
+        return
     hook = sys.unraisablehook
 
-    def ignored(unraisable: sys.UnraisableHookArgs) -> None:
+    def of_ignored(unraisable: sys.UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            later = Timer(_AGAIN, interrupt_main)
-            later.daemon = True
-            later.start()
+            ignored.put(True)
         else:
             hook(unraisable)
 
-    sys.unraisablehook = ignored
+    sys.unraisablehook = of_ignored
     raise KeyboardInterrupt
+
+
+def _is_in_hook(frame: FrameType | None) -> bool:
+    """Return whether a frame is the hook, or was called by it."""
+    while frame is not None:
+        if (frame.f_code.co_name, frame.f_code.co_filename) == ("of_ignored", __file__):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager
