@@ -8,8 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -252,6 +253,50 @@ def test_an_interrupted_run_writes_what_it_found(tmp_path, sent, code, jobs) -> 
     assert report["counters"]["requests"] > 0 < report["counters"]["tasks"]
     assert report["missing"] > 0
     assert f"interrupted, the results of {report['missing']} tests are missing" in shown
+
+
+class Slow(Server):
+    """Each submission takes a while, and is counted with its time and its price."""
+
+    def __init__(self, *keys: str) -> None:
+        super().__init__(*keys)
+        self.charged: list[tuple[float, float]] = []
+
+    def submit(self, path: str, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Respond after a moment."""
+        made = super().submit(path, key, body)
+        self.charged.append((time.monotonic(), made["usage"]["credits_reserved"]))
+        time.sleep(0.1)
+        return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_an_interrupted_run_submits_nothing_more_and_says_what_it_has_spent(tmp_path, jobs) -> None:
+    """Not the tests that have ended alone are counted: a submission is, whose test goes on."""
+    with Slow(*KEYS) as server:
+        options = ["--spend-limit", "9999", "--jobs", str(jobs)]
+        with subprocess.Popen(
+            [*COMMAND, at(server), *options, "--", "-m", "fast", "-k", "many_valid or forward"],
+            cwd=tmp_path,
+            env=environment(*KEYS),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            while len(server.charged) < 10 and process.poll() is None:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            sent = time.monotonic()
+            shown, _ = process.communicate(timeout=60)
+            ended = time.monotonic()
+    assert process.returncode == 143, shown
+    assert ended - sent < 20
+    assert sum(at > sent + 1 for at, _ in server.charged) <= jobs, "what was in flight"
+    said = re.search(r"([0-9]+) tasks?, ([0-9.]+) credits spent", shown)
+    assert said, shown
+    assert int(said[1]) == len(server.charged)
+    spent = sum(price for _, price in server.charged)
+    assert spent <= float(said[2]) + 0.01 <= spent + 10 * jobs + 1, "what was in flight counts the most"
 
 
 @pytest.mark.processes

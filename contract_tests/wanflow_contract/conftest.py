@@ -22,6 +22,7 @@ from wanflow_contract.checks.definitions.ends import CLIENT
 from wanflow_contract.checks.refusals import names_cause
 from wanflow_contract.findings.finding import find_failures
 from wanflow_contract.plan.budget import BudgetExceeded
+from wanflow_contract.support.distributed import BUDGET, shared_file
 from wanflow_contract.support.inputs import parse_inputs
 from wanflow_contract.support.interruptions import NotAvailable
 from wanflow_contract.support.pace import RateLimited
@@ -81,13 +82,10 @@ def _uses_published_api(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
-def target_options(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> TargetOptions:
+def target_options(pytestconfig: pytest.Config) -> TargetOptions:
     """The options that select the target; with -n they include the shared budget."""
     option = pytestconfig.getoption
     worker = getattr(pytestconfig, "workerinput", None)
-    shared = tmp_path_factory.getbasetemp().parent / "shared-budget.db"
     return TargetOptions(
         base_url=option("--base-url"),
         api_key=option("--api-key"),
@@ -98,7 +96,7 @@ def target_options(
         dry_run=option("--dry-run"),
         idempotent=option("--known-idempotent"),
         inputs=frozenset(parse_inputs(option("--input"))),
-        shared_budget=shared if worker else None,
+        shared_budget=shared_file(pytestconfig, BUDGET) if worker else None,
         processes=worker["workercount"] if worker else 1,
     )
 

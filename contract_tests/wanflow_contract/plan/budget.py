@@ -159,7 +159,7 @@ class SpendBudget:
         reservation = self.reserve(expectation, content)
         try:
             exchange = send()
-        except Exception:  # no response: it may have been accepted
+        except BaseException:  # no response, or it was interrupted: it may have been accepted
             self.record_unknown(reservation)
             raise
         self.record(exchange, expectation, reservation)

@@ -16,6 +16,7 @@ from wanflow_contract.plan.budget import AMPLE
 from wanflow_contract.plan.forecast import Forecast, forecast_of
 from wanflow_contract.plan.order import Stage, Step, ordered, step_of
 from wanflow_contract.report.result import ExitCode
+from wanflow_contract.support.distributed import shared_file
 from wanflow_contract.support.target_options import mock_controls
 from wanflow_contract.support.unavailable import TargetUnavailable
 
@@ -77,7 +78,7 @@ class Planner:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Let the first process of a distributed run know the forecast."""
-        path = _shared_path(self._config)
+        path = shared_file(self._config, "forecast.json")
         if path is not None and self.forecast is not None and not path.exists():
             path.write_text(json.dumps(self.forecast.to_json()))
 
@@ -88,7 +89,7 @@ class Planner:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self) -> None:
         """Say it before the other processes begin."""
-        path = _shared_path(self._config)
+        path = shared_file(self._config, "forecast.json")
         if self.forecast is None and path is not None and path.exists():
             self.forecast = Forecast(**json.loads(path.read_text()))
             self._reporting.plan["forecast"] = self.forecast.to_json()
@@ -188,12 +189,3 @@ def _checks_of(item: pytest.Item) -> set[str]:
     """Return the names of the checks that the module of a test uses itself."""
     module = getattr(item, "module", None)
     return {one.name for one in vars(module).values() if hasattr(one, "sentence")}
-
-
-def _shared_path(config: pytest.Config) -> Path | None:
-    """Return the file by which the processes of a distributed run share the forecast."""
-    factory = getattr(config, "_tmp_path_factory", None)
-    if factory is None:
-        return None
-    base = Path(factory.getbasetemp())
-    return (base.parent if hasattr(config, "workerinput") else base) / "forecast.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from enum import Enum
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ _WAIT = 30.0
 _TABLES = """
     CREATE TABLE IF NOT EXISTS budget
     (one INTEGER PRIMARY KEY CHECK (one = 1), spent REAL, reserved REAL,
-     submissions INTEGER, pending INTEGER, accepts_invalid INTEGER, understated REAL);
-    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0, 1);
+     submissions INTEGER, pending INTEGER, accepts_invalid INTEGER, understated REAL,
+     stopped INTEGER);
+    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0, 1, 0);
     CREATE TABLE IF NOT EXISTS prices (model TEXT, asked TEXT, price REAL, UNIQUE (model, asked));
 """
 _PRECISION = 4
+_PAUSE = 0.02
 
 
 class Decision(Enum):
@@ -88,14 +91,15 @@ class SharedBudget:
         with self._lock:
             done = self._rows.execute(
                 "UPDATE budget SET reserved = reserved + :cost, pending = pending + 1"
-                " WHERE spent + reserved + :cost <= :limit AND submissions + pending < :most",
+                " WHERE spent + reserved + :cost <= :limit AND submissions + pending < :most"
+                " AND NOT stopped",
                 asked,
             )
             if done.rowcount == 1:
                 return Decision.RESERVED
             (later,) = self._rows.execute(
                 "SELECT pending > 0 AND spent + :cost <= :limit AND submissions < :most"
-                " FROM budget",
+                " AND NOT stopped FROM budget",
                 asked,
             ).fetchone()
         return Decision.WAIT if later else Decision.TOO_MUCH
@@ -122,6 +126,19 @@ class SharedBudget:
                     "own": 0 if reserved is None else 1,
                 },
             )
+
+    def stop(self, seconds: float) -> tuple[float, int]:
+        """Let nothing more be reserved, and return the credits and submissions of all processes.
+
+        What is in flight is waited for; what still is after so many seconds counts as charged.
+        """
+        with self._lock:
+            self._rows.execute("UPDATE budget SET stopped = 1")
+        until = time.monotonic() + seconds
+        while self._value("pending") and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        spent = round(self._value("spent + reserved"), _PRECISION)
+        return spent, int(self._value("submissions + pending"))
 
     def add_price(self, model: str, asked: str, price: float) -> None:
         """Record a price; of several for the same request, the highest is kept."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from wanflow_contract.plan.shared_budget import SharedBudget
 from wanflow_contract.report.counters import Counters
 
 if TYPE_CHECKING:
@@ -20,6 +22,18 @@ if TYPE_CHECKING:
     from wanflow_contract.support.api_under_test import ApiUnderTest
 
 _INTERVAL = 1.0
+_LONGEST_FLIGHT = 1.0
+"""For how many seconds an interrupted run waits for the responses of its other processes."""
+BUDGET = "budget.db"
+
+
+def shared_file(config: pytest.Config, name: str) -> Path | None:
+    """Return the path of a file that the processes of a distributed run share, None without one."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None:
+        return None
+    base = Path(factory.getbasetemp())
+    return (base.parent if hasattr(config, "workerinput") else base) / name
 
 
 class Distributed:
@@ -37,9 +51,11 @@ class Distributed:
         target: Callable[[], ApiUnderTest | None],
     ) -> None:
         self._recorder, self._counters, self._target = recorder, counters, target
+        self._config = config
         self._is_worker = hasattr(config, "workerinput")
         self._counted = 0.0
         self._by_process: dict[str, dict[str, Any]] = {}
+        self._total = (0.0, 0)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -65,11 +81,29 @@ class Distributed:
         if "contract" in output:
             self._add(node, output["contract"])
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Let no process or thread submit any more, and count what is in flight."""
+        target, path = self._target(), shared_file(self._config, BUDGET)
+        if self._is_worker:
+            return
+        if target is not None:  # there is no other process: it counts all itself
+            target.budget.shared_budget.stop(_LONGEST_FLIGHT)
+        elif path is not None and path.exists():
+            budget = SharedBudget(path)
+            self._total = budget.stop(_LONGEST_FLIGHT)
+            budget.close()
+
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
-        """In the first process, add up the counters; in others, pass on the rest."""
+        """In the first process, add up the counters; in others, pass on the rest.
+
+        An interrupted run counts what all processes have spent, also in tests that haven't ended.
+        """
         for one in self._by_process.values():
             self._counters.merge(one)
+        spent, tasks = self._total
+        self._counters.spent = max(self._counters.spent, spent)
+        self._counters.tasks = max(self._counters.tasks, tasks)
         yield
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
