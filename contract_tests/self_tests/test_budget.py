@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -25,10 +26,9 @@ from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
+from wanflow_contract.plan.order import cheapest_model
 from wanflow_contract.plan.payable import payable, shows_key
-from wanflow_contract.plan.prices import (
-    documented,
-)
+from wanflow_contract.plan.prices import documented, documented_of_model
 from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.end_to_end import submit_and_record
@@ -218,16 +218,30 @@ class ReportedLate(HalfReported):
     times_reported = 10.0
 
 
+class OneModelReported(CountingServer):
+    """It charges ten times what its documents say, and says so in the receipts of one model."""
+
+    def submit(self, path, key, body):
+        made = super().submit(path, key, body)
+        price, usage = 10 * documented_of_model(body), made["usage"]
+        with self.lock:
+            self.reserved += price - usage["credits_reserved"]
+        shown = {"credits_reserved": price} if body["model"] == cheapest_model().name else {}
+        self.tasks[made["id"]]["task"]["usage"] = {}
+        return {**made, "usage": {"billing_rule": usage["billing_rule"], **shown}}
+
+
 @pytest.mark.slow  # a run each
-@pytest.mark.parametrize("kind", [HalfReported, ReportedLate])
-def test_no_more_is_spent_than_the_limit_where_polls_alone_say_what_is_charged(
-    tmp_path, kind
+@pytest.mark.parametrize("processes", [(), ("-n", "3")], ids=["one process", "three"])
+@pytest.mark.parametrize("kind", [HalfReported, ReportedLate, OneModelReported])
+def test_no_more_is_spent_than_the_limit_where_not_all_receipts_say_what_is_charged(
+    tmp_path, kind, processes
 ) -> None:
-    """What a task has used counts from the first poll that says it."""
+    """The first task alone says what a task has used, before another one is submitted."""
     with kind(KEY) as server:
-        done = suite(server, tmp_path, "--spend-limit", "60")
+        done = suite(server, tmp_path, "--spend-limit", "60", *processes)
     assert done.returncode == 0, done.stdout
-    assert 30 < server.reserved <= 60
+    assert 10 < server.reserved <= 60
 
 
 @pytest.mark.slow
@@ -443,3 +457,79 @@ def test_what_a_client_is_refused_costs_nothing(
         submit_and_record(target, SimpleNamespace(do=refuse), cheapest(model))
     assert budget.submissions == counted
     assert (budget.spent_here > 0) == bool(counted)
+
+
+def test_prices_that_grow_are_expected_to_grow_on() -> None:
+    """A server whose prices grew by a third with each task was charged 57 of 50."""
+    budget, charged = SpendBudget(50.0), 0.0
+    for number in range(100):
+        with suppress(BudgetExceeded):
+            reservation = budget.reserve(ACCEPTED, submission())
+            price = 1 + 0.3 * number
+            charged += price
+            receipt = {"id": str(number), "usage": {"credits_reserved": price}}
+            budget.record_cost(receipt, reservation)
+    assert 25 < charged <= 50
+    assert budget.shared_budget.spent == pytest.approx(charged)
+
+
+def test_a_price_above_what_was_expected_is_counted_and_the_last() -> None:
+    """It was charged, and passed the limit: the run must say so."""
+    budget = SpendBudget(10.0)
+    submit(budget, submission(), {"credits_reserved": 15})
+    assert (budget.shared_budget.spent, budget.unbelieved.total()) == (15, 0)
+    with pytest.raises(BudgetExceeded):
+        budget.reserve(ACCEPTED, submission())
+
+
+@pytest.mark.parametrize(("ended", "cost"), [("used", 2 * 2 * 12), ("refused", 2 * 2 * 5)])
+def test_other_processes_wait_for_the_first_task(tmp_path, ended, cost) -> None:
+    """Only what must be refused is sent before its price is known, or before it was refused."""
+    first, other = (
+        SpendBudget(100.0, SharedBudget(tmp_path / "budget"), first_alone=True, sees_first=True)
+        for _ in range(2)
+    )
+    reservation = first.reserve(ACCEPTED, submission())
+    assert first.is_first
+    assert other.reserve(Expectation(Expected.REJECT), submission()).credits
+    waiting = ThreadPoolExecutor(1).submit(other.reserve, ACCEPTED, submission(n=2))
+    time.sleep(0.2)
+    assert not waiting.done()
+    if ended == "used":
+        first.record_cost({"id": "task-1", "usage": {}}, reservation)
+        first.record_used({"id": "task-1", "usage": {"credits_used": 12}})
+    else:
+        first.release(reservation)
+    first.end_first("task-1")
+    assert waiting.result(10).credits == cost
+    assert other.is_first == (ended == "refused")
+
+
+@pytest.mark.parametrize(
+    ("reported", "used", "alone"), [(3, 3, False), (3, None, False), (None, 3, True), (1, 3, True)]
+)
+def test_each_model_is_alone_first_where_receipts_do_not_say_what_is_charged(
+    reported, used, alone
+) -> None:
+    """What one model costs doesn't say what another one does."""
+    budget = SpendBudget(1000.0, first_alone=True, sees_first=True)
+    receipt = {} if reported is None else {"credits_reserved": reported}
+    budget.record_cost({"id": "a", "usage": receipt}, budget.reserve(ACCEPTED, submission()))
+    polled = {"id": "a", "status": "completed", "usage": {"credits_used": used}}
+    budget.record_used(polled)
+    budget.end_first("a")
+    for model, first in ((ANY, False), (list(MODELS.values())[1], alone)):
+        budget.reserve(ACCEPTED, json.dumps(cheapest(model)).encode())
+        assert budget.is_first == first
+
+
+def test_a_stopped_run_waits_for_no_first_task(tmp_path) -> None:
+    """An interrupted run ends, though its first task hasn't."""
+    first, other = (
+        SpendBudget(100.0, SharedBudget(tmp_path / "budget"), first_alone=True, sees_first=True)
+        for _ in range(2)
+    )
+    first.reserve(ACCEPTED, submission())
+    first.shared_budget.stop(0.0)
+    with pytest.raises(BudgetExceeded):
+        other.reserve(ACCEPTED, submission())

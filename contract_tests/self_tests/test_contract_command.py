@@ -296,7 +296,9 @@ def test_an_interrupted_run_submits_nothing_more_and_says_what_it_has_spent(tmp_
     assert said, shown
     assert int(said[1]) == len(server.charged)
     spent = sum(price for _, price in server.charged)
-    assert spent <= float(said[2]) + 0.01 <= spent + 10 * jobs + 1, "what was in flight counts the most"
+    assert spent <= float(said[2]) + 0.01 <= spent + 10 * jobs + 1, (
+        "what was in flight counts the most"
+    )
 
 
 @pytest.mark.processes

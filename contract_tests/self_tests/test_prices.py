@@ -210,6 +210,14 @@ def test_prices_in_polls_alone_bound_those_of_models_that_were_not_seen(limit) -
     assert 0 < charged <= limit
 
 
+def test_a_use_that_is_written_as_a_text_counts() -> None:
+    """It is charged, however a faulty server writes it."""
+    budget = SpendBudget(50.0)
+    submit_task(budget, "task-1", {"credits_reserved": 3})
+    budget.record_used({"id": "task-1", "usage": {"credits_used": "9.5"}})
+    assert budget.shared_budget.spent == 9.5
+
+
 def test_a_use_above_what_is_left_is_counted() -> None:
     """More than the limit was charged then, and the run must not spend as if it weren't."""
     budget = SpendBudget(20.0)
@@ -254,7 +262,7 @@ def test_a_server_that_reports_zero_and_charges_at_the_end_is_not_free() -> None
     assert budget.shared_budget.spent >= 7 + 7 + 7
 
 
-@pytest.mark.parametrize("used", [0, 1, -5, None, "9", True, float("nan")])
+@pytest.mark.parametrize("used", [0, 1, -5, None, "nine", "-9", "nan", True, float("nan")])
 def test_what_a_task_has_used_gives_nothing_back(used) -> None:
     """A reported amount is somebody else's word: only what raises the sum counts."""
     budget = SpendBudget(50.0)

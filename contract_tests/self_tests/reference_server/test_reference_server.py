@@ -56,7 +56,7 @@ def suite(
         env={**os.environ, **keys},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

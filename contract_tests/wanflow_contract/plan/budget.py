@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 UNLIMITED = float("inf")
 AMPLE = 2000.0
 """Credits from which on generated requests may be submitted, too."""
-_WAIT, _PAUSE = 60.0, 0.02
+_WAIT, _PAUSE, _LONGEST_TASK = 60.0, 0.02, 900.0
 _MOST_IMPLAUSIBLE = 2
 _IMPOSSIBLE = 1000.0
 """How many times the highest documented price no request costs, where nothing limits it."""
@@ -74,8 +74,12 @@ class SpendBudget:
     `spent_on_invalid` are what of them the server should have refused. `wait` is how many
     seconds a request waits for others whose cost isn't known yet.
 
+    With `first_alone`, nothing is submitted beside the first task until it has ended, since some
+    servers say only then what a task costs; on such a server, so is the first of each model.
+    `is_first` is set where that task is submitted; who sets `sees_first` calls `end_first` then.
+
     A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
-    that is more than what is left is replaced by the most that the request may cost, and a price
+    that is far above what is left is replaced by the most that the request may cost, and a price
     never counts less than that of an equal request. `unbelieved` counts those that were replaced,
     by model and price, and `unreported` the tasks without one, by model. If a task has used more by
     a later response, this counts, and what all other tasks reported counts as many times. Since a
@@ -87,6 +91,9 @@ class SpendBudget:
     shared_budget: SharedBudget = field(factory=SharedBudget)
     wait: float = _WAIT
     dry_run: bool = False
+    first_alone: bool = False
+    is_first: bool = False
+    sees_first: bool = False
     spent_here: float = 0.0
     submissions: int = 0
     invalid_tasks: int = 0
@@ -136,6 +143,9 @@ class SpendBudget:
         model = str(body.get("model"))
         if not rejected and self._implausible[model] >= _MOST_IMPLAUSIBLE:
             self.refuse(f"{model} reported prices above what was left")
+        if self.first_alone and not rejected:
+            self._await_first(model)
+            self._catch_up()
         cost = self.prices.most(body)
         decision = self._reserve(cost)
         if decision is Decision.TOO_MUCH and rejected:
@@ -205,6 +215,8 @@ class SpendBudget:
             cost = min(most, self._assumed(price, reservation))
         self._tasks[_id(receipt)] = _Task(reservation.body, price, cost)
         self._settle(reservation, cost, 1)
+        if self.is_first and not self.sees_first:
+            self.end_first(_id(receipt))
 
     def record_used(self, task: Any) -> None:
         """Count what a response says that a task of this process has used, if that is more."""
@@ -260,12 +272,35 @@ class SpendBudget:
         body, most = reservation.body, reservation.credits
         if price > self._left_for(reservation):
             most = self.prices.most(body) if most is None else most
-            if price > most:
+            if price > MARGIN * most:
                 self._disbelieve(price, reservation)
-            return min(price, most)
-        self.prices.record(body, max(price, self.prices.least(body)))
+                return most
+        self.prices.record(body, max(price, self.prices.least(body)), grows=True)
         highest = self.prices.estimate(body)
         return max(price, highest if most is None else min(highest, most))
+
+    def _await_first(self, model: str) -> None:
+        """Wait while another process submits the first task of a model, or be the one that does."""
+        shared, until = self.shared_budget, time.monotonic() + _LONGEST_TASK
+        while not (self.is_first or shared.is_priced(model) or shared.stopped):
+            self.is_first = shared.claim_first()
+            if not self.is_first:
+                time.sleep(_PAUSE)
+            if time.monotonic() >= until:
+                break
+
+    def end_first(self, task_id: str | None) -> None:
+        """Let others submit: the first task has ended, or there is none.
+
+        If a response said that it has used more than its receipt said, other models are submitted
+        alone, too.
+        """
+        self.is_first, task = False, self._tasks.get(task_id or "")
+        if task is None:
+            self.shared_budget.end_first()
+        else:
+            trusted = task.used <= (task.reported or 0.0)
+            self.shared_budget.end_first(str(task.body.get("model")), trusted=trusted)
 
     def _disbelieve(self, price: float, reservation: Reservation) -> None:
         model = str(reservation.body.get("model"))
@@ -314,6 +349,8 @@ class SpendBudget:
             BudgetExceeded: always.
         """
         self.not_sent += 1
+        if self.is_first:
+            self.end_first(None)
         raise BudgetExceeded(reason)
 
 

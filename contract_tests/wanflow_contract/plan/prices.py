@@ -75,14 +75,14 @@ class Prices:
     def most(self, body: Mapping[str, Any], margin: float = MARGIN) -> float:
         """Return the most that a request may cost.
 
-        An equal request bounds it exactly. Otherwise the price of each other request of the model
-        does, in proportion to what is asked for and with a margin; before there is one, the
-        documents, multiplied by how much more than documented other models cost, by the highest
-        documented price and by that of each model.
+        An equal request bounds it exactly, unless prices grow during the run. Otherwise the price
+        of each other request of the model does, in proportion to what is asked for and with a
+        margin; before there is one, the documents, multiplied by how much more than documented
+        other models cost, by the highest documented price and by that of each model.
         """
         known = self._of_equal_request(body)
         if known is not None:
-            return known
+            return known * self.seen.growth
         rows = [*map(_decoded, self.seen.prices())]
         wanted, charges = amount_of(body), self.charges(str(body.get("model")))
         own = [
@@ -119,9 +119,9 @@ class Prices:
         several = [min(price for _, price in rows)] if rows and units > 1 else []
         return units * max(equal + several, default=0.0)
 
-    def record(self, body: Mapping[str, Any], price: float) -> None:
-        """Record a price that was reported for a request."""
-        self.seen.add_price(str(body.get("model")), _asked(body), price)
+    def record(self, body: Mapping[str, Any], price: float, *, grows: bool = False) -> None:
+        """Record a price that was reported for a request; see `SharedBudget.add_price`."""
+        self.seen.add_price(str(body.get("model")), _asked(body), price, grows=grows)
 
     def _of_equal_request(self, body: Mapping[str, Any]) -> float | None:
         wanted = (str(body.get("model")), _asked(body))
@@ -181,10 +181,19 @@ def reported_price(receipt: Any) -> float | None:
 
 def used_credits(task: Any) -> float | None:
     """Return the highest amount that a response says a task has used, None without any."""
-    found = [_price(one.get("credits_used")) for one in _objects(task)]
+    said = [one.get("credits_used") for one in _objects(task)]
     costs = (one.get("cost") for one in _objects(task))
-    found += [_price(one.get("credits")) for one in costs if is_object(one)]
+    said += [one.get("credits") for one in costs if is_object(one)]
+    found = [_price(_read(one)) for one in said]
     return max((price for price in found if price is not None), default=None)
+
+
+def _read(value: Any) -> Any:
+    """Return the number that a text has: a faulty server may write its charges so."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
 
 
 def _price(value: Any) -> float | None:

@@ -17,9 +17,10 @@ _TABLES = """
     CREATE TABLE IF NOT EXISTS budget
     (one INTEGER PRIMARY KEY CHECK (one = 1), spent REAL, reserved REAL,
      submissions INTEGER, pending INTEGER, accepts_invalid INTEGER, understated REAL,
-     stopped INTEGER);
-    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0, 1, 0);
+     growth REAL, stopped INTEGER, claimed INTEGER, priced INTEGER);
+    INSERT OR IGNORE INTO budget VALUES (1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0);
     CREATE TABLE IF NOT EXISTS prices (model TEXT, asked TEXT, price REAL, UNIQUE (model, asked));
+    CREATE TABLE IF NOT EXISTS priced (model TEXT PRIMARY KEY);
 """
 _PRECISION = 4
 _PAUSE = 0.02
@@ -140,13 +141,63 @@ class SharedBudget:
         spent = round(self._value("spent + reserved"), _PRECISION)
         return spent, int(self._value("submissions + pending"))
 
-    def add_price(self, model: str, asked: str, price: float) -> None:
-        """Record a price; of several for the same request, the highest is kept."""
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is reserved."""
+        return bool(self._value("stopped"))
+
+    def is_priced(self, model: str) -> bool:
+        """Return whether it is known what a task of a model costs, or receipts say so."""
         with self._lock:
+            (known,) = self._rows.execute(
+                "SELECT priced OR EXISTS (SELECT 1 FROM priced WHERE model = ?) FROM budget",
+                (model,),
+            ).fetchone()
+        return bool(known)
+
+    def claim_first(self) -> bool:
+        """Return whether this process may submit a task of a model without a known price.
+
+        Others wait until `end_first`.
+        """
+        with self._lock:
+            done = self._rows.execute("UPDATE budget SET claimed = 1 WHERE NOT claimed")
+            return done.rowcount == 1
+
+    def end_first(self, model: str = "", *, trusted: bool = False) -> None:
+        """Let others submit.
+
+        Args:
+            model: the model whose price is known now, if any.
+            trusted: whether receipts say what is charged, so that no other model is waited for.
+        """
+        with self._lock:
+            if model:
+                self._rows.execute("INSERT OR IGNORE INTO priced VALUES (?)", (model,))
+            self._rows.execute("UPDATE budget SET claimed = 0, priced = ?", (trusted,))
+
+    @property
+    def growth(self) -> float:
+        """How many times its earlier price an equal request has cost, at most."""
+        return self._value("growth")
+
+    def add_price(self, model: str, asked: str, price: float, *, grows: bool = False) -> None:
+        """Record a price; of several for the same request, the highest is kept.
+
+        With `grows`, a higher one than before shows that prices grow.
+        """
+        named = {"model": model, "asked": asked, "price": price}
+        with self._lock:
+            if grows:
+                self._rows.execute(
+                    "UPDATE budget SET growth = max(growth, ifnull((SELECT :price / price FROM"
+                    " prices WHERE model = :model AND asked = :asked AND price > 0), 1))",
+                    named,
+                )
             self._rows.execute(
-                "INSERT INTO prices VALUES (?, ?, ?) ON CONFLICT (model, asked)"
+                "INSERT INTO prices VALUES (:model, :asked, :price) ON CONFLICT (model, asked)"
                 " DO UPDATE SET price = max(price, excluded.price)",
-                (model, asked, price),
+                named,
             )
 
     def prices(self) -> list[tuple[str, str, float]]:

@@ -116,7 +116,7 @@ class TargetOptions:
         return ApiUnderTest(
             client,
             keys,
-            SpendBudget(limit, SharedBudget(self.shared_budget)),
+            SpendBudget(limit, SharedBudget(self.shared_budget), first_alone=limit != UNLIMITED),
             has_mock_controls=has_mock_controls,
             accepts_any_key=accepts_any_key,
             idempotent=self.idempotent or bool((controls or {}).get("idempotency")),
