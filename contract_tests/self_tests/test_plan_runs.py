@@ -143,6 +143,21 @@ def test_a_poor_account_gets_the_invalid_requests_only(tmp_path) -> None:
     assert min(invalid.values()) > 100
 
 
+class NoTasks(Server):
+    """Each task of one kind fails; its response says why."""
+
+    kind = "image"
+    code = "generation_failed_no_content"
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        seen = super().poll(key, task_id)
+        if not seen["object"].startswith(self.kind) or seen["status"] != "completed":
+            return seen
+        kept = {name: seen[name] for name in ("id", "model", "object")}
+        error = {"code": self.code, "message": "Sorry", "type": "task_error"}
+        return {**kept, "status": "failed", "progress": 0, "error": error}
+
+
 class FewerFiles(Server):
     """One file is missing where more than one was requested."""
 
@@ -191,3 +206,31 @@ def test_no_reported_price_makes_a_run_spend_more_than_its_limit(tmp_path, repor
     with Lying(KEY) as server:
         suite(server, tmp_path, "--spend-limit", "50", "-k", "many_valid or forward_only")
     assert 0 < server.charged <= 50
+
+
+class NoVideos(NoTasks):
+    """The same, of the dearest kind."""
+
+    kind = "video"
+
+
+class NoInputs(NoTasks):
+    """Files that it can't fetch let a task fail, not its submission."""
+
+    kind = ""
+    code = "image_processing_error"
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        asked = self.tasks.get(task_id, {}).get("asked", {})
+        return (super() if "image_urls" in asked else super(NoTasks, self)).poll(key, task_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["50", "500"])
+@pytest.mark.parametrize(("server", "found"), [(NoTasks, 1), (NoVideos, 1), (NoInputs, 0)])
+def test_a_model_that_makes_nothing_is_found(tmp_path, server, found, limit) -> None:
+    """Also within a small limit; files that can't be fetched are no fault."""
+    with server(KEY) as opened:
+        done = suite(opened, tmp_path, "--spend-limit", limit)
+    assert done.returncode == found, done.stdout
+    assert ("[generated]" in done.stdout) == bool(found)
