@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
+from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -119,6 +122,26 @@ def test_a_server_that_is_never_available_is_not_asked_again_for_long() -> None:
             interruptions.send(once, lambda _one: None)
     assert len(sent) == 3 * 4 + 7
     assert not interruptions.gone
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
+def test_a_server_that_is_often_not_available_is_asked_until_it_answers(rate) -> None:
+    """At a rate of 20 %, one of 600 requests gets four such responses in a row."""
+    chance, interruptions = Random(1), Interruptions()
+
+    def once(always: bool = False) -> Exchange:
+        status = 503 if always or chance.random() < rate else 200
+        return Exchange("GET", "/", "/", (), b"", status, (), b"")
+
+    with patch("time.sleep") as slept:
+        sent = [interruptions.send(once, lambda _one: None).status for _ in range(8000)]
+        before = slept.call_count
+        always = partial(once, always=True)
+        wrong = [interruptions.send(always, lambda _one: None).status for _ in range(100)]
+    assert Counter(sent) == {200: 8000}
+    assert interruptions.gone.total() > 8000 * rate / 2
+    assert Counter(wrong) == {503: 100}, "what is so each time is judged"
+    assert slept.call_count - before == 3 * 7, "and not waited for again and again"
 
 
 def test_each_attempt_of_a_submission_counts_for_the_limit() -> None:

@@ -18,6 +18,9 @@ _WAITS = (0.5, 2.0, 5.0)
 """Seconds before a request is sent again."""
 _MOST_LASTING = 3
 """After so many requests that got no other response, none is sent again."""
+_OFTEN, _MORE_WAITS = 3, (5.0,) * 4
+"""After so many responses of a moment, four in a row may be chance: a request is sent up to eight
+times, which at a rate of 20 % fail together once in 400,000 requests."""
 
 
 class NotAvailable(Exception):
@@ -46,7 +49,7 @@ class Interruptions:
             CheckFailed: one of these checks fails, or there is no response.
         """
         exchange, seen = once(), Counter[str]()
-        for wait in _WAITS if self._lasting < _MOST_LASTING else ():
+        for wait in self._waits():
             if not is_interruption(exchange):
                 break
             check(exchange)
@@ -56,8 +59,18 @@ class Interruptions:
         if is_interruption(exchange):
             self._lasting += 1
         else:
+            was_often = self._is_often()
             self.gone.update(seen)
+            self._lasting = self._lasting if was_often or not seen else 0
         return exchange
+
+    def _is_often(self) -> bool:
+        return self.gone.total() >= _OFTEN
+
+    def _waits(self) -> tuple[float, ...]:
+        if self._lasting >= _MOST_LASTING:
+            return ()
+        return (*_WAITS, *_MORE_WAITS) if self._is_often() else _WAITS
 
 
 def is_interruption(exchange: Exchange) -> bool:
