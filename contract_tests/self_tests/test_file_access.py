@@ -144,12 +144,21 @@ def test_a_watch_does_not_know_which_files_a_server_can_fetch() -> None:
         ("prompt=https://a.example/b", "with one of audio_url, image_urls"),
         ("image_urls=a.png", "the URL must begin with https"),
         ("image_urls=https://", "the URL must begin with https"),
+        ("image_urls=https:///x.png", "and a host"),
+        ("image_urls=https://[::1/x.png", "and a host"),
+        ("image_urls=https://a.example/x y.png", "the URL is not valid"),
+        ("audio_url=https://a.example/\u00fc.mp3", "the URL is not valid"),
     ],
 )
 def test_a_wrong_input_is_refused(given: str, said: str) -> None:
     """The sentence names what was given, and what is needed."""
     with pytest.raises(ValueError, match=said):
         parse_inputs([given])
-    assert parse_inputs(["image_urls=https://a/1", "image_urls=https://a/2"]) == {
-        "image_urls": ["https://a/1", "https://a/2"]
+
+
+def test_several_inputs_of_a_parameter_are_kept_in_order() -> None:
+    """A signed URL is one, too."""
+    signed = "https://a:8443/1.png?X-Amz-Signature=0a%2Fb&e=1~2"
+    assert parse_inputs([f"image_urls={signed}", "image_urls=http://a/2"]) == {
+        "image_urls": [signed, "http://a/2"]
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from wanflow_contract.report.result import RunResult, write_result
 from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.triage.replay import VARIABLES, NotReplayed, Replay
 from wanflow_contract.triage.report_file import ReportUnusable, find_finding
+from wanflow_contract.watch.observer import Observer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,6 +211,42 @@ def test_a_failure_that_only_its_test_can_show_is_not_called_corrected(
         occurs, said = replay.verdict(replay.run())
     assert occurs, said
     assert sentence in said
+
+
+class Falling(Server):
+    """Progress falls before the task ends."""
+
+    polls = 0
+
+    def poll(self, key: str, task_id: str) -> dict[str, Any]:
+        made, self.polls = super().poll(key, task_id), self.polls + 1
+        progress = {1: 20, 2: 50, 3: 50, 4: 30}.get(self.polls)
+        kept = {name: made[name] for name in ("created", "id", "model", "object")}
+        return {**kept, "status": "processing", "progress": progress} if progress else made
+
+
+@pytest.mark.parametrize(("server", "occurs"), [(Falling, True), (Server, False)])
+def test_a_replay_of_a_task_goes_on_until_its_end(server, occurs) -> None:
+    """A watch saw two polls; between them there were minutes."""
+    watched = Observer("http://api.example")
+    receipt = {"id": "task-unified-1-1", "model": MODEL.name, "created": int(time.time())}
+    sent = json.dumps(VALID).encode()
+    bearer = (("Authorization", f"Bearer {KEYS[0]}"), ("Content-Type", "application/json"))
+    for path, body, answer in (
+        (MODEL.path, sent, {**receipt, "status": "pending", "progress": 0}),
+        (TASK + "-1", b"", {**receipt, "status": "processing", "progress": 50}),
+        (TASK + "-1", b"", {**receipt, "status": "processing", "progress": 20}),
+    ):
+        method, content = "POST" if body else "GET", json.dumps(answer).encode()
+        url, kind = "http://api.example" + path, (("content-type", "application/json"),)
+        watched.observe(Exchange(method, url, path, bearer, body, 200, kind, content))
+    (found,) = [one for one in watched.result().findings if one.check == "progress"]
+    with server(*KEYS) as opened:
+        keys = dict(zip(VARIABLES, KEYS, strict=True))
+        replay = Replay(found, at(opened), keys, SpendBudget())
+        again, said = replay.verdict(replay.run())
+        assert len(opened.tasks) == 1
+    assert again == occurs, said
 
 
 def test_a_replay_spends_no_more_than_its_limit() -> None:

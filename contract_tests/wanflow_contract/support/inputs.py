@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wanflow._urls import is_http_url
+from wanflow._urls import is_http_url, split_url
+from wanflow.catalog.validator import packaged_validator
+from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.file_access import file_parameters
 
@@ -18,7 +20,8 @@ def parse_inputs(given: Iterable[str]) -> dict[str, list[str]]:
     """Return URLs by parameter.
 
     Raises:
-        ValueError: one is not NAME=URL, or no model has a parameter with files of this name.
+        ValueError: one is not NAME=URL, no model has a parameter with files of this name, or the
+            URL is not valid for one of them.
     """
     models = packaged_contract().catalog.models.values()
     names = sorted({name for model in models for name in file_parameters(model)})
@@ -27,10 +30,26 @@ def parse_inputs(given: Iterable[str]) -> dict[str, list[str]]:
         name, sign, url = one.partition("=")
         if not sign or name not in names:
             raise ValueError(f"--input {one}: NAME=URL is needed, with one of {', '.join(names)}")
-        if not is_http_url(url) or not url.partition("://")[2].strip("/"):
-            raise ValueError(f"--input {one}: the URL must begin with https:// or http://")
+        if problem := _problem(name, url):
+            raise ValueError(f"--input {one}: the URL {problem}")
         found.setdefault(name, []).append(url)
     return found
+
+
+def _problem(name: str, url: str) -> str:
+    """Return what is wrong with a URL for a parameter, by what its models document; '' if none."""
+    parts = split_url(url)
+    if not is_http_url(url) or parts is None or not parts.hostname:
+        return "must begin with https:// or http:// and a host"
+    validator = packaged_validator()
+    for model in packaged_contract().catalog.models.values():
+        if name in file_parameters(model):
+            many = model.parameters[name].get("type") == "array"
+            body = {**cheapest(model), name: [url] if many else url}
+            for one in validator.violations(model, body):
+                if one.parameter == name:
+                    return f"is not valid: {one.message}"
+    return ""
 
 
 def use_inputs(given: Iterable[str]) -> None:

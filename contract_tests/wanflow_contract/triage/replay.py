@@ -21,6 +21,7 @@ from wanflow_contract.plan.payable import payable, shows_key
 from wanflow_contract.plan.prices import MARGIN, documented
 from wanflow_contract.support.exchange import Exchange, key_variants, repeated_headers
 from wanflow_contract.support.http_client import RateLimitedClient
+from wanflow_contract.triage.emitted_assertions import LIFE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 VARIABLES = ("API_KEY", "API_KEY2")
 _REFUSED = 400
+_LONGEST_TASK, _LONGEST_PAUSE, _AFTER_END = 600.0, 5.0, 3
 
 
 class NotReplayed(Exception):
@@ -93,11 +95,33 @@ class Replay:
         try:
             with observing(self.recorder):
                 sent = [self._send(client, state, one) for one in requests]
+                sent += self._polled_to_end(client, state, sent[-1])
         except BudgetExceeded as error:
             raise NotReplayed(f"a request was not sent: {error}") from error
         finally:
             client.close()
         return sent[-1]
+
+    def _polled_to_end(
+        self, client: RateLimitedClient, state: RunState, last: Exchange
+    ) -> list[Exchange]:
+        """Repeat the last poll of a task that was submitted here, until its life shows the failure.
+
+        In the report there may have been minutes between its requests. After its end a task is
+        polled three times more.
+        """
+        one, found, after = self.finding.exchanges[-1], list[Exchange](), 0
+        until = time.monotonic() + _LONGEST_TASK
+        submitted = one.method == "GET" and any(was in one.path for was in self._ids)
+        while submitted and self.finding.check in LIFE and after < _AFTER_END:
+            if self.finding.id in self.recorder.findings or time.monotonic() >= until:
+                break
+            time.sleep(min(_LONGEST_PAUSE, 0.05 * 1.5 ** len(found)))
+            last = self._send(client, state, one)
+            found.append(last)
+            ended = state.tasks.get(last.path.rpartition("/")[2])
+            after += ended is None or ended.ended
+        return found
 
     def _secrets(self) -> tuple[str, ...]:
         return tuple(self.keys.get(name, "") for name in VARIABLES)
