@@ -27,6 +27,7 @@ from self_tests.reference_server.variants import (
     Forgetful,
     Hinting,
     Interrupted,
+    OneProtocol,
     Poor,
     Replaying,
     ShortReceipts,
@@ -114,11 +115,15 @@ def test_informational_responses_are_passed_over() -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize(("variant", "chosen"), [(Tiring, "test_wire"), (Stamped, "range")])
+@pytest.mark.parametrize(
+    ("variant", "chosen"),
+    [(Tiring, "test_wire"), (Stamped, "range"), (OneProtocol, "unknown_headers")],
+)
 def test_connections_and_files_may_differ(variant, chosen) -> None:
-    """A connection that ends after its second response, and files that are never the same."""
+    """A connection ends after two responses, files are never the same, a protocol is refused."""
+    files = ("test_wire.py", "test_files.py", "test_refusals.py")
     with variant(*KEYS) as server:
-        done = suite(server, "-k", chosen, tests=("test_wire.py", "test_files.py"))
+        done = suite(server, "-k", chosen, tests=files)
     assert done.returncode == 0, done.stdout
 
 

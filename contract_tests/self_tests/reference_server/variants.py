@@ -445,6 +445,25 @@ class Stamped(Server):
         return kind.title(), content + stamp if kind == "video/mp4" else content
 
 
+class OneProtocol(Server):
+    """Its HTTP server refuses each other protocol, before the API sees the request."""
+
+    def handler(self) -> type[Handler]:
+        return OneProtocolHandler
+
+
+class OneProtocolHandler(Handler):
+    """It knows neither HTTP/2 nor WebSocket."""
+
+    def parse_request(self) -> bool:
+        if super().parse_request() and "Upgrade" not in self.headers:
+            return True
+        self.close_connection = True
+        if "Upgrade" in self.headers:
+            self.reply(400, "text/plain", b"Invalid HTTP request received.")
+        return False
+
+
 class Redirecting(Server):
     """Links lead to another path, with 302."""
 
@@ -494,6 +513,7 @@ VARIANTS = (
     ShortReceipts,
     DatedModels,
     Closing,
+    OneProtocol,
     Tiring,
     Interrupted,
     Fetching,
