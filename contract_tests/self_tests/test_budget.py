@@ -482,15 +482,22 @@ def test_a_price_above_what_was_expected_is_counted_and_the_last() -> None:
         budget.reserve(ACCEPTED, submission())
 
 
+def two_processes(folder: Path) -> list[SpendBudget]:
+    """Return the budgets of two processes that poll their first task to its end."""
+    budgets = [
+        SpendBudget(100.0, SharedBudget(folder / "budget"), first_alone=True) for _ in range(2)
+    ]
+    for one in budgets:
+        one.first.is_polled = True
+    return budgets
+
+
 @pytest.mark.parametrize(("ended", "cost"), [("used", 2 * 2 * 12), ("refused", 2 * 2 * 5)])
 def test_other_processes_wait_for_the_first_task(tmp_path, ended, cost) -> None:
     """Only what must be refused is sent before its price is known, or before it was refused."""
-    first, other = (
-        SpendBudget(100.0, SharedBudget(tmp_path / "budget"), first_alone=True, sees_first=True)
-        for _ in range(2)
-    )
+    first, other = two_processes(tmp_path)
     reservation = first.reserve(ACCEPTED, submission())
-    assert first.is_first
+    assert first.first.is_here
     assert other.reserve(Expectation(Expected.REJECT), submission()).credits
     waiting = ThreadPoolExecutor(1).submit(other.reserve, ACCEPTED, submission(n=2))
     time.sleep(0.2)
@@ -502,7 +509,7 @@ def test_other_processes_wait_for_the_first_task(tmp_path, ended, cost) -> None:
         first.release(reservation)
     first.end_first("task-1")
     assert waiting.result(10).credits == cost
-    assert other.is_first == (ended == "refused")
+    assert other.first.is_here == (ended == "refused")
 
 
 @pytest.mark.parametrize(
@@ -512,7 +519,8 @@ def test_each_model_is_alone_first_where_receipts_do_not_say_what_is_charged(
     reported, used, alone
 ) -> None:
     """What one model costs doesn't say what another one does."""
-    budget = SpendBudget(1000.0, first_alone=True, sees_first=True)
+    budget = SpendBudget(1000.0, first_alone=True)
+    budget.first.is_polled = True
     receipt = {} if reported is None else {"credits_reserved": reported}
     budget.record_cost({"id": "a", "usage": receipt}, budget.reserve(ACCEPTED, submission()))
     polled = {"id": "a", "status": "completed", "usage": {"credits_used": used}}
@@ -520,15 +528,12 @@ def test_each_model_is_alone_first_where_receipts_do_not_say_what_is_charged(
     budget.end_first("a")
     for model, first in ((ANY, False), (list(MODELS.values())[1], alone)):
         budget.reserve(ACCEPTED, json.dumps(cheapest(model)).encode())
-        assert budget.is_first == first
+        assert budget.first.is_here == first
 
 
 def test_a_stopped_run_waits_for_no_first_task(tmp_path) -> None:
     """An interrupted run ends, though its first task hasn't."""
-    first, other = (
-        SpendBudget(100.0, SharedBudget(tmp_path / "budget"), first_alone=True, sees_first=True)
-        for _ in range(2)
-    )
+    first, other = two_processes(tmp_path)
     first.reserve(ACCEPTED, submission())
     first.shared_budget.stop(0.0)
     with pytest.raises(BudgetExceeded):

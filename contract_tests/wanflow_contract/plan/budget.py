@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from attrs import define, evolve, field, frozen
 
 from wanflow_contract.checks.expectation import Expected
+from wanflow_contract.plan.first_task import FirstTask
 from wanflow_contract.plan.prices import (
     MARGIN,
     Prices,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 UNLIMITED = float("inf")
 AMPLE = 2000.0
 """Credits from which on generated requests may be submitted, too."""
-_WAIT, _PAUSE, _LONGEST_TASK = 60.0, 0.02, 900.0
+_WAIT, _PAUSE = 60.0, 0.02
 _MOST_IMPLAUSIBLE = 2
 _IMPOSSIBLE = 1000.0
 """How many times the highest documented price no request costs, where nothing limits it."""
@@ -74,9 +75,7 @@ class SpendBudget:
     `spent_on_invalid` are what of them the server should have refused. `wait` is how many
     seconds a request waits for others whose cost isn't known yet.
 
-    With `first_alone`, nothing is submitted beside the first task until it has ended, since some
-    servers say only then what a task costs; on such a server, so is the first of each model.
-    `is_first` is set where that task is submitted; who sets `sees_first` calls `end_first` then.
+    With `first_alone`, nothing is submitted beside the first task; see `FirstTask`.
 
     A reported price is not trusted: one that isn't a number from 0 up counts as not reported, one
     that is far above what is left is replaced by the most that the request may cost, and a price
@@ -92,14 +91,13 @@ class SpendBudget:
     wait: float = _WAIT
     dry_run: bool = False
     first_alone: bool = False
-    is_first: bool = False
-    sees_first: bool = False
     spent_here: float = 0.0
     submissions: int = 0
     invalid_tasks: int = 0
     spent_on_invalid: float = 0.0
     not_sent: int = 0
     prices: Prices = field(init=False)
+    first: FirstTask = field(init=False)
     unbelieved: Counter[str] = field(factory=Counter[str])
     unreported: Counter[str] = field(factory=Counter[str])
     _implausible: Counter[str] = field(factory=Counter[str])
@@ -110,6 +108,7 @@ class SpendBudget:
     def __attrs_post_init__(self) -> None:
         """Read the prices."""
         self.prices = Prices(self.shared_budget)
+        self.first = FirstTask(self.shared_budget, self.first_alone)
 
     @property
     def unlimited(self) -> bool:
@@ -143,8 +142,8 @@ class SpendBudget:
         model = str(body.get("model"))
         if not rejected and self._implausible[model] >= _MOST_IMPLAUSIBLE:
             self.refuse(f"{model} reported prices above what was left")
-        if self.first_alone and not rejected:
-            self._await_first(model)
+        if not rejected:
+            self.first.wait(model)
             self._catch_up()
         cost = self.prices.most(body)
         decision = self._reserve(cost)
@@ -215,7 +214,7 @@ class SpendBudget:
             cost = min(most, self._assumed(price, reservation))
         self._tasks[_id(receipt)] = _Task(reservation.body, price, cost)
         self._settle(reservation, cost, 1)
-        if self.is_first and not self.sees_first:
+        if self.first.is_here and not self.first.is_polled:
             self.end_first(_id(receipt))
 
     def record_used(self, task: Any) -> None:
@@ -279,28 +278,14 @@ class SpendBudget:
         highest = self.prices.estimate(body)
         return max(price, highest if most is None else min(highest, most))
 
-    def _await_first(self, model: str) -> None:
-        """Wait while another process submits the first task of a model, or be the one that does."""
-        shared, until = self.shared_budget, time.monotonic() + _LONGEST_TASK
-        while not (self.is_first or shared.is_priced(model) or shared.stopped):
-            self.is_first = shared.claim_first()
-            if not self.is_first:
-                time.sleep(_PAUSE)
-            if time.monotonic() >= until:
-                break
-
     def end_first(self, task_id: str | None) -> None:
-        """Let others submit: the first task has ended, or there is none.
-
-        If a response said that it has used more than its receipt said, other models are submitted
-        alone, too.
-        """
-        self.is_first, task = False, self._tasks.get(task_id or "")
+        """Let others submit: the first task has ended, or there is none."""
+        task = self._tasks.get(task_id or "")
         if task is None:
-            self.shared_budget.end_first()
+            self.first.end()
         else:
             trusted = task.used <= (task.reported or 0.0)
-            self.shared_budget.end_first(str(task.body.get("model")), trusted=trusted)
+            self.first.end(str(task.body.get("model")), trusted=trusted)
 
     def _disbelieve(self, price: float, reservation: Reservation) -> None:
         model = str(reservation.body.get("model"))
@@ -349,8 +334,8 @@ class SpendBudget:
             BudgetExceeded: always.
         """
         self.not_sent += 1
-        if self.is_first:
-            self.end_first(None)
+        if self.first.is_here:
+            self.first.end()
         raise BudgetExceeded(reason)
 
 
