@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,7 @@ from self_tests.reference_server.server import Server
 from self_tests.submissions import ACCEPTED, accepted_exchange, submission, submit
 from wanflow import errors
 from wanflow_contract.checks.boundaries import cheapest, probes_of
+from wanflow_contract.checks.check import CheckFailed
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
 from wanflow_contract.checks.request_expectation import expectation_of_request
@@ -33,6 +34,7 @@ from wanflow_contract.plan.shared_budget import Decision, SharedBudget
 from wanflow_contract.report.result import ExitCode
 from wanflow_contract.support.end_to_end import submit_and_record
 from wanflow_contract.support.exchange import Exchange
+from wanflow_contract.support.target_options import TargetOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -529,6 +531,57 @@ def test_each_model_is_alone_first_where_receipts_do_not_say_what_is_charged(
     for model, first in ((ANY, False), (list(MODELS.values())[1], alone)):
         budget.reserve(ACCEPTED, json.dumps(cheapest(model)).encode())
         assert budget.first.is_here == first
+
+
+@pytest.mark.parametrize("outcome", ["refused", "no response", "accepted"])
+@pytest.mark.parametrize("polled", [True, False])
+def test_a_first_submission_without_a_task_keeps_no_other_process(
+    tmp_path, outcome, polled
+) -> None:
+    """Whichever way it was sent: by the suite's client, as bytes, or by the library."""
+    first, other = two_processes(tmp_path)
+    first.first.is_polled = polled
+    reservation = first.reserve(ACCEPTED, submission())
+    if outcome == "refused":
+        first.release(reservation)
+    elif outcome == "no response":
+        first.record_unknown(reservation)
+    else:
+        first.record_cost({"id": "task-1", "usage": {"credits_reserved": 2}}, reservation)
+    if polled:
+        first.end_first("task-1" if outcome == "accepted" else None)
+    begun = time.monotonic()
+    assert other.reserve(ACCEPTED, submission()).credits
+    assert time.monotonic() - begun < 5
+    assert other.first.is_here == (outcome != "accepted")
+
+
+class Dropping(Server):
+    """It closes the connection of its first submission."""
+
+    submitted = 0
+
+    def submit(self, path: str, key: str, body: Any) -> dict[str, Any]:
+        self.submitted += 1
+        if self.submitted == 1:
+            raise ConnectionAbortedError
+        return super().submit(path, key, body)
+
+
+def test_a_first_submission_without_a_response_keeps_no_other_process(tmp_path) -> None:
+    """Nor does one whose checks fail."""
+    with Dropping(KEY) as server:
+        options = TargetOptions(server.origin + server.base, KEY, spend_limit=50.0)
+        with options.target() as target:
+            with pytest.raises(CheckFailed):
+                target.post(ANY, cheapest(ANY))
+            assert not target.budget.first.is_here
+            assert target.budget.shared_budget.claim_first()
+            target.budget.shared_budget.end_first()
+            history = target.submit(cheapest(ANY))
+            assert history.ended, "it was polled to its end"
+            assert target.budget.shared_budget.is_priced(ANY.name)
+            assert not target.submit(cheapest(ANY)).polls, "only the first one"
 
 
 def test_a_stopped_run_waits_for_no_first_task(tmp_path) -> None:

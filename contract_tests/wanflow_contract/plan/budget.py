@@ -213,9 +213,9 @@ class SpendBudget:
             most = math.inf if reservation.credits is None else reservation.credits
             cost = min(most, self._assumed(price, reservation))
         self._tasks[_id(receipt)] = _Task(reservation.body, price, cost)
-        self._settle(reservation, cost, 1)
         if self.first.is_here and not self.first.is_polled:
             self.end_first(_id(receipt))
+        self._settle(reservation, cost, 1)
 
     def record_used(self, task: Any) -> None:
         """Count what a response says that a task of this process has used, if that is more."""
@@ -317,6 +317,8 @@ class SpendBudget:
         self.spent_here = round(self.spent_here + cost, 4)
         self.submissions += count
         self.shared_budget.settle(reservation.credits, cost, count)
+        if self.first.is_here and not self.first.is_polled:
+            self.first.end()  # it was refused, or has no response
 
     def _why(self, cost: float) -> str:
         done = self.shared_budget.submissions

@@ -117,7 +117,7 @@ class ApiUnderTest(CheckedRequests):
         if not self.budget.first.is_here:
             return
         self.budget.first.is_here = False  # it is no submission of its own polls
-        made = self.client.journal[-1].task_id
+        made = self.client.journal[-1].task_id if self.client.journal else None
         try:
             if made in self.tasks:
                 self.wait(self.tasks[made])
