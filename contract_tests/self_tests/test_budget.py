@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from self_tests.limited_runs import KEY, suite
 from self_tests.reference_server.server import Server
 from self_tests.submissions import ACCEPTED, accepted_exchange, submission, submit
 from wanflow import errors
@@ -37,11 +34,8 @@ from wanflow_contract.support.exchange import Exchange
 from wanflow_contract.support.target_options import TargetOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-KEY, KEY2 = "the-key-that-pays-0001", "the-key-of-another-0002"
-SUITE = "contract_tests/wanflow_contract"
 CHEAP = ("test_billing.py", "test_idempotency.py", "test_json_forms.py")
 PICKED = (*CHEAP, "test_files.py", "test_client_state_machine.py", "test_task_ids.py")
 MODELS = packaged_contract().catalog.models
@@ -76,28 +70,6 @@ class CountingServer(Server):
         with self.lock:
             self.reserved += made["usage"]["credits_reserved"]
         return made
-
-
-def suite(
-    server: Server,
-    folder: Path,
-    *options: str,
-    files: Iterable[str] = ("",),
-    program: Sequence[str] = ("-m", "pytest"),
-) -> subprocess.CompletedProcess[str]:
-    """Run the fast tests, of some files or of all, against a server that charges."""
-    paths = [f"{SUITE}/{file}" for file in files]
-    command = [sys.executable, *program, *paths, "-q", "-m", "fast"]
-    aimed = ["--base-url", server.origin + server.base, "--contract-report", str(folder)]
-    return subprocess.run(
-        [*command, "-p", "no:cacheprovider", *aimed, *options],
-        cwd=ROOT,
-        env={**os.environ, "WANFLOW_CONTRACT_API_KEY": KEY},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 @pytest.mark.processes

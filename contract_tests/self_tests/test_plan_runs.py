@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from self_tests.limited_runs import KEY, suite
 from self_tests.reference_server.faults import NotValidated
 from self_tests.reference_server.server import Handler, Rejected, Server, png
 from self_tests.reference_server.variants import Unmetered
 from wanflow_contract.checks.files import image_size
-
-ROOT = Path(__file__).resolve().parents[2]
-KEY = "the-key-that-pays-0001"
-
-
-def suite(server: Server, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the fast tests of the suite against a server that charges."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "contract_tests/wanflow_contract",
-        "-q",
-        "-m",
-        "fast",
-    ]
-    aimed = ["--base-url", server.origin + server.base, "--contract-report", str(folder)]
-    return subprocess.run(
-        [*command, "-p", "no:cacheprovider", *aimed, *options],
-        cwd=ROOT,
-        env={**os.environ, "WANFLOW_CONTRACT_API_KEY": KEY},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
 
 
 @pytest.mark.slow
