@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from wanflow_contract.checks.boundaries import probes_of
 from wanflow_contract.checks.documented_responses import packaged_contract
 from wanflow_contract.checks.expectation import Expectation, Expected, packaged_oracle
-from wanflow_contract.plan.budget import BudgetExceeded, SpendBudget
+from wanflow_contract.plan.budget import PLAUSIBLE, BudgetExceeded, SpendBudget
 from wanflow_contract.plan.prices import (
-    MARGIN,
     amount_of,
     charged_parameters,
     documented_prices,
@@ -77,7 +76,9 @@ class Run:
         process, expectation, reservation, exchange = self.waiting.pop(0)
         price = None if exchange is None else reported_price(exchange.decoded())
         if price is not None and reservation.credits is not None:
-            self.above += max(0.0, min(price, MARGIN * reservation.credits) - reservation.credits)
+            self.above += max(
+                0.0, min(price, PLAUSIBLE * reservation.credits) - reservation.credits
+            )
         if exchange is None:
             self.budgets[process].record_unknown(reservation)
         else:

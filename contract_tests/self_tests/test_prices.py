@@ -218,12 +218,13 @@ def test_a_use_that_is_written_as_a_text_counts() -> None:
     assert budget.shared_budget.spent == 9.5
 
 
-def test_a_use_above_what_is_left_is_counted() -> None:
+@pytest.mark.parametrize("used", [22, 60])
+def test_a_use_above_what_is_left_is_counted(used) -> None:
     """More than the limit was charged then, and the run must not spend as if it weren't."""
     budget = SpendBudget(20.0)
     submit_task(budget, "task-1", {"credits_reserved": 11})
-    budget.record_used({"id": "task-1", "usage": {"credits_used": 22}})
-    assert budget.shared_budget.spent == 22
+    budget.record_used({"id": "task-1", "usage": {"credits_used": used}})
+    assert budget.shared_budget.spent == used
     assert not budget.unbelieved
 
 

@@ -13,7 +13,6 @@ from attrs import define, evolve, field, frozen
 from wanflow_contract.checks.expectation import Expected
 from wanflow_contract.plan.first_task import FirstTask
 from wanflow_contract.plan.prices import (
-    MARGIN,
     Prices,
     documented,
     documented_prices,
@@ -33,6 +32,10 @@ AMPLE = 2000.0
 """Credits from which on generated requests may be submitted, too."""
 _WAIT, _PAUSE = 60.0, 0.02
 _MOST_IMPLAUSIBLE = 2
+PLAUSIBLE = 10.0
+"""A price above what is left counts up to so many times the most that was expected.
+
+What was charged must count, but one impossible number must not end a run."""
 _IMPOSSIBLE = 1000.0
 """How many times the highest documented price no request costs, where nothing limits it."""
 _KEY = "idempotency-key"
@@ -234,7 +237,7 @@ class SpendBudget:
     def _believed_use(self, used: float, task: _Task) -> float:
         """Return what the use of a task counts: all, unless it is far above what is expected."""
         reservation, most = Reservation(task.body), self.prices.most(task.body)
-        if used - task.counted > self._left_for(reservation) and used > MARGIN * most:
+        if used - task.counted > self._left_for(reservation) and used > PLAUSIBLE * most:
             self._disbelieve(used, reservation)
             return most
         self.prices.record(task.body, max(used, self.prices.least(task.body)))
@@ -271,7 +274,7 @@ class SpendBudget:
         body, most = reservation.body, reservation.credits
         if price > self._left_for(reservation):
             most = self.prices.most(body) if most is None else most
-            if price > MARGIN * most:
+            if price > PLAUSIBLE * most:
                 self._disbelieve(price, reservation)
                 return most
         self.prices.record(body, max(price, self.prices.least(body)), grows=True)
