@@ -271,9 +271,14 @@ class Slow(Server):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_an_interrupted_run_submits_nothing_more_and_says_what_it_has_spent(tmp_path, jobs) -> None:
-    """Not the tests that have ended alone are counted: a submission is, whose test goes on."""
+@pytest.mark.parametrize(("jobs", "signals"), [(1, 1), (3, 1), (1, 2), (3, 2)])
+def test_an_interrupted_run_submits_nothing_more_and_says_what_it_has_spent(
+    tmp_path, jobs, signals
+) -> None:
+    """Not the tests that have ended alone are counted: a submission is, whose test goes on.
+
+    Who is impatient, and sends a second signal, gets the report all the same.
+    """
     with Slow(*KEYS) as server:
         options = ["--spend-limit", "9999", "--jobs", str(jobs)]
         with subprocess.Popen(
@@ -285,8 +290,10 @@ def test_an_interrupted_run_submits_nothing_more_and_says_what_it_has_spent(tmp_
         ) as process:
             while len(server.charged) < 10 and process.poll() is None:
                 time.sleep(0.01)
-            process.send_signal(signal.SIGTERM)
-            sent = time.monotonic()
+            for _ in range(signals):
+                process.send_signal(signal.SIGTERM)
+                sent = time.monotonic()
+                time.sleep(1)
             shown, _ = process.communicate(timeout=60)
             ended = time.monotonic()
     assert process.returncode == 143, shown

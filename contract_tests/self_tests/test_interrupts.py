@@ -18,9 +18,17 @@ from wanflow_contract.command.interrupts import interrupts
 from wanflow_contract.command.session import SessionEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SECONDS = 60
+
+
+@pytest.fixture(autouse=True)
+def _handler() -> Iterator[None]:
+    """Leave the handler of this process as it is: a run that ends ignores SIGINT."""
+    kept = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, kept)
 
 
 def gc_callback(_phase: str, _info: object) -> None:
@@ -174,6 +182,7 @@ def test_xdist_does_not_wait_for_the_tests_that_its_processes_still_have() -> No
         raise KeyboardInterrupt
     try:
         SessionEnd(config).pytest_keyboard_interrupt(interrupted)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "the report is written now"
     finally:
         gc.unfreeze()
     assert manager.EXIT_TIMEOUT == 1 < NodeManager.EXIT_TIMEOUT

@@ -290,11 +290,20 @@ def _run(command: Sequence[str], environment: Mapping[str, str], *, quiet: bool)
         return process.wait()
     except KeyboardInterrupt as stop:
         _interrupt(process)
-        process.wait()
+        _end(process)
         return TERMINATED if isinstance(stop, SigtermReceived) else INTERRUPTED
     finally:
         process.kill()  # after a second Ctrl-C
         process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait until the report is written; who interrupts that twice more, ends it without one."""
+    for _ in range(2):
+        with suppress(KeyboardInterrupt):
+            process.wait()
+            return
+    process.kill()
 
 
 def _interrupt(process: subprocess.Popen[bytes], system: str = os.name) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class SessionEnd:
         and collects garbage ten times: with all tests in memory, both take seconds.
         """
         self.interrupted = excinfo.errisinstance(KeyboardInterrupt)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what follows writes the report
         excinfo.traceback = excinfo.traceback[-1:]
         excinfo.value.__suppress_context__ = True
         gc.freeze()
