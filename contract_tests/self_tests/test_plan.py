@@ -129,6 +129,7 @@ def test_each_paid_task_is_polled_again_after_its_end() -> None:
         wait=lambda one: one,
         poll=lambda _one: calls.update(["poll"]),
     )
+    task.ended = False  # whether a model makes anything is another test
     with patch.object(test_files, "fetch_files", lambda *_: calls.update(["files"])):
         test_files.test_each_task_of_the_run_ends_with_the_files_that_were_requested(target, "m")
     assert calls == {"files": 2, "poll": 6}
