@@ -462,7 +462,7 @@ def two_processes(folder: Path) -> list[SpendBudget]:
         SpendBudget(100.0, SharedBudget(folder / "budget"), first_alone=True) for _ in range(2)
     ]
     for one in budgets:
-        one.first.is_polled = True
+        one.first.thread.is_polled = True
     return budgets
 
 
@@ -471,9 +471,11 @@ def test_other_processes_wait_for_the_first_task(tmp_path, ended, cost) -> None:
     """Only what must be refused is sent before its price is known, or before it was refused."""
     first, other = two_processes(tmp_path)
     reservation = first.reserve(ACCEPTED, submission())
-    assert first.first.is_here
+    assert first.first.thread.is_here
     assert other.reserve(Expectation(Expected.REJECT), submission()).credits
-    waiting = ThreadPoolExecutor(1).submit(other.reserve, ACCEPTED, submission(n=2))
+    waiting = ThreadPoolExecutor(1).submit(
+        lambda: (other.reserve(ACCEPTED, submission(n=2)).credits, other.first.thread.is_here)
+    )
     time.sleep(0.2)
     assert not waiting.done()
     if ended == "used":
@@ -482,8 +484,7 @@ def test_other_processes_wait_for_the_first_task(tmp_path, ended, cost) -> None:
     else:
         first.release(reservation)
     first.end_first("task-1")
-    assert waiting.result(10).credits == cost
-    assert other.first.is_here == (ended == "refused")
+    assert waiting.result(10) == (cost, ended == "refused")
 
 
 @pytest.mark.parametrize(
@@ -494,7 +495,7 @@ def test_each_model_is_alone_first_where_receipts_do_not_say_what_is_charged(
 ) -> None:
     """What one model costs doesn't say what another one does."""
     budget = SpendBudget(1000.0, first_alone=True)
-    budget.first.is_polled = True
+    budget.first.thread.is_polled = True
     receipt = {} if reported is None else {"credits_reserved": reported}
     budget.record_cost({"id": "a", "usage": receipt}, budget.reserve(ACCEPTED, submission()))
     polled = {"id": "a", "status": "completed", "usage": {"credits_used": used}}
@@ -502,7 +503,7 @@ def test_each_model_is_alone_first_where_receipts_do_not_say_what_is_charged(
     budget.end_first("a")
     for model, first in ((ANY, False), (list(MODELS.values())[1], alone)):
         budget.reserve(ACCEPTED, json.dumps(cheapest(model)).encode())
-        assert budget.first.is_here == first
+        assert budget.first.thread.is_here == first
 
 
 @pytest.mark.parametrize("outcome", ["refused", "no response", "accepted"])
@@ -512,7 +513,7 @@ def test_a_first_submission_without_a_task_keeps_no_other_process(
 ) -> None:
     """Whichever way it was sent: by the suite's client, as bytes, or by the library."""
     first, other = two_processes(tmp_path)
-    first.first.is_polled = polled
+    first.first.thread.is_polled = polled
     reservation = first.reserve(ACCEPTED, submission())
     if outcome == "refused":
         first.release(reservation)
@@ -525,7 +526,38 @@ def test_a_first_submission_without_a_task_keeps_no_other_process(
     begun = time.monotonic()
     assert other.reserve(ACCEPTED, submission()).credits
     assert time.monotonic() - begun < 5
-    assert other.first.is_here == (outcome != "accepted")
+    assert other.first.thread.is_here == (outcome != "accepted")
+
+
+@pytest.mark.parametrize("outcome", ["refused", "no response", "accepted"])
+def test_threads_of_a_process_wait_for_its_first_task_and_no_longer(tmp_path, outcome) -> None:
+    """Some of them submit at the same time, and a claim that nobody ends would stop all others."""
+    budget = SpendBudget(10_000.0, SharedBudget(tmp_path / "budget"), first_alone=True)
+    budget.first.thread.is_polled = True  # this thread's, not theirs
+    active, most, lock = 0, 0, threading.Lock()
+
+    def submit_one(number: int) -> None:
+        nonlocal active, most
+        reservation = budget.reserve(ACCEPTED, submission())
+        with lock:
+            active += not budget.shared_budget.is_priced(ANY.name)
+            most = max(most, active)
+        time.sleep(0.002)
+        with lock:
+            active = max(0, active - 1)
+        if outcome == "refused":
+            budget.release(reservation)
+        elif outcome == "no response":
+            budget.record_unknown(reservation)
+        else:
+            receipt = {"id": f"task-{number}", "usage": {"credits_reserved": 2}}
+            budget.record_cost(receipt, reservation)
+
+    with ThreadPoolExecutor(10) as pool:
+        done = [pool.submit(submit_one, number) for number in range(60)]
+    assert not any(one.exception() for one in done)
+    assert most == 1
+    assert budget.shared_budget.claim_first(), "nobody has it"
 
 
 class Dropping(Server):
@@ -547,7 +579,7 @@ def test_a_first_submission_without_a_response_keeps_no_other_process(tmp_path) 
         with options.target() as target:
             with pytest.raises(CheckFailed):
                 target.post(ANY, cheapest(ANY))
-            assert not target.budget.first.is_here
+            assert not target.budget.first.thread.is_here
             assert target.budget.shared_budget.claim_first()
             target.budget.shared_budget.end_first()
             history = target.submit(cheapest(ANY))

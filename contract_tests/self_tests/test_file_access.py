@@ -11,6 +11,7 @@ from self_tests.test_account_access import KEY, submission
 from wanflow_contract.checks.boundaries import cheapest
 from wanflow_contract.checks.check import NotJudged, observing
 from wanflow_contract.checks.documented_responses import packaged_contract
+from wanflow_contract.checks.expectation import Expected, packaged_oracle
 from wanflow_contract.checks.file_access import file_parameters
 from wanflow_contract.checks.request_expectation import expectation_of_request
 from wanflow_contract.checks.run_state import RunState
@@ -154,6 +155,20 @@ def test_a_wrong_input_is_refused(given: str, said: str) -> None:
     """The sentence names what was given, and what is needed."""
     with pytest.raises(ValueError, match=said):
         parse_inputs([given])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:65535/a.png",
+        "http://127.0.0.1:34567/files/a.png",
+        "https://a.example/a.png?X-Amz-Credential=a%2Fb&X-Amz-Signature=0a%3D~",
+    ],
+)
+def test_a_request_with_a_given_input_must_be_accepted(url) -> None:
+    """Whatever its port and its signature are: otherwise nothing that has it would be judged."""
+    expectation = packaged_oracle().expectation(MODEL.operation_id, {**VALID, "image_urls": [url]})
+    assert expectation.expected is Expected.ACCEPT
 
 
 def test_several_inputs_of_a_parameter_are_kept_in_order() -> None:

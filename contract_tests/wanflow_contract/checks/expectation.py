@@ -154,9 +154,10 @@ def packaged_oracle() -> RequestOracle:
 
 
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_PORT = "[0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _PLAIN_URL = re.compile(
-    rf"https?://{_LABEL}([.]{_LABEL})*[.]?(:[0-9]{{1,4}})?"
-    r"(/[A-Za-z0-9._~/%-]*)?(\?[A-Za-z0-9=&._-]*)?"
+    rf"https?://{_LABEL}([.]{_LABEL})*[.]?(:({_PORT}))?"
+    r"(/[A-Za-z0-9._~/%-]*)?(\?([A-Za-z0-9=&._~-]|%[0-9A-Fa-f]{2})*)?"
 )
 _CLEARLY_INTERNAL = re.compile(
     r"https://([A-Za-z0-9.:-]+@)?(localhost|\[[0-9a-f:.]+\]|[0-9.]+|0x[0-9a-f]+)(:[0-9]+)?(/[A-Za-z0-9/_-]*)?",

@@ -216,7 +216,7 @@ class SpendBudget:
             most = math.inf if reservation.credits is None else reservation.credits
             cost = min(most, self._assumed(price, reservation))
         self._tasks[_id(receipt)] = _Task(reservation.body, price, cost)
-        if self.first.is_here and not self.first.is_polled:
+        if self.first.is_unpolled:
             self.end_first(_id(receipt))
         self._settle(reservation, cost, 1)
 
@@ -320,7 +320,7 @@ class SpendBudget:
         self.spent_here = round(self.spent_here + cost, 4)
         self.submissions += count
         self.shared_budget.settle(reservation.credits, cost, count)
-        if self.first.is_here and not self.first.is_polled:
+        if self.first.is_unpolled:
             self.first.end()  # it was refused, or has no response
 
     def _why(self, cost: float) -> str:
@@ -339,7 +339,7 @@ class SpendBudget:
             BudgetExceeded: always.
         """
         self.not_sent += 1
-        if self.first.is_here:
+        if self.first.thread.is_here:
             self.first.end()
         raise BudgetExceeded(reason)
 

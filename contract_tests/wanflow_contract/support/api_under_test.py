@@ -100,7 +100,7 @@ class ApiUnderTest(CheckedRequests):
 
         After the first submission of a run with a limit, its task is polled until it has ended.
         """
-        self.budget.first.is_polled = True
+        self.budget.first.thread.is_polled = True
         try:
             exchange = super().exchange(method, path, headers, content)
         except Exception:
@@ -108,15 +108,15 @@ class ApiUnderTest(CheckedRequests):
                 self._see_first_task()
             raise
         finally:
-            self.budget.first.is_polled = False
+            self.budget.first.thread.is_polled = False
         self._see_first_task()
         return exchange
 
     def _see_first_task(self) -> None:
         """Poll the task that was submitted last, if it is the first one."""
-        if not self.budget.first.is_here:
+        if not self.budget.first.thread.is_here:
             return
-        self.budget.first.is_here = False  # it is no submission of its own polls
+        self.budget.first.thread.is_here = False  # it is no submission of its own polls
         made = self.client.journal[-1].task_id if self.client.journal else None
         try:
             if made in self.tasks:
